@@ -1,0 +1,60 @@
+"""Errors and warnings, each with a class of its own.
+
+An error names the place, how many cases, the first of them and the remedy. `DataError` covers what is
+wrong with the data given, `FitError` what a model cannot do with valid data, `ModelFileError` what is
+wrong with a saved model. A warning's class is what a user filters or a batch job escalates.
+"""
+
+from __future__ import annotations
+
+
+class PredCLVError(Exception):
+    """Base of every error raised on purpose by predclv."""
+
+
+class DataError(PredCLVError, ValueError):
+    """The data cannot mean what they say: the message counts the cases and shows the first."""
+
+
+class UnitError(PredCLVError, ValueError):
+    """A summary and a model, or two models, disagree in time unit, currency or policy."""
+
+
+class FitError(PredCLVError, RuntimeError):
+    """No estimate exists, or none was reached: the message says why and what to try."""
+
+
+class ModelFileError(PredCLVError, OSError):
+    """A saved model is missing, damaged, or written by a newer version."""
+
+
+class PredCLVWarning(UserWarning):
+    """Base of every warning issued by predclv."""
+
+
+class ConvergenceWarning(PredCLVWarning):
+    """An estimate was found, but lies on a ridge or at the edge of what the data can tell."""
+
+
+class DataQualityWarning(PredCLVWarning):
+    """The data are usable and suspicious: merged, netted, set aside, or starting late."""
+
+
+class ObservationEndWarning(DataQualityWarning):
+    """No as-of date was given, so the last date in the log was taken, which inflates `p_alive`."""
+
+
+class DependenceWarning(PredCLVWarning):
+    """Spend goes with frequency, which the Gamma-Gamma model assumes it does not."""
+
+
+class HeavyTailWarning(PredCLVWarning):
+    """The spend model has an infinite mean or variance for new customers."""
+
+
+class HorizonWarning(PredCLVWarning):
+    """A forecast reaches further than the data it was learnt from, or cuts a season."""
+
+
+class ExtrapolationWarning(PredCLVWarning):
+    """A customer lies outside the range that the model was fitted on."""
