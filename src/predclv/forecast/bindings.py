@@ -1,0 +1,87 @@
+"""What a forecast needs of a transaction model: its kernels under one set of names.
+
+A model file fills these in. `theta` is always (n_draws, n_parameters) in C order and rows are (n_rows,)
+float arrays; a point estimate is a theta of one row.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TransactionBindings"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class TransactionBindings(Protocol):
+    """Kernels of a transaction model, free of its parameters' number and meaning."""
+
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """P(alive at T | history), (n_draws, n_rows)."""
+        ...
+
+    def expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """E[purchases in (T, T + horizon] | history], (n_draws, n_rows)."""
+        ...
+
+    def mean_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """`expected_purchases` averaged over the draws, (n_rows,), without holding them."""
+        ...
+
+    def discounted_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
+    ) -> FloatArray:
+        """Expected purchases, each weighted by exp(-delta (time - T)), (n_draws, n_rows)."""
+        ...
+
+    def purchase_pmf(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    ) -> FloatArray:
+        """P(n purchases in (T, T + horizon] | history), averaged over the draws, (n_rows, n_max + 1)."""
+        ...
+
+    def alive_purchase_pmf(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    ) -> FloatArray:
+        """P(n purchases | history, alive at T) for one parameter vector (n_parameters,), (n_rows, n_max + 1)."""
+        ...
+
+    def mean_discounts(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        n_max: int,
+    ) -> FloatArray:
+        """Mean discount of n purchases given that there are n, alive at T, (n_rows, n_max + 1)."""
+        ...
+
+    def simulate_totals(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        mean_spend: FloatArray,
+        margin: FloatArray,
+        segment: IntArray,
+        n_segments: int,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+        first_purchase: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Simulate every customer once per draw: totals of purchases and value, two (n_draws, n_segments)."""
+        ...

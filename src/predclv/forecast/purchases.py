@@ -1,0 +1,109 @@
+"""How many purchases: expectations, probabilities and predictive intervals of counts.
+
+Functions of (bindings, theta, rows). Given a point estimate as a theta of one row they answer at the
+point; given draws they average over the parameters' uncertainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.errors import FitError
+from predclv.forecast.bindings import TransactionBindings
+
+__all__ = ["mean_p_alive", "p_purchase", "purchase_distribution", "purchase_quantiles"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Entries of the largest table held at once: 64 MB of floats.
+_TABLE = 8_000_000
+_MOST_PURCHASES = 1_000_000
+
+
+def mean_p_alive(
+    bindings: TransactionBindings, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray
+) -> FloatArray:
+    """P(alive at T | history), averaged over the draws in `theta`, (n_rows,)."""
+    chunk = max(1, _TABLE // len(theta))
+    return np.concatenate(
+        [
+            bindings.p_alive(x[i : i + chunk], t_x[i : i + chunk], T[i : i + chunk], theta).mean(axis=0)
+            for i in range(0, max(len(x), 1), chunk)
+        ]
+    )
+
+
+def p_purchase(
+    bindings: TransactionBindings,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    theta: FloatArray,
+) -> FloatArray:
+    """Probability of at least one purchase in (T, T + horizon], (n_rows,)."""
+    return 1.0 - bindings.purchase_pmf(x, t_x, T, horizon, theta, 0)[:, 0]
+
+
+def purchase_quantiles(
+    bindings: TransactionBindings,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    theta: FloatArray,
+    levels: Sequence[float],
+) -> IntArray:
+    """Predictive quantiles of the count: the smallest n whose CDF reaches the level, (n_rows, n_levels).
+
+    The distribution is exact given the parameters and averaged over the draws in `theta`. Rows are worked
+    in chunks, and a row's table grows until its distribution function has passed the highest level.
+
+    Raises
+    ------
+    FitError
+        A quantile lies beyond a million purchases.
+    """
+    quantiles = np.zeros((len(x), len(levels)), dtype=np.int64)
+    open_rows = np.arange(len(x))
+    n_max = 15
+    while len(open_rows):
+        if n_max > _MOST_PURCHASES:
+            raise FitError(
+                f"The {max(levels):.1%} quantile of purchases lies beyond {_MOST_PURCHASES:,} for {len(open_rows):,} "
+                f"rows (first: frequency {x[open_rows[0]]:g}, T {T[open_rows[0]]:g}). Shorten the horizon."
+            )
+        unfinished = []
+        chunk = max(1, _TABLE // (n_max + 1))
+        for start in range(0, len(open_rows), chunk):
+            rows = open_rows[start : start + chunk]
+            cdf = np.cumsum(bindings.purchase_pmf(x[rows], t_x[rows], T[rows], horizon, theta, n_max), axis=1)
+            # The sum of a pmf reaches 1 only up to rounding: a level within 1e-12 of it counts as reached.
+            for column, level in enumerate(levels):
+                quantiles[rows, column] = np.sum(cdf < level - 1e-12, axis=1)
+            unfinished.append(rows[cdf[:, -1] < max(levels) - 1e-12])
+        open_rows = np.concatenate(unfinished)
+        n_max = 4 * (n_max + 1) - 1
+    return quantiles
+
+
+def purchase_distribution(
+    bindings: TransactionBindings,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    theta: FloatArray,
+    *,
+    tail: float = 1e-6,
+) -> FloatArray:
+    """Probabilities of 0, 1, 2, ... purchases, (n_rows, n_max + 1).
+
+    n_max is the smallest count that leaves at most `tail` beyond it in every row.
+    """
+    largest = purchase_quantiles(bindings, x, t_x, T, horizon, theta, [1.0 - tail]).max(initial=0)
+    return bindings.purchase_pmf(x, t_x, T, horizon, theta, int(largest))

@@ -1,0 +1,59 @@
+"""What inference needs to know of a model: a log density and its derivatives, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.parameters import Parameter, from_unconstrained, jacobian
+
+__all__ = ["Derivatives", "LogDensity", "unconstrained_derivatives"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Value, gradient (n,) and Hessian (n, n) of a log density at a point."""
+
+    value: float
+    gradient: FloatArray
+    hessian: FloatArray
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every entry is finite."""
+        return bool(np.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all())
+
+
+class LogDensity(Protocol):
+    """A log likelihood, or a log posterior, of named parameters."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The parameters, in the order of every array."""
+        ...
+
+    @property
+    def n_observations(self) -> int:
+        """Number of customers behind the density."""
+        ...
+
+    def derivatives(self, values: FloatArray) -> Derivatives:
+        """Value, gradient and Hessian in the natural parameters, at natural `values` (n,)."""
+        ...
+
+
+def unconstrained_derivatives(density: LogDensity, unconstrained: FloatArray) -> Derivatives:
+    """Value, gradient and Hessian in the unconstrained parameters u, where value = above + exp(u)."""
+    values = from_unconstrained(density.parameters, unconstrained)
+    natural = density.derivatives(values)
+    slope = jacobian(density.parameters, values)
+    gradient = natural.gradient * slope
+    # The map's second derivative equals its first, which adds the gradient to the diagonal.
+    hessian = natural.hessian * np.outer(slope, slope) + np.diag(gradient)
+    return Derivatives(natural.value, gradient, hessian)

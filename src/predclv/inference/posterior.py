@@ -1,0 +1,160 @@
+"""What is known of a model's parameters after a fit: the one thing that everything downstream reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
+
+__all__ = ["NormalDraws", "Posterior", "paired_draws"]
+
+FloatArray = NDArray[np.float64]
+
+N_DRAWS = 1024  # a power of two keeps Sobol points balanced, and so do its leading powers of two
+
+
+@dataclass(frozen=True)
+class NormalDraws:
+    """Draws from a normal on the unconstrained scale: the large-sample approximation, by Sobol points.
+
+    Called with nothing, returns (n_draws, n_parameters) natural values. The leading 2^m rows are themselves
+    well spread, which is what a forecast for single customers uses.
+    """
+
+    parameters: tuple[Parameter, ...]
+    center: FloatArray
+    covariance: FloatArray
+    seed: int
+    n_draws: int = N_DRAWS
+
+    def __call__(self) -> FloatArray:
+        from scipy.special import ndtri
+        from scipy.stats import qmc
+
+        uniform = qmc.Sobol(len(self.parameters), scramble=True, rng=self.seed).random(self.n_draws)
+        # Sobol points lie in [0, 1); half a cell keeps the quantile finite.
+        standard = ndtri(np.clip(uniform, 0.5 / 2**30, None))
+        variance, axes = np.linalg.eigh(self.covariance)
+        root = axes * np.sqrt(np.maximum(variance, 0.0))
+        unconstrained = to_unconstrained(self.parameters, self.center) + standard @ root.T
+        return np.ascontiguousarray(from_unconstrained(self.parameters, unconstrained))
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """A point, its curvature, and draws of a model's parameters.
+
+    Attributes
+    ----------
+    parameters : tuple of Parameter
+        In the order of every array.
+    method : str
+        "mle": what found it.
+    point_array : (n_parameters,) array
+        Estimate, on the natural scale.
+    covariance_unconstrained : (n_parameters, n_parameters) array
+        Covariance of log(parameter - lower end).
+    make_draws : callable
+        Returns (n_draws, n_parameters); called once, at first use.
+    diagnostics : mapping
+        How the fit went: log_likelihood, n_observations, n_iterations, the name of the approximation, ...
+    """
+
+    parameters: tuple[Parameter, ...]
+    method: str
+    point_array: FloatArray
+    covariance_unconstrained: FloatArray
+    make_draws: Callable[[], FloatArray] = field(repr=False)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters' names."""
+        return [parameter.name for parameter in self.parameters]
+
+    @property
+    def point(self) -> dict[str, float]:
+        """The estimate by parameter name."""
+        return dict(zip(self.names, self.point_array.tolist(), strict=True))
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Covariance of the parameters themselves (delta method)."""
+        slope = jacobian(self.parameters, self.point_array)
+        return pd.DataFrame(
+            self.covariance_unconstrained * np.outer(slope, slope), index=self.names, columns=self.names
+        )
+
+    @cached_property
+    def _draws(self) -> FloatArray:
+        draws = np.ascontiguousarray(self.make_draws(), dtype=np.float64)
+        if draws.ndim != 2 or draws.shape[1] != len(self.parameters) or not np.isfinite(draws).all():
+            raise ValueError(
+                f"Draws must be finite, of shape (n_draws, {len(self.parameters)}). Got shape {draws.shape}."
+            )
+        draws.flags.writeable = False
+        return draws
+
+    @property
+    def draws(self) -> pd.DataFrame:
+        """All draws, one a row, a column a parameter; made at first use."""
+        return pd.DataFrame(self._draws, columns=self.names, copy=True).rename_axis(index="draw")
+
+    def draws_array(self, n: int | None = None) -> FloatArray:
+        """Return the first `n` draws (all where None), (n, n_parameters), read-only, in C order."""
+        if n is not None and n < 1:
+            raise ValueError(f"'n' must be at least 1. Got {n}.")
+        return self._draws if n is None else self._draws[:n]
+
+    def summary(self, level: float = 0.9) -> pd.DataFrame:
+        """One row a parameter: estimate, standard error, an interval at `level`, and the meaning.
+
+        The interval is taken on the unconstrained (log) scale and mapped back, so it stays in the domain.
+        """
+        from scipy.special import ndtri
+
+        check_level(level)
+        log_error = np.sqrt(np.diag(self.covariance_unconstrained))
+        reach = ndtri(0.5 + level / 2) * log_error
+        center = to_unconstrained(self.parameters, self.point_array)
+        return pd.DataFrame(
+            {
+                "parameter": self.names,
+                "estimate": self.point_array,
+                "std_error": log_error * jacobian(self.parameters, self.point_array),
+                "low": from_unconstrained(self.parameters, center - reach),
+                "high": from_unconstrained(self.parameters, center + reach),
+                "meaning": [parameter.meaning for parameter in self.parameters],
+            }
+        )
+
+
+def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> list[FloatArray]:
+    """Draw jointly from independent posteriors: `n` rows from each, paired by position.
+
+    Sobol points of two posteriors share their first digits, so all but the first are shuffled: pairing
+    them as they come would make independent parameters move together.
+    """
+    rng = np.random.default_rng(seed)
+    joint = []
+    for position, posterior in enumerate(posteriors):
+        draws = posterior.draws_array(n)
+        if len(draws) < n:
+            raise ValueError(f"{n} draws are wanted and the posterior holds {len(draws)}.")
+        joint.append(draws if position == 0 else np.ascontiguousarray(rng.permutation(draws, axis=0)))
+    return joint
+
+
+def check_level(level: float) -> float:
+    """Return an interval's probability, or raise ValueError where it is not in (0, 1)."""
+    if not 0 < level < 1:
+        hint = f"; did you mean {level / 100:g}?" if 1 < level < 100 else "."
+        raise ValueError(f"'level' must be in (0, 1). Got {level:g}{hint}")
+    return float(level)
