@@ -1,0 +1,80 @@
+"""What every test may use: tools and data that may be absent, and a cache of compiled kernels for each process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+IN_CI = os.environ.get("CI") == "true"
+ABSENT_DATA = "data absent: "
+
+
+def _give_worker_its_own_kernel_cache() -> None:
+    # Two processes that compile one kernel at the same moment for different argument types may overwrite each
+    # other's entry in numba's cache. The name holds a hash of the sources, because numba does not notice a change
+    # in a kernel that another one calls. Set before numba is imported; a process started by a test inherits it.
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return
+    sources = sorted((ROOT / "src" / "predclv").rglob("*.py"))
+    digest = hashlib.sha256(b"".join(s.read_bytes() for s in sources if b"numba" in s.read_bytes())).hexdigest()[:12]
+    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / digest / worker)
+
+
+_give_worker_its_own_kernel_cache()
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """Path of a program such as "chromium"; where it is absent the test skips, and in CI it fails."""
+
+    def find(program: str) -> str:
+        found = shutil.which(program)
+        if found is None:
+            pytest.skip(f"needs the program {program!r}, which is not installed here")
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Path of a file that is handed around beside the repository; skips where it is absent, in CI too."""
+
+    def find(name: str) -> Path:
+        path = ROOT.parent / "shared" / "data" / name
+        if not path.is_file():
+            pytest.skip(f"{ABSENT_DATA}{name} is not in ../shared/data")
+        return path
+
+    return find
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    return _fail_a_skip_in_ci(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    return _fail_a_skip_in_ci(report)
+
+
+def _fail_a_skip_in_ci(report):
+    # CI installs everything the tests use, so there a skip hides a missing install step.
+    if not (IN_CI and report.skipped) or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not reason.removeprefix("Skipped: ").startswith(ABSENT_DATA):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where nothing may be missing: {reason}"
+    return report
