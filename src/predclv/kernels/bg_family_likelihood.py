@@ -1,0 +1,268 @@
+"""The BG family's likelihood, compiled: its value, gradient and Hessian over collapsed histories.
+
+The equation of `bg_family.log_likelihood`, rearranged. With n the chances to leave, m = r + k x, u = (T-t_x)/(alpha+T),
+
+    log L = log Gamma(m)/Gamma(r) + r log alpha - m log(alpha+T) + log B(a, b+n)/B(a, b) + log s + log(1 + D),
+    s = sum_{j<k} (m)_j / j! u^j,        D = 1{n>0} a / (b+n-1) ((alpha+T)/(alpha+t_x))^m / s,
+
+D being the odds that the customer has left. Whatever depends on x alone is a running sum over the sorted x (sums
+of logarithms and reciprocals: no special function, and no digits lost where a and b are large). The rest costs a
+row two logarithms and one exponential, which NumPy takes many at a time; the loops hold arithmetic alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from predclv.kernels.collapse import as_rows
+
+__all__ = ["log_likelihood_derivatives"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def log_likelihood_derivatives(
+    x: npt.ArrayLike,
+    t_x: npt.ArrayLike,
+    T: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    theta: npt.ArrayLike,
+    k: int = 1,
+    dropout_at_first: bool = False,
+) -> tuple[float, Floats, Floats]:
+    """Weighted log-likelihood with gradient and Hessian in (r, alpha, a, b).
+
+    The constants of k > 1, `(k - 1) sum log itt - x log Gamma(k)`, are left out: they belong to the data.
+
+    Parameters
+    ----------
+    x, t_x, T : (n_rows,) arrays
+        Repeat purchases; time of the last one; customer age. Fast when sorted by (x, T), as `collapse` leaves them.
+    weight : (n_rows,) array
+        Customers that share the row.
+    theta : (4,) array
+        r, alpha, a, b on the natural scale, > 0; `alpha` in the time unit of `T`.
+    k : int
+        Events to a purchase.
+    dropout_at_first : bool
+        Whether a customer may leave right after the first purchase of all.
+
+    Returns
+    -------
+    value : float
+    gradient : (4,) array
+    hessian : (4, 4) array
+    """
+    r, alpha, a, b = (float(value) for value in np.asarray(theta))
+    x, t_x, T, weight = as_rows(x), as_rows(t_x), as_rows(T), as_rows(weight)
+    log_ratio = np.log((alpha + T) / (alpha + t_x))
+    log_D = _log_odds_left(x, t_x, T, log_ratio, r, alpha, a, b, k, int(dropout_at_first))
+    smaller = np.exp(-np.abs(log_D))  # of D and 1 / D
+    log_1_D = np.maximum(log_D, 0.0) + np.log(1.0 + smaller)
+    by_row = log_ratio, log_D, smaller, log_1_D
+    value, gradient, hessian = _derivatives(x, t_x, T, weight, *by_row, r, alpha, a, b, k, int(dropout_at_first))
+    return float(value), gradient, hessian
+
+
+@njit(cache=True, error_model="numpy")
+def _log_odds_left(
+    x: Floats, t_x: Floats, T: Floats, log_ratio: Floats, r: float, alpha: float, a: float, b: float, k: int, first: int
+) -> Floats:
+    """Logarithm of D, the odds, for each row; -inf where there was no chance to leave."""
+    log_D, x_before, log_odds = np.empty(len(x)), np.nan, 0.0
+    for i in range(len(x)):
+        if x[i] != x_before:
+            x_before, n = x[i], x[i] + first
+            log_odds = math.log(a / (b + n - 1.0)) if n > 0.0 else -np.inf
+        log_D[i] = log_odds + (r + k * x[i]) * log_ratio[i]
+        if k > 1:
+            log_D[i] -= math.log(_stages(r + k * x[i], T[i] - t_x[i], 1.0 / (alpha + T[i]), k)[0])
+    return log_D
+
+
+@njit(cache=True, error_model="numpy")
+def _derivatives(
+    x: Floats,
+    t_x: Floats,
+    T: Floats,
+    weight: Floats,
+    log_ratio: Floats,
+    log_D: Floats,
+    smaller: Floats,
+    log_1_D: Floats,
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    k: int,
+    first: int,
+) -> tuple[float, Floats, Floats]:
+    gradient, hessian = np.zeros(4), np.zeros((4, 4))
+    # Value, derivatives in r, alpha, and (r r), (r alpha), (alpha alpha): what t_x and T enter.
+    timed = np.zeros(6)
+    value, by_x, x_before, stop = 0.0, np.zeros(8), -1, 0
+    while stop < len(x):
+        start = stop
+        while stop < len(x) and x[stop] == x[start]:
+            stop += 1
+        x_now, rows = int(x[start]), slice(start, stop)
+        if x_now < x_before:  # not sorted: correct all the same, only slower
+            by_x[:], x_before = 0.0, -1
+        _advance(by_x, x_before, x_now, r, a, b, k, first)
+        x_before = x_now
+        n, m = x_now + first, r + k * x_now
+
+        _add_alive(timed, T[rows], weight[rows], r, alpha, m)
+        total = np.sum(weight[rows])
+        log_rate, psi, trigamma, log_stay, stay_a, stay_b, stay_aa, stay_bb = by_x
+        value += total * (log_rate + log_stay)
+        gradient += total * np.array((psi, 0.0, stay_a, stay_b))
+        hessian[0, 0] += total * trigamma
+        hessian[2, 2] += total * stay_aa
+        hessian[2, 3] += total * stay_aa
+        hessian[3, 3] += total * stay_bb
+        if n == 0 and k == 1:
+            continue
+        by_row = log_ratio[rows], log_D[rows], smaller[rows], log_1_D[rows]
+        left, spread, spread_r, spread_alpha = _add_left(timed, t_x[rows], T[rows], weight[rows], *by_row, alpha, m, k)
+        # The derivatives of log(a / (b+n-1)), and with them the rest of those of log D; n = 0 has left = spread = 0.
+        odds_a, odds_b = 1.0 / a, -1.0 / (b + max(n, 1) - 1)
+        gradient[2] += left * odds_a
+        gradient[3] += left * odds_b
+        hessian[0, 2] += spread_r * odds_a
+        hessian[0, 3] += spread_r * odds_b
+        hessian[1, 2] += spread_alpha * odds_a
+        hessian[1, 3] += spread_alpha * odds_b
+        hessian[2, 2] += (spread - left) * odds_a * odds_a
+        hessian[2, 3] += spread * odds_a * odds_b
+        hessian[3, 3] += (spread + left) * odds_b * odds_b
+    gradient[:2] += timed[1:3]
+    hessian[0, 0] += timed[3]
+    hessian[0, 1] += timed[4]
+    hessian[1, 1] += timed[5]
+    for i in range(4):
+        for j in range(i):
+            hessian[i, j] = hessian[j, i]
+    return value + timed[0], gradient, hessian
+
+
+@njit(cache=True, error_model="numpy")
+def _advance(by_x: Floats, x_before: int, x_now: int, r: float, a: float, b: float, k: int, first: int) -> None:
+    """Bring the sums over x from `x_before` (-1: nothing yet) to `x_now`.
+
+    log Gamma(r+kx)/Gamma(r) and its two derivatives in r; log B(a, b+n)/B(a, b), its derivatives in a and in b,
+    and second derivatives in a (which is also the mixed one) and in b.
+    """
+    for i in range(k * max(x_before, 0), k * x_now):
+        by_x[0] += math.log(r + i)
+        by_x[1] += 1.0 / (r + i)
+        by_x[2] -= 1.0 / (r + i) ** 2
+    for i in range(0 if x_before < 0 else x_before + first, x_now + first):
+        stay, both = 1.0 / (b + i), 1.0 / (a + b + i)
+        by_x[3] -= math.log1p(a * stay)
+        by_x[4] -= both
+        by_x[5] += a * stay * both
+        by_x[6] += both * both
+        by_x[7] -= a * stay * both * (stay + both)
+
+
+@njit(cache=True, error_model="numpy")
+def _add_alive(timed: Floats, T: Floats, weight: Floats, r: float, alpha: float, m: float) -> None:
+    """Add r log alpha - m log(alpha+T) and its derivatives over the rows of one x; once for each run of equal T."""
+    value = d_r = d_alpha = d_ra = d_aa = at_T = 0.0
+    events, log_alpha, share = m - r, math.log(alpha), r / alpha
+    for i in range(len(T)):
+        at_T += weight[i]
+        if i + 1 < len(T) and T[i + 1] == T[i]:
+            continue
+        log_T, inverse_T = math.log1p(T[i] / alpha), 1.0 / (alpha + T[i])
+        value -= at_T * (m * log_T + events * log_alpha)
+        d_r -= at_T * log_T
+        d_alpha += at_T * (share * T[i] - events) * inverse_T
+        d_ra += at_T * T[i] / alpha * inverse_T
+        d_aa += at_T * (m * inverse_T * inverse_T - share / alpha)
+        at_T = 0.0
+    timed += np.array((value, d_r, d_alpha, 0.0, d_ra, d_aa))
+
+
+@njit(cache=True, error_model="numpy")
+def _add_left(
+    timed: Floats,
+    t_x: Floats,
+    T: Floats,
+    weight: Floats,
+    log_ratio: Floats,
+    log_D: Floats,
+    smaller: Floats,
+    log_1_D: Floats,
+    alpha: float,
+    m: float,
+    k: int,
+) -> tuple[float, float, float, float]:
+    """Add log s + log(1 + D) and its derivatives over the rows of one x.
+
+    Returns, with w = D / (1 + D), the sums of w, of w (1 - w), and of w (1 - w) times the derivatives of log D in r
+    and in alpha.
+    """
+    value = d_r = d_alpha = d_rr = d_ra = d_aa = left = spread = spread_r = spread_alpha = 0.0
+    log_s = s_r = s_alpha = s_rr = s_ra = s_aa = 0.0
+    for i in range(len(T)):
+        inverse_T, inverse_t = 1.0 / (alpha + T[i]), 1.0 / (alpha + t_x[i])
+        difference = inverse_T - inverse_t
+        if k > 1:
+            log_s, s_r, s_alpha, s_rr, s_ra, s_aa = _log_stages(m, T[i] - t_x[i], inverse_T, k)
+        share = 1.0 / (1.0 + smaller[i])
+        w = weight[i] * (share if log_D[i] > 0.0 else smaller[i] * share)
+        w_spread, w_alive = weight[i] * smaller[i] * share * share, weight[i] - w
+        D_r, D_alpha = log_ratio[i] - s_r, m * difference - s_alpha
+        value += weight[i] * (log_1_D[i] + log_s)
+        d_r += weight[i] * s_r + w * D_r
+        d_alpha += weight[i] * s_alpha + w * D_alpha
+        d_rr += w_spread * D_r * D_r + w_alive * s_rr
+        d_ra += w_spread * D_r * D_alpha + w * difference + w_alive * s_ra
+        d_aa += w_spread * D_alpha * D_alpha - w * m * difference * (inverse_T + inverse_t) + w_alive * s_aa
+        left += w
+        spread += w_spread
+        spread_r += w_spread * D_r
+        spread_alpha += w_spread * D_alpha
+    timed += np.array((value, d_r, d_alpha, d_rr, d_ra, d_aa))
+    return left, spread, spread_r, spread_alpha
+
+
+@njit(cache=True, error_model="numpy")
+def _log_stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float]:
+    """Logarithm of s and its derivatives in r, alpha, (r r), (r alpha), (alpha alpha).
+
+    The terms of s are shares of it: d log s is the mean of d log(term), d2 log s the mean of d2 plus the variance.
+    """
+    s, h, j, g, hh, hj, jj = _stages(m, since, inverse_T, k)
+    h, j = h / s, j / s
+    d_rr = hh / s - h * h - g / s
+    d_ra = -(hj / s - h * j) * inverse_T
+    d_aa = (j + jj / s - j * j) * inverse_T * inverse_T
+    return math.log(s), h, -j * inverse_T, d_rr, d_ra, d_aa
+
+
+@njit(cache=True, error_model="numpy")
+def _stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float, float]:
+    """Sums over j < k of (m)_j / j! u^j times 1, h, j, g, h^2, h j, j^2, where h and g are the sums over i < j of
+    1 / (m+i) and of its square.
+    """
+    u, term, s = since * inverse_T, 1.0, 1.0
+    h = g = sum_h = sum_j = sum_g = sum_hh = sum_hj = sum_jj = 0.0
+    for j in range(1, k):
+        h += 1.0 / (m + j - 1)
+        g += 1.0 / (m + j - 1) ** 2
+        term *= (m + j - 1) / j * u
+        s += term
+        sum_h += term * h
+        sum_j += term * j
+        sum_g += term * g
+        sum_hh += term * h * h
+        sum_hj += term * h * j
+        sum_jj += term * j * j
+    return s, sum_h, sum_j, sum_g, sum_hh, sum_hj, sum_jj
