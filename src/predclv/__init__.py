@@ -1,0 +1,70 @@
+"""predclv: predicted customer lifetime value, with intervals that hold.
+
+Names load when first used: ``import predclv`` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from predclv import datasets as datasets
+    from predclv import plots as plots
+    from predclv.data.rfm import RFMSummary as RFMSummary
+    from predclv.data.split import Split as Split
+    from predclv.data.split import split_transactions as split_transactions
+    from predclv.inference.posterior import Posterior as Posterior
+    from predclv.models import BGNBD as BGNBD
+    from predclv.models import MODELS as MODELS
+    from predclv.models import GammaGamma as GammaGamma
+    from predclv.report import write_report as write_report
+    from predclv.value import CLV as CLV
+    from predclv.value import load as load
+
+_HOME = {
+    "RFMSummary": "data.rfm",
+    "Split": "data.split",
+    "split_transactions": "data.split",
+    "Posterior": "inference.posterior",
+    "MODELS": "models",
+    "BGNBD": "models",
+    "GammaGamma": "models",
+    "CLV": "value",
+    "load": "value",
+    "write_report": "report",
+}
+_MODULES = ("datasets", "errors", "plots")
+
+__all__ = [
+    "BGNBD",
+    "CLV",
+    "MODELS",
+    "GammaGamma",
+    "Posterior",
+    "RFMSummary",
+    "Split",
+    "datasets",
+    "load",
+    "plots",
+    "split_transactions",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("predclv")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "errors"])

@@ -6,6 +6,7 @@ float arrays; a point estimate is a theta of one row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,16 @@ IntArray = NDArray[np.int64]
 
 class TransactionBindings(Protocol):
     """Kernels of a transaction model, free of its parameters' number and meaning."""
+
+    def log_likelihood(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
+        """Bind weighted rows; the result maps theta (n_parameters,) to value, gradient and Hessian."""
+        ...
+
+    def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
+        """Parameter values (n_parameters,) from which the likelihood is climbed, in the data's own scale."""
+        ...
 
     def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """P(alive at T | history), (n_draws, n_rows)."""

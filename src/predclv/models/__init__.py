@@ -1,0 +1,18 @@
+"""One file a model: what the customer does, its parameters, its kernels. `MODELS` lists them by key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from predclv.models.bg_nbd import BGNBD
+from predclv.models.gamma_gamma import GammaGamma
+
+if TYPE_CHECKING:
+    from predclv.models.base import Model
+
+__all__ = ["BGNBD", "MODELS", "GammaGamma"]
+
+MODELS: dict[str, type[Model]] = {
+    "bg_nbd": BGNBD,
+    "gamma_gamma": GammaGamma,
+}

@@ -1,0 +1,180 @@
+"""The per-customer table's columns, from plain arrays: what a notebook, a batch job and a backtest all call.
+
+A row's result depends on the parameters, the options and that row alone, whatever other rows are in the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.forecast import purchases
+from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.lifetime_value import value_quantiles
+from predclv.forecast.spend import mean_expected_spend
+from predclv.kernels.gamma_gamma_compiled import expected_spend
+
+__all__ = ["CHUNK", "Thetas", "count_columns", "runs", "value_columns"]
+
+FloatArray = NDArray[np.float64]
+
+#: Customers worked at a time: bounds the memory, changes no result.
+CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Thetas:
+    """Parameters of one model as a forecast uses them.
+
+    Attributes
+    ----------
+    center : (1 or n_draws, n_parameters) array
+        Where expectations are taken: the point, or all draws.
+    draws : (n, n_parameters) array
+        The few draws behind a customer's interval; two models' draws are paired by row.
+    """
+
+    center: FloatArray
+    draws: FloatArray
+
+
+def count_columns(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    level: float,
+) -> dict[str, NDArray[Any]]:
+    """Columns on purchases, each (n_rows,).
+
+    Over an infinite horizon the mean of the count need not exist: its three columns are NaN, and `p_purchase`
+    equals `p_alive`, since whoever is alive buys again some day.
+    """
+    alive = purchases.mean_p_alive(bindings, x, t_x, T, thetas.center)
+    if not np.isfinite(horizon):
+        unknown = np.full(len(x), np.nan)
+        return {
+            "p_alive": alive,
+            "p_purchase": alive.copy(),
+            "expected_purchases": unknown,
+            "purchases_low": unknown.copy(),
+            "purchases_high": unknown.copy(),
+        }
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    low_high = purchases.purchase_quantiles(bindings, x, t_x, T, horizon, thetas.draws, ends)
+    return {
+        "p_alive": alive,
+        "p_purchase": purchases.p_purchase(bindings, x, t_x, T, horizon, thetas.center),
+        "expected_purchases": bindings.mean_expected_purchases(x, t_x, T, horizon, thetas.center),
+        "purchases_low": low_high[:, 0],
+        "purchases_high": low_high[:, 1],
+    }
+
+
+def value_columns(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    spend: Thetas,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    mean_spend: FloatArray,
+    margin: FloatArray,
+    horizon: float,
+    delta: float,
+    level: float,
+    *,
+    first_purchase: bool = False,
+) -> dict[str, NDArray[Any]]:
+    """Columns on spend and value, each (n_customers,).
+
+    Parameters
+    ----------
+    x, t_x, T, mean_spend, margin : (n_customers,) arrays
+        Fastest where customers of one history stand together.
+    horizon, delta : float
+        Window, possibly infinite, and continuous discount rate, in one time unit.
+    first_purchase : bool
+        Add a purchase at time 0, for a customer about to be won.
+    """
+    chunks = [
+        _value_chunk(
+            bindings,
+            thetas,
+            spend,
+            *(column[start : start + CHUNK] for column in (x, t_x, T, mean_spend, margin)),
+            horizon=horizon,
+            delta=delta,
+            level=level,
+            first_purchase=first_purchase,
+        )
+        for start in range(0, max(len(x), 1), CHUNK)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _value_chunk(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    spend: Thetas,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    mean_spend: FloatArray,
+    margin: FloatArray,
+    *,
+    horizon: float,
+    delta: float,
+    level: float,
+    first_purchase: bool,
+) -> dict[str, NDArray[Any]]:
+    rows, inverse = runs(x, t_x, T)
+    now = 1.0 if first_purchase else 0.0
+    ends = [(1 - level) / 2, (1 + level) / 2]
+
+    center = bindings.discounted_expected_purchases(x[rows], t_x[rows], T[rows], horizon, delta, thetas.center)
+    spend_at_center = mean_expected_spend(x, mean_spend, spend.center)
+    by_draw = bindings.discounted_expected_purchases(x[rows], t_x[rows], T[rows], horizon, delta, thetas.draws)
+    means = (by_draw[:, inverse] + now) * expected_spend(x, mean_spend, spend.draws)
+    mean_ends = np.quantile(means, ends, axis=0)
+
+    # Customers of one history and one basket, one-time buyers above all, have one distribution.
+    distinct, back = runs(x, t_x, T, mean_spend)
+    low_high = value_quantiles(
+        bindings,
+        thetas.draws,
+        spend.draws,
+        x[distinct],
+        t_x[distinct],
+        T[distinct],
+        mean_spend[distinct],
+        horizon,
+        delta,
+        ends,
+        first_purchase=first_purchase,
+    )[back]
+    return {
+        "expected_spend": spend_at_center,
+        "expected_clv": margin * (center.mean(axis=0)[inverse] + now) * spend_at_center,
+        "clv_low": margin * low_high[:, 0],
+        "clv_high": margin * low_high[:, 1],
+        "expected_clv_low": margin * mean_ends[0],
+        "expected_clv_high": margin * mean_ends[1],
+    }
+
+
+def runs(*columns: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First index of each run of equal rows, (n_runs,), and the run that each row belongs to, (n_rows,)."""
+    if len(columns[0]) == 0:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, empty
+    changes = np.zeros(len(columns[0]), dtype=bool)
+    changes[0] = True
+    for column in columns:
+        changes[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changes), np.cumsum(changes) - 1

@@ -1,0 +1,165 @@
+"""What BG/NBD, MBG/NBD and the two CNBD-k models have in common: kernels, starts, and what goes wrong.
+
+A customer buys at a rate λ, and after each purchase leaves with probability p. The members differ in whether
+the first purchase can be the last, and in how regular the gaps are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.kernels import bg_family_compiled as kernel
+from predclv.kernels import bg_family_simulation as simulation
+from predclv.kernels import discounting
+from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.parameters import Parameter
+
+__all__ = ["EDGES", "PARAMETERS", "BGFamily"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+PARAMETERS = (
+    Parameter("r", "shape of the gamma over purchase rates: how alike customers buy", (0.1, 5.0)),
+    Parameter("alpha", "rate of the gamma over purchase rates; the mean rate is r / alpha", (1.0, 50.0), unit="time"),
+    Parameter(
+        "a", "beta over dropout: with b, the mean probability of leaving after a purchase is a / (a + b)", (0.1, 5.0)
+    ),
+    Parameter("b", "beta over dropout: the larger a + b, the more alike customers leave", (0.5, 15.0)),
+)
+
+_LACK_OF_DROPOUT = (
+    "The data show no customer leaving: nobody has been silent for long compared with their own rhythm. Everyone is "
+    "forecast as alive, and no interval holds the chance that this is wrong. Observe for longer, give the dropout an "
+    "informative prior, or use a model without dropout (NBD)."
+)
+
+EDGES = {
+    (("a", "low"),): _LACK_OF_DROPOUT,
+    (("b", "high"),): _LACK_OF_DROPOUT,
+    (("a", "high"), ("b", "high")): (
+        "All customers seem equally likely to leave after a purchase: only a / (a + b) is determined, as happens in "
+        "small samples and short logs. Forecasts use that one probability for everyone and understate how much "
+        "customers differ. More customers or an informative prior on a and b would settle it."
+    ),
+    (("a", "high"),): "Every customer seems to leave after the first repeat purchase; is the log cut off?",
+    (("b", "low"),): (
+        "Customers seem to leave either at once or never. Check that purchases made together are merged (collapse=)."
+    ),
+    (("r", "high"), ("alpha", "high")): (
+        "All customers seem to buy at one rate, so a customer's own count says nothing beyond it."
+    ),
+    (("r", "low"),): "Nearly nobody buys again; a few do often. The gamma over purchase rates has collapsed to zero.",
+}
+
+
+@dataclass(frozen=True)
+class BGFamily:
+    """The family's kernels for one member; what `forecast` calls (`TransactionBindings`).
+
+    Attributes
+    ----------
+    k : int
+        Every k-th event of the Poisson process is a purchase; 1 for the NBD members.
+    dropout_at_first : bool
+        Whether a customer can leave right after the first purchase (the M of MBG).
+    """
+
+    k: int = 1
+    dropout_at_first: bool = False
+
+    def log_likelihood(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
+        """See `TransactionBindings`."""
+        return lambda theta: log_likelihood_derivatives(x, t_x, T, weight, theta, self.k, self.dropout_at_first)
+
+    def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
+        """See `TransactionBindings`."""
+        r = 0.5
+        return np.array([r, r * mean_age / (self.k * mean_frequency), 1.0, 3.0])
+
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
+
+    def expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.expected_purchases(x, t_x, T, horizon, theta, self.k, self.dropout_at_first)
+
+    def mean_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.mean_expected_purchases(x, t_x, T, horizon, theta, self.k, self.dropout_at_first)
+
+    def discounted_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.discounted_expected_purchases(x, t_x, T, horizon, delta, theta, self.k, self.dropout_at_first)
+
+    def purchase_pmf(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
+
+    def alive_purchase_pmf(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.alive_purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
+
+    def mean_discounts(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        n_max: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return discounting.mean_discounts(x, T, horizon, delta, theta, n_max, self.dropout_at_first)
+
+    def simulate_totals(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        mean_spend: FloatArray,
+        margin: FloatArray,
+        segment: IntArray,
+        n_segments: int,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+        first_purchase: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        return simulation.simulate_totals(
+            x,
+            t_x,
+            T,
+            mean_spend,
+            margin,
+            segment,
+            n_segments,
+            horizon,
+            delta,
+            theta,
+            theta_spend,
+            self.dropout_at_first,
+            seed,
+            first_purchase,
+        )

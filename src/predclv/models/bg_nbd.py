@@ -1,0 +1,27 @@
+"""BG/NBD: customers buy at their own steady rate, and after each repeat purchase may be gone for good.
+
+Purchases are Poisson(λ) while alive, λ ~ Gamma(r, α) over customers; after a repeat purchase the customer
+leaves with probability p ~ Beta(a, b), independent of λ. Fader, Hardie & Lee (2005), Marketing Science 24(2).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from predclv.models import bg_family
+from predclv.models.transactions import TransactionModel
+
+__all__ = ["BGNBD"]
+
+
+class BGNBD(TransactionModel):
+    """Beta-geometric / negative binomial model of repeat purchases; Fader, Hardie & Lee (2005).
+
+    Nobody leaves before a first repeat purchase, so a one-time buyer has `p_alive` = 1 however long ago the
+    purchase was: read `p_purchase` for who will come back.
+    """
+
+    KEY = "bg_nbd"
+    PARAMETERS = bg_family.PARAMETERS
+    EDGES: ClassVar = bg_family.EDGES
+    BINDINGS = bg_family.BGFamily(k=1, dropout_at_first=False)

@@ -1,0 +1,190 @@
+"""Transaction models: when customers buy and when they leave. From a fit to forecasts of counts."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.data.durations import Horizon, parse_horizon
+from predclv.data.rfm import RFMSummary
+from predclv.errors import HorizonWarning
+from predclv.forecast import purchases
+from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.customers import Thetas, count_columns
+from predclv.inference.posterior import check_level
+from predclv.kernels.collapse import collapse
+from predclv.models.base import CUSTOMER_DRAWS, Estimate, Likelihood, Model, choose_theta
+
+__all__ = ["TransactionModel", "finite_horizon", "warn_long_horizon"]
+
+FloatArray = NDArray[np.float64]
+
+
+class TransactionModel(Model):
+    """Base of the models of purchase counts: see `Model` for parameters and fitted attributes."""
+
+    KIND = "transactions"
+    BINDINGS: ClassVar[TransactionBindings]
+
+    def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> nw.typing.IntoFrame:
+        """Probability that each customer has not left, given the history.
+
+        Returns
+        -------
+        frame of customer_id, p_alive, of the type the summary was made from
+        """
+        self._check_use(rfm)
+        rows = rfm.collapsed
+        theta = choose_theta(self.posterior_, estimate)
+        alive = purchases.mean_p_alive(self.BINDINGS, rows.x, rows.t_x, rows.T, theta)
+        return rfm.to_native(_by_customer(rfm, p_alive=alive[rows.inverse]))
+
+    def expected_purchases(
+        self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None
+    ) -> nw.typing.IntoFrame:
+        """Expected purchases of each customer within the horizon, given the history.
+
+        Returns
+        -------
+        frame of customer_id, expected_purchases, of the type the summary was made from
+        """
+        length = self._length(rfm, horizon)
+        rows = rfm.collapsed
+        theta = choose_theta(self.posterior_, estimate)
+        mean = self.BINDINGS.mean_expected_purchases(rows.x, rows.t_x, rows.T, length, theta)
+        return rfm.to_native(_by_customer(rfm, expected_purchases=mean[rows.inverse]))
+
+    def predict(
+        self, rfm: RFMSummary, horizon: Any, *, level: float = 0.9, estimate: Estimate | None = None
+    ) -> nw.typing.IntoFrame:
+        """Forecast each customer's purchases within a horizon after the as-of date.
+
+        Parameters
+        ----------
+        rfm : RFMSummary
+            In the time unit of the fit.
+        horizon : str, number, Timedelta or date
+            "39 weeks", "1 year", an end date, or a number in the summary's time unit; finite.
+        level : float
+            Probability of the predictive interval, equal-tailed, parameter uncertainty included.
+        estimate : "point" or "draws", optional
+            Where expectations are taken; by default the point for maximum likelihood.
+
+        Returns
+        -------
+        frame, one row a customer, of the type the summary was made from
+            customer_id, p_alive, p_purchase, expected_purchases, purchases_low, purchases_high.
+
+        Raises
+        ------
+        UnitError
+            The summary is in another time unit than the fit.
+        ValueError
+            Horizon or level mean nothing.
+        """
+        length = self._length(rfm, horizon)
+        rows = rfm.collapsed
+        table = self.predict_rows(rows.x, rows.t_x, rows.T, length, level=level, estimate=estimate)
+        return rfm.to_native(_by_customer(rfm, **{name: column[rows.inverse] for name, column in table.items()}))
+
+    def predict_rows(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        *,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """`predict` for distinct histories in plain arrays, without customers: columns of (n_rows,)."""
+        check_level(level)
+        return count_columns(self.BINDINGS, self.thetas(estimate), x, t_x, T, horizon, level)
+
+    def thetas(self, estimate: Estimate | None = None) -> Thetas:
+        """Return the parameters as forecasts use them."""
+        check_is_fitted(self)
+        return Thetas(choose_theta(self.posterior_, estimate), self.posterior_.draws_array(CUSTOMER_DRAWS))
+
+    def purchase_distribution(
+        self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None, tail: float = 1e-6
+    ) -> nw.typing.IntoFrame:
+        """Exact probabilities of 0, 1, 2, ... purchases of each customer within the horizon.
+
+        Parameters
+        ----------
+        rfm, horizon, estimate
+            As in `predict`.
+        tail : float
+            Largest probability left beyond the last count listed.
+
+        Returns
+        -------
+        frame of customer_id, n, probability, one row a customer and count
+        """
+        if not 0 < tail < 1:
+            raise ValueError(f"'tail' must be in (0, 1). Got {tail:g}.")
+        length = self._length(rfm, horizon)
+        rows = rfm.collapsed
+        theta = choose_theta(self.posterior_, estimate)[:CUSTOMER_DRAWS]
+        pmf = purchases.purchase_distribution(self.BINDINGS, rows.x, rows.t_x, rows.T, length, theta, tail=tail)
+        counts = np.arange(pmf.shape[1])
+        return rfm.to_native(
+            pd.DataFrame(
+                {
+                    "customer_id": np.repeat(rfm.customer_id, len(counts)),
+                    "n": np.tile(counts, len(rfm)),
+                    "probability": pmf[rows.inverse].ravel(),
+                }
+            )
+        )
+
+    def _likelihood(self, rfm: RFMSummary) -> Likelihood:
+        rfm.require_repeat_buyers()
+        rows = collapse(rfm.frequency, rfm.recency, rfm.T, need_inverse=False)
+        evaluate = self.BINDINGS.log_likelihood(rows.x, rows.t_x, rows.T, rows.weight)
+        return Likelihood(self.PARAMETERS, len(rfm), evaluate)
+
+    def _start(self, rfm: RFMSummary) -> FloatArray:
+        return self.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
+
+    def _check_use(self, rfm: RFMSummary) -> None:
+        check_is_fitted(self)
+        rfm.require_compatible(time_unit=self.fingerprint_.time_unit)
+
+    def _length(self, rfm: RFMSummary, horizon: Any) -> float:
+        self._check_use(rfm)
+        return finite_horizon(horizon, rfm, self.fingerprint_.longest_age).length
+
+
+def finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
+    """Parse a horizon, warn where it reaches further than the log, and refuse an endless one."""
+    parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+    if not np.isfinite(parsed.length):
+        raise ValueError(
+            "Undiscounted purchases over an infinite horizon may have no finite mean. Give a finite horizon, or "
+            "forecast CLV with a discount rate above 0."
+        )
+    warn_long_horizon(parsed, longest_age, rfm.time_unit, stacklevel=5)
+    return parsed
+
+
+def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str, *, stacklevel: int) -> None:
+    """Warn where a horizon reaches further ahead than any customer behind the fit has been observed."""
+    if horizon.length > longest_age:
+        warnings.warn(
+            f"The horizon, {horizon.label}, is longer than the oldest customer behind the fit has been observed "
+            f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
+            HorizonWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def _by_customer(rfm: RFMSummary, **columns: NDArray[Any]) -> pd.DataFrame:
+    return pd.DataFrame({"customer_id": rfm.customer_id, **columns})
