@@ -1,0 +1,226 @@
+"""The commands and their options. What they do stands in `steps`, what they show in `screen`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from predclv.cli import options as o
+from predclv.cli.console import session
+from predclv.cli.failures import describe
+
+__all__ = ["execute"]
+
+app = typer.Typer(
+    help="Predicted customer lifetime value, with intervals that hold.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_ABOUT_THE_DATA = (
+    "customer_id",
+    "date",
+    "amount",
+    "observation_end",
+    "observation_start",
+    "acquired",
+    "time_unit",
+    "collapse",
+    "returns",
+    "currency",
+    "time_zone",
+    "date_format",
+    "on_null",
+    "carry",
+)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run the command that `arguments` name; return the exit code."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments or ["--help"], prog_name="predclv", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        return describe(error, debug="--debug" in arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _data_options(context: typer.Context) -> dict[str, Any]:
+    return {name: context.params[name] for name in _ABOUT_THE_DATA if name in context.params}
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        import predclv
+
+        typer.echo(f"predclv {predclv.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Predicted customer lifetime value, with intervals that hold."""
+
+
+@app.command("demo")
+def demo_command(
+    out: o.Out = Path("demo-results"),
+    report: o.Report = True,
+    force: o.Force = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """Show what comes out, on the CDNOW log: learn until 1997-09-30, forecast, check with what happened next."""
+    from predclv.cli import demo
+
+    with session(quiet, json) as current:
+        demo.show(current, out, force=force, report=report)
+
+
+@app.command("run")
+def run_command(
+    context: typer.Context,
+    log: o.Log,
+    *,
+    customer_id: o.CustomerId,
+    date: o.Date,
+    amount: o.Amount,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    carry: o.Carry = None,
+    horizon: o.Horizon = "1 year",
+    discount_rate: o.DiscountRate = 0.10,
+    margin: o.Margin = "1.0",
+    by: o.By = None,
+    level: o.Level = 0.9,
+    out: o.Out,
+    title: o.Title = None,
+    report: o.Report = True,
+    force: o.Force = False,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """From a purchase log to customer values, a portfolio total, a saved model and a report."""
+    from predclv.cli import run
+
+    with session(quiet, json) as current:
+        what = run.Forecast(horizon, discount_rate, margin, level, by)
+        run.show(current, log, _data_options(context), what, out, force=force, report=report, title=title)
+
+
+@app.command("summarize")
+def summarize_command(
+    context: typer.Context,
+    log: o.Log,
+    *,
+    customer_id: o.CustomerId,
+    date: o.Date,
+    amount: o.AmountIfAny = None,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    carry: o.Carry = None,
+    out: o.OutFile,
+    quality: o.Quality = None,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """From a purchase log to one row a customer: frequency, recency, age, mean spend."""
+    from predclv.cli import single_steps
+
+    with session(quiet, json) as current:
+        single_steps.summarize(current, log, _data_options(context), out, quality)
+
+
+@app.command("fit")
+def fit_command(
+    context: typer.Context,
+    table: o.Table,
+    *,
+    customer_id: o.CustomerIdIfAny = None,
+    date: o.DateIfAny = None,
+    amount: o.AmountIfAny = None,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    out: o.OutModel,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """Fit BG/NBD and, where there is spend, Gamma-Gamma; save the model."""
+    from predclv.cli import single_steps
+
+    with session(quiet, json) as current:
+        single_steps.fit(current, table, _data_options(context), out)
+
+
+@app.command("predict")
+def predict_command(
+    context: typer.Context,
+    table: o.Table,
+    *,
+    model: o.ModelFolder,
+    customer_id: o.CustomerIdIfAny = None,
+    date: o.DateIfAny = None,
+    amount: o.AmountIfAny = None,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    carry: o.Carry = None,
+    horizon: o.Horizon = "1 year",
+    discount_rate: o.DiscountRateIfAny = None,
+    margin: o.MarginIfAny = None,
+    level: o.Level = 0.9,
+    out: o.OutFile,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """Forecast customers with a saved model."""
+    from predclv.cli import single_steps
+
+    with session(quiet, json) as current:
+        value_options = {"discount_rate": discount_rate, "margin": margin}
+        single_steps.predict(current, model, table, _data_options(context), horizon, level, value_options, out)

@@ -1,0 +1,76 @@
+"""What a command shows: progress and warnings on stderr, results on stdout, as a screen or as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from predclv.errors import PredCLVWarning
+
+__all__ = ["Session", "session"]
+
+
+class Session:
+    """One command's run: collects its warnings and shows its results in the way asked for."""
+
+    def __init__(self, quiet: bool, as_json: bool) -> None:
+        self.quiet, self.as_json = quiet, as_json
+        self.warnings: list[dict[str, str]] = []
+        self._out = Console(highlight=False, soft_wrap=False)
+        self._err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+    def step(self, doing: str) -> Any:
+        """Context that shows what is being done, where someone watches a terminal."""
+        return nullcontext() if self.quiet or not self._err.is_terminal else self._err.status(doing + " ...")
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print parts of the result screen, unless JSON or silence is asked for."""
+        if not (self.quiet or self.as_json):
+            for part in parts:
+                self._out.print(part)
+
+    def finish(self, summary: dict[str, Any], *closing: RenderableType) -> None:
+        """Print the warnings on stderr; then the last part of the screen or, if asked for, the summary as JSON."""
+        for warning in self.warnings:
+            self._err.print(f"warning: {warning['message']}")
+        self.show(*closing)
+        if self.as_json:
+            print(json.dumps(_jsonable({**summary, "warnings": self.warnings}), indent=2, allow_nan=False))
+
+    def note(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        """Keep a warning, each text once; notices for developers of other packages are not for the user."""
+        if issubclass(category, DeprecationWarning | FutureWarning | PendingDeprecationWarning | ImportWarning):
+            return
+        name = category.__name__ if issubclass(category, PredCLVWarning) else "Warning"
+        entry = {"category": name, "message": " ".join(str(message).split())}
+        if entry not in self.warnings:
+            self.warnings.append(entry)
+
+
+@contextmanager
+def session(quiet: bool, as_json: bool) -> Iterator[Session]:
+    """Collect warnings during a command; they are printed by `Session.finish`, and not beside an error."""
+    current = Session(quiet, as_json)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = current.note
+        yield current
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain JSON types; a number that JSON has no sign for becomes null."""
+    if isinstance(value, dict):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,109 @@
+"""The options, each declared once: name, type and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predclv.cli.config import use_config
+
+DATA, FORECAST, OUTPUT = "What is in the data", "What is forecast", "Output"
+
+_LOG = "Purchase log, one row a purchase: a CSV or Parquet file."
+_TABLE = "What `summarize` wrote, or any table of frequency, recency, T; with --date, a purchase log."
+Log = Annotated[str, typer.Argument(help=_LOG, metavar="LOG", show_default=False)]
+Table = Annotated[str, typer.Argument(help=_TABLE, metavar="TABLE", show_default=False)]
+
+_CUSTOMER_ID = typer.Option(help="Column that names the customer.", rich_help_panel=DATA, show_default=False)
+_DATE = typer.Option(help="Column with the date of the purchase.", rich_help_panel=DATA, show_default=False)
+_AMOUNT = typer.Option(help="Column with the money spent.", rich_help_panel=DATA, show_default=False)
+_AMOUNT_IF_ANY = typer.Option(help="Column with the money spent; without it, no value.", rich_help_panel=DATA)
+CustomerId = Annotated[str, _CUSTOMER_ID]
+CustomerIdIfAny = Annotated[str | None, _CUSTOMER_ID]
+Date = Annotated[str, _DATE]
+DateIfAny = Annotated[str | None, _DATE]
+Amount = Annotated[str, _AMOUNT]
+AmountIfAny = Annotated[str | None, _AMOUNT_IF_ANY]
+
+ObservationEnd = Annotated[
+    str | None,
+    typer.Option(help="As-of date; later purchases are set aside. Default: the last in the log.", rich_help_panel=DATA),
+]
+ObservationStart = Annotated[
+    str | None, typer.Option(help="Date that the log starts at, if customers are older.", rich_help_panel=DATA)
+]
+TimeUnit = Annotated[
+    str | None, typer.Option(help="Ruler for time: hour, day, week or year. Default: week.", rich_help_panel=DATA)
+]
+Acquired = Annotated[
+    str | None, typer.Option(help="Column with the true date of acquisition, if known.", rich_help_panel=DATA)
+]
+DateFormat = Annotated[
+    str | None, typer.Option(help="Format of dates that are not like 2025-12-31: %d/%m/%Y.", rich_help_panel=DATA)
+]
+OnNull = Annotated[
+    str | None, typer.Option(help="Rows without customer, date or amount: error or drop.", rich_help_panel=DATA)
+]
+Collapse = Annotated[
+    str | None,
+    typer.Option(
+        help="Span within which purchases count as one: none, hour, day, ... Default: day.", rich_help_panel=DATA
+    ),
+]
+Returns = Annotated[str | None, typer.Option(help="What negative amounts mean. Default: net.", rich_help_panel=DATA)]
+Currency = Annotated[str | None, typer.Option(help="Code of the currency, or its column.", rich_help_panel=DATA)]
+TimeZone = Annotated[str | None, typer.Option(help="Zone that dates are read in.", rich_help_panel=DATA)]
+Carry = Annotated[
+    list[str] | None,
+    typer.Option(help="Column about the customer to keep beside the results; may be repeated.", rich_help_panel=DATA),
+]
+
+_HORIZON = typer.Option(help='How far ahead: "26 weeks", "1 year", an end date, inf.', rich_help_panel=FORECAST)
+_DISCOUNT_RATE = typer.Option(help="Effective, a year: 0.10 is 10 %.", rich_help_panel=FORECAST)
+_MARGIN = typer.Option(help="Share of spend that is kept, or the column with it.", rich_help_panel=FORECAST)
+_LEVEL = typer.Option(help="Probability of the intervals.", rich_help_panel=FORECAST)
+Horizon = Annotated[str, _HORIZON]
+DiscountRate = Annotated[float, _DISCOUNT_RATE]
+DiscountRateIfAny = Annotated[float | None, _DISCOUNT_RATE]
+Margin = Annotated[str, _MARGIN]
+MarginIfAny = Annotated[str | None, _MARGIN]
+Level = Annotated[float, _LEVEL]
+By = Annotated[
+    str | None, typer.Option(help="Column about the customer to break the total down by.", rich_help_panel=FORECAST)
+]
+ModelFolder = Annotated[
+    str, typer.Option("--model", help="Folder that `fit` wrote.", rich_help_panel=FORECAST, show_default=False)
+]
+
+Out = Annotated[Path, typer.Option(help="Folder for the results.", rich_help_panel=OUTPUT)]
+OutModel = Annotated[
+    Path, typer.Option("--out", help="Folder for the model.", rich_help_panel=OUTPUT, show_default=False)
+]
+OutFile = Annotated[
+    Path, typer.Option("--out", help="Table to write, .parquet or .csv.", rich_help_panel=OUTPUT, show_default=False)
+]
+Quality = Annotated[
+    Path | None, typer.Option(help="CSV file for what was dropped, merged, set aside.", rich_help_panel=OUTPUT)
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Write into a folder with other things in it; they stay.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors only.", rich_help_panel=OUTPUT)]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a summary in JSON instead of a screen.", rich_help_panel=OUTPUT)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="TOML file with any of these options; the command line has the last word.",
+        callback=use_config,
+        is_eager=True,
+        rich_help_panel=OUTPUT,
+    ),
+]
+Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.", rich_help_panel=OUTPUT)]
+Title = Annotated[str | None, typer.Option(help="Title of the report.", rich_help_panel=OUTPUT)]

@@ -1,0 +1,38 @@
+"""The command `run`: everything, from a log to a folder of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import predclv as pc
+from predclv.cli import screen, steps
+from predclv.cli.console import Session
+from predclv.cli.steps import Forecast
+
+__all__ = ["Forecast", "show"]
+
+
+def show(
+    current: Session,
+    log: str,
+    data: dict[str, Any],
+    what: Forecast,
+    out: Path,
+    *,
+    force: bool,
+    report: bool,
+    title: str | None,
+) -> None:
+    """Summarise, fit, forecast, write, and show what was found."""
+    steps.check_output(log, out, force, report)
+    with current.step("Reading the log"):
+        rfm = steps.summarize(log, what.columns, **data)
+    with current.step("Fitting the models"):
+        clv = pc.CLV().fit(rfm)
+    with current.step("Forecasting"):
+        results = steps.forecast(log, rfm, clv, what)
+    with current.step("Writing the results"):
+        names = steps.write_results(results, out, "run", force=force, report=report, title=title)
+    current.show(screen.customers(rfm), *screen.value(results), *screen.top_customers(results))
+    current.finish(screen.summary("run", results, out, names), *screen.files(out, names))

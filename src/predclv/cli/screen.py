@@ -1,0 +1,130 @@
+"""What was found, as parts of a screen and as a dict for JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+import predclv as pc
+from predclv.cli.steps import Results
+from predclv.data.durations import parse_horizon
+
+if TYPE_CHECKING:
+    from predclv.data.rfm import RFMSummary
+
+__all__ = ["customers", "facts", "files", "number", "span", "summary", "top_customers", "value"]
+
+_SHOWN = 5
+_WHAT = {
+    "report.html": "the report; open it in a browser",
+    "customers.csv": "a row for each customer, for a spreadsheet",
+    "customers.parquet": "the same, for a program",
+    "portfolio.csv": "totals with their intervals",
+    "quality.csv": "what was dropped, merged and set aside in the log",
+    "model": "the fitted model; predclv predict --model reads it",
+}
+
+
+def customers(rfm: RFMSummary) -> str:
+    """Say in a line who was summarised."""
+    end = f", seen until {rfm.observation_end}" if rfm.observation_end is not None else ""
+    return f"{len(rfm):,} customers, {rfm.n_repeat_buyers:,} of them bought more than once{end}"
+
+
+def value(results: Results) -> list[RenderableType]:
+    """Show the value of the base, and of its segments."""
+    what, rfm = results.forecast, results.rfm
+    horizon = parse_horizon(what.horizon, rfm.time_unit, rfm.observation_end).label
+    margin = f"margin {what.margin:.0%}" if isinstance(what.margin, float) else f"margin from {what.margin!r}"
+    if what.margin == 1:
+        margin = "as revenue"
+    money = f", {rfm.currency}" if rfm.currency else ""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    headings = (what.by or "", "customers", "will buy", "purchases", "value", f"{what.level:.0%} interval")
+    for position, heading in enumerate(headings):
+        table.add_column(escape(heading), justify="right" if position else "left")
+    for row in results.portfolio.to_dict("records"):
+        table.add_row(
+            escape(str(row["segment"])),
+            number(row["customers"]),
+            number(row["expected_buyers"]),
+            number(row["expected_purchases"]),
+            number(row["expected_clv"]),
+            span(row["clv_low"], row["clv_high"]),
+            style="bold" if row["segment"] == results.portfolio["segment"].iloc[-1] else "",
+        )
+    about = f"{margin}, discounted at {what.discount_rate:.4g} a year{money}"
+    return [f"\n[bold]What they are worth: {escape(horizon)}[/bold] ({escape(about)})", table]
+
+
+def top_customers(results: Results) -> list[RenderableType]:
+    """Show the customers of the highest expected value."""
+    top = results.customers.assign(bought=results.rfm.frequency).nlargest(_SHOWN, "expected_clv")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    headings = ("customer", "bought again", "will buy", "purchases", "value", f"{results.forecast.level:.0%} interval")
+    for position, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if position else "left")
+    for row in top.to_dict("records"):
+        table.add_row(
+            escape(str(row["customer_id"])),
+            f"{row['bought']:,} times",
+            f"{row['p_purchase']:.0%}",
+            f"{row['expected_purchases']:.1f}",
+            number(row["expected_clv"]),
+            span(row["clv_low"], row["clv_high"]),
+        )
+    return ["\n[bold]The most valuable customers[/bold]", table]
+
+
+def files(out: Path, names: list[str]) -> list[RenderableType]:
+    """Show where the results are."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, meaning in _WHAT.items():
+        if name in names:
+            table.add_row(escape(str(out / name)), meaning)
+    return ["\n[bold]Written[/bold]", table]
+
+
+def facts(rfm: RFMSummary) -> dict[str, Any]:
+    """What a program wants to know of a summary."""
+    return {
+        "version": pc.__version__,
+        "customers": len(rfm),
+        "repeat_buyers": rfm.n_repeat_buyers,
+        "time_unit": rfm.time_unit,
+        "collapse": rfm.collapse,
+        "observation_end": rfm.observation_end,
+        "currency": rfm.currency,
+        "quality": rfm.quality.to_dict("records"),
+    }
+
+
+def summary(command: str, results: Results, out: Path, names: list[str]) -> dict[str, Any]:
+    """What a program wants to know of a run."""
+    what = results.forecast
+    return {
+        "command": command,
+        **facts(results.rfm),
+        "horizon": str(what.horizon),
+        "discount_rate": what.discount_rate,
+        "margin": what.margin,
+        "level": what.level,
+        "parameters": results.clv.summary.drop(columns="meaning").to_dict("records"),
+        "portfolio": results.portfolio.to_dict("records"),
+        "out": out,
+        "files": names,
+    }
+
+
+def number(amount: float) -> str:
+    """A number as a reader wants it: thousands marked, decimals where they count."""
+    return f"{amount:,.0f}" if abs(amount) >= 100 or amount == int(amount) else f"{amount:,.2f}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval: '1,200 to 3,400'."""
+    return f"{number(low)} to {number(high)}"

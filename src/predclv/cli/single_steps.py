@@ -1,0 +1,78 @@
+"""The commands `summarize`, `fit` and `predict`: one step each, with a file between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import predclv as pc
+from predclv.cli import screen, steps
+from predclv.cli.console import Session
+from predclv.cli.tables import check_suffix, write_table
+from predclv.errors import DataError
+from predclv.files import check_replaceable
+from predclv.inference.posterior import check_level
+from predclv.models.storage import MANIFEST
+from predclv.value import CLV
+
+__all__ = ["fit", "predict", "summarize"]
+
+
+def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quality: Path | None) -> None:
+    """Write the summary of a log, and on request what was dropped on the way."""
+    targets = [check_suffix(path) for path in (out, quality) if path is not None]
+    _keep_the_input(log, targets)
+    with current.step("Reading the log"):
+        rfm = steps.summarize(log, **data)
+    steps.write_summary(rfm, out)
+    if quality is not None:
+        write_table(rfm.quality, quality)
+    current.show(screen.customers(rfm), f"Written: {', '.join(map(str, targets))}")
+    current.finish({"command": "summarize", **screen.facts(rfm), "files": targets})
+
+
+def fit(current: Session, table: str, data: dict[str, Any], out: Path) -> None:
+    """Fit the models that the data allow and save them."""
+    check_replaceable(out, MANIFEST)
+    with current.step("Reading"):
+        rfm = steps.read_summary(table, **data)
+    with current.step("Fitting"):
+        model = pc.BGNBD().fit(rfm) if rfm.monetary_value is None else pc.CLV().fit(rfm)
+        model.save(out)
+    current.show(screen.customers(rfm), model.summary.to_string(index=False, justify="left"), f"Written: {out}")
+    parameters = model.summary.drop(columns="meaning").to_dict("records")
+    current.finish({"command": "fit", **screen.facts(rfm), "parameters": parameters, "files": [out]})
+
+
+def predict(
+    current: Session,
+    folder: str,
+    table: str,
+    data: dict[str, Any],
+    horizon: str,
+    level: float,
+    value_options: dict[str, Any],
+    out: Path,
+) -> None:
+    """Forecast the customers of a table with a saved model."""
+    check_level(level)
+    _keep_the_input(table, [check_suffix(out)])
+    options = {name: steps.number_or_text(value) for name, value in steps.given(**value_options).items()}
+    model = pc.load(folder)
+    if options and not isinstance(model, CLV):
+        names = ", --".join(options).replace("_", "-")
+        raise DataError(f"The model in '{folder}' forecasts purchases and no money: leave --{names} out.")
+    margin = options.get("margin")
+    with current.step("Reading"):
+        rfm = steps.read_summary(table, [margin] if isinstance(margin, str) else [], **data)
+    with current.step("Forecasting"):
+        frame = steps.predict(model, rfm, steps.number_or_text(horizon), level=level, **options)
+    write_table(frame, out)
+    current.show(screen.customers(rfm), f"Written: {out}")
+    current.finish({"command": "predict", **screen.facts(rfm), "horizon": horizon, "files": [out]})
+
+
+def _keep_the_input(source: str, targets: list[Path]) -> None:
+    for target in targets:
+        if target.exists() and Path(source).exists() and target.samefile(source):
+            raise DataError(f"'{target}' is the input. Give another name for the output.")

@@ -1,0 +1,196 @@
+"""The steps that the commands share: read, forecast, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+
+import predclv as pc
+from predclv.cli.tables import read_units, write_table
+from predclv.errors import DataError, UnitError
+from predclv.files import check_replaceable, replace_folder, write_text
+from predclv.inference.posterior import check_level
+
+if TYPE_CHECKING:
+    from predclv.data.rfm import RFMSummary
+    from predclv.data.split import Split
+    from predclv.models.transactions import TransactionModel
+    from predclv.value import CLV
+
+__all__ = [
+    "Forecast",
+    "Results",
+    "check_output",
+    "forecast",
+    "given",
+    "number_or_text",
+    "predict",
+    "read_summary",
+    "summarize",
+    "write_results",
+    "write_summary",
+]
+
+MANIFEST = "predclv.json"
+# What a table of customers does not say by itself.
+_UNITS = ("time_unit", "collapse", "observation_end", "observation_start", "currency")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What to forecast; `horizon` and `margin` are numbers where they read as such."""
+
+    horizon: Any = "1 year"
+    discount_rate: float = 0.10
+    margin: float | str = 1.0
+    level: float = 0.9
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
+        object.__setattr__(self, "horizon", number_or_text(self.horizon))
+        object.__setattr__(self, "margin", number_or_text(self.margin))
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns about the customer that the forecast needs."""
+        return [column for column in (self.margin, self.by) if isinstance(column, str)]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run found: summary, fitted models, tables, and the holdout if there was one."""
+
+    log: Any
+    rfm: RFMSummary
+    clv: CLV
+    customers: pd.DataFrame
+    portfolio: pd.DataFrame
+    forecast: Forecast
+    holdout: Split | None = None
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Options that were given; the others are left to the defaults of the API."""
+    return {name: value for name, value in options.items() if value is not None and value != []}
+
+
+def number_or_text(value: Any) -> Any:
+    """Return a float where `value` reads as one, else `value` itself."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def summarize(log: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
+    """Summarise a log file; `keep` are columns to carry besides those asked for."""
+    return pc.RFMSummary.from_transactions(log, **given(**_carrying(options, keep)))
+
+
+def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
+    """Read the table that `write_summary` wrote, any table of frequency, recency and T, or (with a date) a log."""
+    if options.get("date") is not None:
+        if options.get("customer_id") is None:
+            raise DataError("--date means a purchase log, which needs --customer-id too.")
+        return summarize(table, keep, **options)
+    asked = given(**options)
+    for name in set(asked) - {"customer_id", "carry", *_UNITS}:
+        raise DataError(f"{_flag(name)} is about a purchase log, which needs --date too.")
+    units = read_units(Path(table))
+    for name in set(units) & set(asked):
+        if units[name] != asked[name]:
+            raise UnitError(
+                f"'{table}' was made with {_flag(name)} {units[name]}, not {asked[name]}. "
+                f"Leave {_flag(name)} out, or summarise the log anew."
+            )
+    if "time_unit" not in {*units, *asked}:
+        raise DataError(f"'{table}' does not say in which unit its recency and T are. Give --time-unit.")
+    return pc.RFMSummary.from_frame(table, **given(**_carrying({**units, **asked}, keep)))
+
+
+def write_summary(rfm: RFMSummary, path: Path) -> None:
+    """Write a summary as a table; Parquet keeps its units."""
+    units = {name: getattr(rfm, name) for name in _UNITS}
+    write_table(rfm.to_pandas(), path, {name: str(unit) for name, unit in units.items() if unit is not None})
+
+
+def forecast(log: Any, rfm: RFMSummary, clv: CLV, what: Forecast, holdout: Split | None = None) -> Results:
+    """Forecast each customer and the portfolio."""
+    options: dict[str, Any] = {"discount_rate": what.discount_rate, "margin": what.margin, "level": what.level}
+    customers = predict(clv, rfm, what.horizon, **options)
+    portfolio = clv.portfolio(rfm, what.horizon, by=what.by, **options)
+    return Results(log, rfm, clv, customers, portfolio, what, holdout)
+
+
+def predict(model: CLV | TransactionModel, rfm: RFMSummary, horizon: Any, **options: Any) -> pd.DataFrame:
+    """Forecast each customer: the model's table, and the carried columns beside it."""
+    native: Any = model.predict(rfm, horizon, **options)
+    table: pd.DataFrame = nw.from_native(native, eager_only=True).to_pandas()
+    return table.assign(**{name: column for name, column in rfm.carried.items() if name not in table})
+
+
+def check_output(log: str | None, out: Path, force: bool, report: bool) -> None:
+    """Raise now rather than after the work: a folder that may not be written, a report that cannot be made."""
+    if log is not None and Path(log).resolve().parent == out.resolve():
+        raise DataError(f"The log lies in '{out}', where the results go. Give another folder for the results.")
+    if not force:
+        try:
+            check_replaceable(out, MANIFEST)
+        except FileExistsError as error:
+            raise FileExistsError(
+                f"{error} With --force, predclv replaces its own files there and no other."
+            ) from error
+    if report and find_spec("jinja2") is None:
+        raise ImportError("The report needs jinja2: pip install 'predclv[report]', or give --no-report.")
+
+
+def write_results(results: Results, out: Path, command: str, force: bool, report: bool, title: str | None) -> list[str]:
+    """Write all results into one folder, whole or not at all; return the names in it."""
+    with replace_folder(out, manifest=MANIFEST, keep_others=force) as folder:
+        write_table(results.customers, folder / "customers.parquet")
+        write_table(results.customers, folder / "customers.csv")
+        write_table(results.portfolio, folder / "portfolio.csv")
+        write_table(results.rfm.quality, folder / "quality.csv")
+        results.clv.save(folder / "model")
+        if report:
+            what = asdict(results.forecast)
+            pc.write_report(
+                folder / "report.html",
+                log=results.log,
+                rfm=results.rfm,
+                clv=results.clv,
+                customers=results.customers,
+                portfolio=results.portfolio,
+                title=title,
+                holdout=results.holdout,
+                **what,
+            )
+        names = sorted([entry.name for entry in folder.iterdir()] + [MANIFEST])
+        write_text(folder / MANIFEST, _manifest(command, results.forecast, names))
+    return names
+
+
+def _manifest(command: str, what: Forecast, names: list[str]) -> str:
+    content: Mapping[str, Any] = {
+        "made_by": f"predclv {pc.__version__}",
+        "command": command,
+        "forecast": {k: str(v) if v == float("inf") else v for k, v in asdict(what).items()},
+        "files": names,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _carrying(options: dict[str, Any], keep: Sequence[str]) -> dict[str, Any]:
+    return {**options, "carry": list(dict.fromkeys([*(options.get("carry") or ()), *keep]))}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
