@@ -1,0 +1,178 @@
+"""From rows to purchases to customers, in the engine that holds the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.frames import column_to_numpy
+
+__all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ReturnTotals:
+    """Periods that hold nothing but returns, by the purchase they are set against; money is negative."""
+
+    n_first: int = 0
+    n_repeat: int = 0
+    n_before: int = 0
+    money_before: float = 0.0
+
+
+@dataclass(frozen=True)
+class CustomerTotals:
+    """One item a customer, sorted by customer.
+
+    Attributes
+    ----------
+    customer : array
+    first_period, last_period : int arrays
+        Ticks.
+    first_day : int array
+        Ordinal of the day of the first purchase.
+    purchases : int array
+        The first one included.
+    first_spend, repeat_spend : float arrays or None
+        Net of returns; `repeat_spend` may be negative.
+    returns : ReturnTotals
+    """
+
+    customer: NDArray[Any]
+    first_period: IntArray
+    last_period: IntArray
+    first_day: IntArray
+    purchases: IntArray
+    first_spend: FloatArray | None
+    repeat_spend: FloatArray | None
+    returns: ReturnTotals
+
+
+def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: bool, has_returns: bool) -> CustomerTotals:
+    """Count purchases and sum money by customer.
+
+    Parameters
+    ----------
+    rows : LazyFrame
+        customer, period, day and, with `has_amount`, amount.
+    collapse : str
+        With "none" every row is a purchase, else every period with one.
+    has_amount, has_returns : bool
+        Whether there is money, and whether some of it is negative and to be netted.
+    """
+    periods = _total_by_period(rows, collapse == "none", has_amount, has_returns)
+    purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
+    found = _total_purchases(purchases, has_amount).sort("customer").collect()
+    totals = {name: column_to_numpy(found[name]) for name in found.columns}
+    first_spend, repeat_spend, returns = None, None, ReturnTotals()
+    if has_amount:
+        first_spend = totals["first_amount"].astype(np.float64)
+        repeat_spend = _subtract(totals["amount"].astype(np.float64), first_spend)
+    if has_returns and first_spend is not None and repeat_spend is not None:
+        orphans = periods.filter(nw.col("purchases") == 0)
+        returns = _net(orphans, purchases, totals["customer"], first_spend, repeat_spend)
+    return CustomerTotals(
+        totals["customer"],
+        totals["first_period"].astype(np.int64),
+        totals["last_period"].astype(np.int64),
+        totals["first_day"].astype(np.int64),
+        totals["purchases"].astype(np.int64),
+        first_spend,
+        repeat_spend,
+        returns,
+    )
+
+
+def _total_by_period(
+    rows: nw.LazyFrame[Any], every_row: bool, has_amount: bool, has_returns: bool
+) -> nw.LazyFrame[Any]:
+    """customer, period, day, purchases (0 where a period holds returns only) and amount."""
+    totals = [nw.col("day").min()]
+    if has_amount:
+        totals.append(nw.col("amount").sum())
+    if has_returns:
+        rows = rows.with_columns(purchases=(nw.col("amount") >= 0).cast(nw.Int64))
+        totals.append(nw.col("purchases").sum() if every_row else nw.col("purchases").max())
+        return rows.group_by("customer", "period").agg(*totals)
+    if every_row:
+        return rows.group_by("customer", "period").agg(*totals, purchases=nw.len())
+    return rows.group_by("customer", "period").agg(*totals).with_columns(purchases=nw.lit(1))
+
+
+def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
+    """customer, first_period, last_period, first_day, purchases, and with money amount and first_amount."""
+    if purchases.implementation is nw.Implementation.DUCKDB:
+        return _total_in_duckdb(purchases, has_amount)
+    totals = {
+        "first_period": nw.col("period").min(),
+        "last_period": nw.col("period").max(),
+        "first_day": nw.col("day").min(),
+        "purchases": nw.col("purchases").sum(),
+    }
+    if not has_amount:
+        return purchases.group_by("customer").agg(**totals)
+    customers = purchases.group_by("customer").agg(**totals, amount=nw.col("amount").sum())
+    # Purchases at one instant, which only collapse="none" keeps apart, share the first amount evenly.
+    first = purchases.select("customer", first_period="period", first_amount=nw.col("amount") / nw.col("purchases"))
+    return customers.join(first, on=["customer", "first_period"], how="inner")
+
+
+def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
+    # A join would make DuckDB group all rows twice; its arg_min does without.
+    money = ", sum(amount) AS amount, arg_min(amount / purchases, period) AS first_amount" if has_amount else ""
+    relation: Any = purchases.to_native()
+    totals: nw.LazyFrame[Any] = nw.from_native(
+        relation.aggregate(
+            "customer, min(period) AS first_period, max(period) AS last_period, min(day) AS first_day, "
+            f"sum(purchases)::BIGINT AS purchases{money}",
+            "customer",
+        )
+    )
+    return totals
+
+
+def _subtract(total: FloatArray, first: FloatArray) -> FloatArray:
+    """Return total − first, zero where the difference is no more than rounding."""
+    rest = total - first
+    rest[np.abs(rest) <= 1e-12 * np.maximum(np.abs(total), np.abs(first))] = 0.0
+    return rest
+
+
+def _net(
+    orphans: nw.LazyFrame[Any],
+    purchases: nw.LazyFrame[Any],
+    customers: NDArray[Any],
+    first_spend: FloatArray,
+    repeat_spend: FloatArray,
+) -> ReturnTotals:
+    """Set return-only periods against the latest earlier purchase, in place."""
+    concerned = orphans.select("customer").unique()
+    theirs = purchases.join(concerned, on="customer", how="semi").select("customer", "period")
+    firsts = theirs.group_by("customer").agg(first_period=nw.col("period").min())
+    later = theirs.join(firsts, on="customer", how="inner").filter(nw.col("period") > nw.col("first_period"))
+    seconds = later.group_by("customer").agg(second_period=nw.col("period").min())
+    placed = orphans.join(firsts, on="customer", how="left").join(seconds, on="customer", how="left")
+    # Null means there is no such purchase: later than every return.
+    first, second = (nw.col(name).fill_null(_NEVER) for name in ("first_period", "second_period"))
+    placed = placed.with_columns(
+        place=(nw.col("period") >= first).cast(nw.Int64) + (nw.col("period") >= second).cast(nw.Int64)
+    )
+    found = placed.group_by("customer", "place").agg(nw.col("amount").sum(), n=nw.len()).collect()
+    customer, place, money, n = (column_to_numpy(found[name]) for name in ("customer", "place", "amount", "n"))
+    position = pd.Index(customers).get_indexer(customer)
+    for spend, where in ((first_spend, place == 1), (repeat_spend, place == 2)):
+        at = position[where]
+        spend[at] = _subtract(spend[at], -money[where])
+    n_at = [int(n[place == where].sum()) for where in range(3)]
+    return ReturnTotals(n_at[1], n_at[2], n_at[0], float(money[place == 0].sum()))
+
+
+_NEVER = 2**62

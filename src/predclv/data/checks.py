@@ -1,0 +1,45 @@
+"""Wording shared by every check: counts, closest names, option lists."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from predclv.errors import DataError
+
+__all__ = ["check_option", "count_of", "pick_column", "quote_list", "suggest"]
+
+
+def count_of(count: int, total: int, noun: str) -> str:
+    """'3 of 2,357 customers'."""
+    return f"{count:,} of {total:,} {noun}"
+
+
+def quote_list(names: Iterable[Any]) -> str:
+    """'a', 'b', 'c', cut after twelve."""
+    listed = [repr(name) for name in names]
+    return ", ".join(listed[:12]) + (f", and {len(listed) - 12} more" if len(listed) > 12 else "")
+
+
+def suggest(name: object, names: Iterable[object]) -> str:
+    """' Did you mean 'date'?' where one of `names` is close to `name`, else an empty string."""
+    by_lower = {str(candidate).lower(): str(candidate) for candidate in names}
+    close = difflib.get_close_matches(str(name).lower(), list(by_lower), n=1, cutoff=0.5)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def check_option(option: str, value: object, allowed: Sequence[str]) -> str:
+    """Return `value` where it is allowed, or raise DataError listing what is."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise DataError(f"{option!r} must be one of {quote_list(allowed)}. Got {value!r}.{suggest(value, allowed)}")
+
+
+def pick_column(option: str, name: object, columns: Sequence[str], table: str) -> str:
+    """Return `name` where `table` has that column, or raise DataError with the closest one."""
+    if isinstance(name, str) and name in columns:
+        return name
+    raise DataError(
+        f"{option}={name!r}: {table} has no such column.{suggest(name, columns)} Its columns are {quote_list(columns)}."
+    )

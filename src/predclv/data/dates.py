@@ -1,0 +1,279 @@
+"""Dates as integers: one arithmetic for every engine.
+
+A day is its proleptic Gregorian ordinal (1 January of the year 1 is 1, a Monday), always positive, so that integer
+division floors alike everywhere. Finer times are hours or microseconds since the start of day 0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.checks import count_of
+from predclv.errors import DataError
+
+__all__ = [
+    "COLLAPSES",
+    "TICKS_PER_DAY",
+    "day_of",
+    "end_tick",
+    "instant",
+    "microseconds_of",
+    "period_of",
+    "settle_dates",
+    "to_datetime64",
+]
+
+#: How finely each collapse keeps time: days, hours or microseconds.
+TICKS_PER_DAY = {"none": 86_400_000_000, "hour": 24, "day": 1, "week": 1, "month": 1}
+COLLAPSES = tuple(TICKS_PER_DAY)
+
+_EPOCH = dt.date(1970, 1, 1).toordinal()
+_DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_TIME = r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)"
+_NAIVE = f"{_DATE}{_TIME}?$"
+_AWARE = rf"{_DATE}{_TIME} ?(Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
+
+
+def settle_dates(
+    frame: nw.LazyFrame[Any], column: str, label: str, time_zone: str | None, date_format: str | None
+) -> nw.LazyFrame[Any]:
+    """Turn a date column into local dates, local datetimes, or text known to be ISO 8601.
+
+    Parameters
+    ----------
+    frame : LazyFrame
+    column, label : str
+        Its name in `frame`, and what the caller calls it.
+    time_zone : str, optional
+        Zone to convert aware datetimes to.
+    date_format : str, optional
+        strptime format of text or whole numbers.
+
+    Raises
+    ------
+    DataError
+        Values that are no dates, or that know time zones without `time_zone`, or the reverse, or a mixture.
+    """
+    frame = _mend_pandas_objects(frame, column, label)
+    dtype = frame.collect_schema()[column]
+    if date_format is not None and (dtype == nw.String or dtype.is_integer()):
+        return _parse_formatted(frame, column, label, date_format)
+    if dtype == nw.String:
+        _check_text(frame, column, label, time_zone)
+        return frame.with_columns(nw.col(column).str.strip_chars())
+    if dtype == nw.Date:
+        _refuse_zone(label, time_zone)
+        return frame
+    if isinstance(dtype, nw.Datetime):
+        return _localise(frame, column, label, dtype.time_zone, time_zone)
+    raise DataError(
+        f"{label} holds {dtype} values, which are no dates. Convert them to dates, or give date_format='...' "
+        "(for whole numbers such as 19970101: '%Y%m%d')."
+    )
+
+
+def day_of(column: str, is_text: bool) -> nw.Expr:
+    """Ordinal of the day, an integer expression; null dates must be gone."""
+    year, month, day = (_part(column, name, is_text) for name in ("year", "month", "day"))
+    if is_text:
+        # Day of the year: every month has 30.6 days from March on, and February is mended.
+        common = (year % 4 != 0) | ((year % 100 == 0) & (year % 400 != 0))
+        day_of_year = (275 * month) // 9 - ((month + 9) // 12) * (1 + common.cast(nw.Int64)) + day - 30
+    else:
+        day_of_year = nw.col(column).dt.ordinal_day().cast(nw.Int64)
+    before = year - 1
+    return before * 365 + before // 4 - before // 100 + before // 400 + day_of_year
+
+
+def microseconds_of(column: str, is_text: bool, is_date: bool) -> nw.Expr:
+    """Microseconds since the start of day 0; text is read to the second."""
+    midnight = day_of(column, is_text) * 86_400_000_000
+    if is_date:
+        return midnight
+    hour, minute, second = (_part(column, name, is_text) for name in ("hour", "minute", "second"))
+    instant = midnight + ((hour * 60 + minute) * 60 + second) * 1_000_000
+    return instant if is_text else instant + nw.col(column).dt.microsecond().cast(nw.Int64)
+
+
+def period_of(column: str, collapse: str, is_text: bool, is_date: bool) -> nw.Expr:
+    """Start of the period that a date falls in, in the ticks of `collapse`."""
+    if collapse == "none":
+        return microseconds_of(column, is_text, is_date)
+    day = day_of(column, is_text)
+    if collapse == "hour":
+        return day * 24 if is_date else day * 24 + _part(column, "hour", is_text)
+    if collapse == "week":
+        return day - (day - 1) % 7
+    if collapse == "month":
+        return day - _part(column, "day", is_text) + 1
+    return day
+
+
+def end_tick(moment: dt.date, collapse: str) -> int:
+    """Tick at which observation ends: `period_of` the last moment, or that moment itself with "none"."""
+    day, micro = moment.toordinal(), instant(moment)
+    if collapse == "none":
+        return micro
+    if collapse == "hour":
+        return (micro - (not isinstance(moment, dt.datetime))) // 3_600_000_000
+    if collapse == "week":
+        return day - (day - 1) % 7
+    return day - moment.day + 1 if collapse == "month" else day
+
+
+def instant(moment: dt.date) -> int:
+    """Microseconds since the start of day 0 of an instant, or of the end of a whole day."""
+    if not isinstance(moment, dt.datetime):
+        return (moment.toordinal() + 1) * 86_400_000_000
+    seconds = (moment.hour * 60 + moment.minute) * 60 + moment.second
+    return moment.toordinal() * 86_400_000_000 + seconds * 1_000_000 + moment.microsecond
+
+
+def to_datetime64(ticks: NDArray[np.int64], ticks_per_day: int) -> NDArray[np.datetime64]:
+    """Days, hours or microseconds as `datetime64`, in seconds or microseconds."""
+    since_epoch = ticks - _EPOCH * ticks_per_day
+    unit = {1: "D", 24: "h", 86_400_000_000: "us"}[ticks_per_day]
+    return since_epoch.astype(f"datetime64[{unit}]").astype("datetime64[us]")
+
+
+def _part(column: str, name: str, is_text: bool) -> nw.Expr:
+    if not is_text:
+        return getattr(nw.col(column).dt, name)().cast(nw.Int64)  # type: ignore[no-any-return]
+    start, length = {"year": (0, 4), "month": (5, 2), "day": (8, 2), "hour": (11, 2), "minute": (14, 2)}.get(
+        name, (17, 2)
+    )
+    # What a date or a time to the minute lacks is filled so that each part lies where it does in a full text.
+    full = nw.concat_str([nw.col(column), nw.lit("T00:00:00")])
+    return full.str.slice(start, length).cast(nw.Int64)
+
+
+def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: str | None) -> None:
+    text = nw.col(column).str.strip_chars()
+    known = ~nw.col(column).is_null()
+    marked = frame.select(
+        column,
+        known=known,
+        naive=nw.when(known).then(text.str.contains(_NAIVE)).otherwise(False),
+        aware=nw.when(known).then(text.str.contains(_AWARE)).otherwise(False),
+    )
+    counts = marked.select(nw.col("known", "naive", "aware").cast(nw.Int64).sum()).collect()
+    n_known, n_naive, n_aware = (int(counts[name][0] or 0) for name in ("known", "naive", "aware"))
+    if n_naive + n_aware < n_known:
+        unread = marked.filter(nw.col("known") & ~nw.col("naive") & ~nw.col("aware")).head(1).collect()
+        _refuse_unparseable(label, n_known - n_naive - n_aware, n_known, unread[column][0])
+    if n_aware:
+        first = marked.filter(nw.col("aware")).head(1).collect()[column][0]
+        if n_naive:
+            raise DataError(
+                f"{label} mixes time zones: {count_of(n_aware, n_known, 'dates')} have an offset (first: {first!r}), "
+                "the others have none. Convert all of them to one zone."
+            )
+        raise DataError(
+            f"{label} is text with time-zone offsets (first: {first!r}). Parse it into datetimes that know their zone, "
+            "and give time_zone='...' for the calendar that counts."
+        )
+    _refuse_zone(label, time_zone)
+    parts = frame.filter(known).with_columns(text.alias(column))
+    month, day, year = (_part(column, name, True) for name in ("month", "day", "year"))
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    short = (month == 4) | (month == 6) | (month == 9) | (month == 11)
+    absent = ((day == 31) & short) | ((month == 2) & (day > 28 + leap.cast(nw.Int64))) | (year == 0)
+    wrong = parts.filter(absent)
+    if n_wrong := int(wrong.select(nw.len()).collect().item()):
+        _refuse_unparseable(label, n_wrong, n_known, wrong.head(1).collect()[column][0])
+
+
+def _parse_formatted(frame: nw.LazyFrame[Any], column: str, label: str, date_format: str) -> nw.LazyFrame[Any]:
+    text = frame.with_columns(nw.col(column).cast(nw.String).str.strip_chars())
+    parsed = text.with_columns(nw.col(column).str.to_datetime(format=date_format))
+    try:
+        parsed.select(nw.col(column).max()).collect()
+    except Exception as error:
+        # Every engine fails in its own way, none with a count: pandas finds the cases among the distinct texts.
+        values = text.select(column).unique().drop_nulls().collect()[column].to_pandas()
+        wrong = values[pd.to_datetime(values, format=date_format, errors="coerce").isna()]
+        if wrong.empty:
+            raise DataError(f"{label} cannot be read with date_format={date_format!r}: {error}") from error
+        n_wrong = int(text.filter(nw.col(column).is_in(list(wrong))).select(nw.len()).collect().item())
+        n_known = int(text.select(nw.col(column).count()).collect().item())
+        _refuse_unparseable(label, n_wrong, n_known, wrong.iloc[0], date_format)
+    return parsed
+
+
+def _localise(
+    frame: nw.LazyFrame[Any], column: str, label: str, has: str | None, wanted: str | None
+) -> nw.LazyFrame[Any]:
+    if has is None:
+        _refuse_zone(label, wanted)
+        return frame
+    if wanted is None:
+        raise DataError(
+            f"{label} knows time zones ({has}), and which day a purchase falls on depends on the zone. "
+            f"Give time_zone='...', such as {has!r} or 'Europe/Berlin'."
+        )
+    local = nw.col(column).dt.convert_time_zone(wanted).dt.replace_time_zone(None)
+    try:
+        settled = frame.with_columns(local)
+        settled.collect_schema()
+    except NotImplementedError:
+        raise DataError(
+            f"{label}: DuckDB counts days in its session's zone, {has}, and not in {wanted}. "
+            f"Run SET TimeZone='{wanted}' on the connection first."
+        ) from None
+    except Exception as error:
+        raise DataError(f"time_zone={wanted!r} is not known: {error}") from error
+    return settled
+
+
+def _mend_pandas_objects(frame: nw.LazyFrame[Any], column: str, label: str) -> nw.LazyFrame[Any]:
+    """Convert a pandas column of Python dates or periods, which narwhals sees as objects."""
+    native: Any = frame.to_native()
+    if frame.implementation is not nw.Implementation.PANDAS:
+        return frame
+    values = native[column]
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return _with_pandas_column(native, column, values.dt.to_timestamp())
+    if values.dtype != object or frame.collect_schema()[column] == nw.String:
+        return frame
+    known = values[values.notna()]
+    no_dates = known[[not isinstance(value, dt.date) for value in known]]
+    if len(no_dates):
+        _refuse_unparseable(label, len(no_dates), len(known), no_dates.iloc[0])
+    aware = [getattr(value, "tzinfo", None) is not None for value in known]
+    if any(aware) and not all(aware):
+        first = known[aware].iloc[0]
+        raise DataError(
+            f"{label} mixes time zones: {count_of(sum(aware), len(known), 'dates')} know theirs (first: {first}), "
+            "the others do not. Convert all of them to one zone."
+        )
+    return _with_pandas_column(native, column, pd.to_datetime(values, utc=any(aware)))
+
+
+def _with_pandas_column(native: pd.DataFrame, column: str, values: pd.Series[Any]) -> nw.LazyFrame[Any]:
+    return nw.from_native(native.assign(**{column: values}), eager_only=True).lazy()
+
+
+def _refuse_zone(label: str, time_zone: str | None) -> None:
+    if time_zone is not None:
+        raise DataError(
+            f"time_zone={time_zone!r} was given, but {label} does not know time zones. Leave time_zone out, or "
+            "localise the column."
+        )
+
+
+def _refuse_unparseable(label: str, count: int, total: int, first: object, date_format: str | None = None) -> None:
+    remedy = (
+        "Dates in text are read as ISO 8601, '1997-09-30' or '1997-09-30 12:00'; for others give date_format, "
+        "such as '%d/%m/%Y'."
+    )
+    if date_format is not None:
+        remedy = f"They do not follow date_format={date_format!r}."
+    raise DataError(
+        f"{label} cannot be read as a date for {count_of(count, total, 'rows')} (first: {first!r}). {remedy}"
+    )

@@ -1,0 +1,95 @@
+"""The caller's dataframe: opened as one kind of lazy frame, and given back as the kind it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.checks import quote_list
+from predclv.errors import DataError
+
+__all__ = ["PANDAS", "Backend", "column_to_numpy", "open_frame"]
+
+_SUPPORTED = {
+    nw.Implementation.PANDAS: "pandas",
+    nw.Implementation.POLARS: "polars",
+    nw.Implementation.PYARROW: "pyarrow",
+    nw.Implementation.DUCKDB: "duckdb",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The dataframe library that results are given back in.
+
+    Attributes
+    ----------
+    name : {"pandas", "polars", "pyarrow", "duckdb"}
+    """
+
+    name: str
+
+    def from_pandas(self, frame: pd.DataFrame) -> Any:
+        """Convert a pandas result.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            A DuckDB relation lives and dies with its connection, so its results come as a pyarrow Table, which any
+            connection queries by its variable's name.
+        """
+        if self.name == "pandas":
+            return frame
+        import pyarrow as pa
+
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        if self.name == "polars":
+            import polars as pl
+
+            return pl.from_arrow(table)
+        return table
+
+
+PANDAS = Backend("pandas")
+
+
+def open_frame(table: Any, what: str) -> tuple[nw.LazyFrame[Any], Backend]:
+    """Wrap the caller's frame, whatever its library, and remember the library.
+
+    Parameters
+    ----------
+    table : pandas, polars (eager or lazy), pyarrow or DuckDB frame
+    what : str
+        "the log" or "the table", for messages.
+
+    Raises
+    ------
+    DataError
+        It is no frame, of an unsupported library, or has two columns of one name.
+    """
+    try:
+        frame = nw.from_native(table)
+    except TypeError:
+        raise DataError(
+            f"{what} is a {type(table).__name__}, which is no dataframe. Give a pandas, polars, pyarrow or DuckDB "
+            f"frame, or the path of a CSV or Parquet file."
+        ) from None
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"{what} has two columns of one name. {error}") from None
+    if frame.implementation not in _SUPPORTED:
+        raise DataError(
+            f"{what} is a {frame.implementation.name.lower()} frame. Supported are {quote_list(_SUPPORTED.values())}."
+        )
+    return frame.lazy(), Backend(_SUPPORTED[frame.implementation])
+
+
+def column_to_numpy(column: nw.Series[Any]) -> NDArray[Any]:
+    """Return a column as numpy sees it: numbers as numbers, text as Python objects, dates as datetime64."""
+    if column.dtype in (nw.Categorical, nw.Enum):
+        column = column.cast(nw.String)
+    return np.asarray(column.to_numpy())

@@ -1,0 +1,81 @@
+"""CSV and Parquet files, opened lazily by DuckDB where it is installed and by pyarrow elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from predclv.errors import DataError
+
+__all__ = ["is_path", "open_path"]
+
+
+def is_path(table: object) -> bool:
+    """Whether `table` names a file or folder."""
+    return isinstance(table, str | os.PathLike)
+
+
+def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) -> Any:
+    """Open a .csv or .parquet file, or a folder of .parquet files.
+
+    Parameters
+    ----------
+    path : path
+    text_columns : tuple of str
+        Columns of a CSV file that are read as text and not guessed: dates, whose format must not be guessed, and
+        ids, which may have leading zeros.
+
+    Returns
+    -------
+    duckdb relation, or pyarrow.Table where DuckDB is absent
+
+    Raises
+    ------
+    DataError
+        There is no such file, or it is of another kind, or damaged.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise DataError(f"There is no file or folder {str(place)!r}.")
+    if place.is_dir() and not any(place.rglob("*.parquet")):
+        raise DataError(f"The folder {str(place)!r} holds no .parquet files.")
+    kind = "parquet" if place.is_dir() else place.suffix.lower().lstrip(".")
+    if kind not in ("csv", "parquet"):
+        raise DataError(f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.")
+    try:
+        if importlib.util.find_spec("duckdb") is not None:
+            return _open_with_duckdb(place, kind, text_columns)
+        return _open_with_pyarrow(place, kind, text_columns)
+    except DataError:
+        raise
+    except Exception as error:
+        # DuckDB and pyarrow share no class of error, and each says in one line what is wrong with the file.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{str(place)!r} cannot be read: {reason}") from error
+
+
+def _open_with_duckdb(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
+    import duckdb
+
+    connection = duckdb.connect()
+    if kind == "parquet":
+        pattern = place / "**" / "*.parquet" if place.is_dir() else place
+        return connection.read_parquet(str(pattern))
+    columns = connection.read_csv(str(place)).columns
+    return connection.read_csv(str(place), dtype={name: "VARCHAR" for name in text_columns if name in columns})
+
+
+def _open_with_pyarrow(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
+    import pyarrow as pa
+
+    if kind == "parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(place)
+    from pyarrow import csv
+
+    return csv.read_csv(
+        place, convert_options=csv.ConvertOptions(column_types={name: pa.string() for name in text_columns})
+    )

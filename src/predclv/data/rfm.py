@@ -1,0 +1,409 @@
+"""RFMSummary: what a purchase log says of each customer, frozen."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from predclv.data import rfm_checks
+from predclv.data.durations import DAYS_PER_UNIT, check_time_unit, parse_moment
+from predclv.data.frames import PANDAS, Backend
+from predclv.data.quality import empty_quality
+from predclv.errors import DataError, UnitError
+
+if TYPE_CHECKING:
+    from predclv.kernels.collapse import Collapsed
+
+__all__ = ["RFMSummary", "RepeatSpend"]
+
+FloatArray = NDArray[np.float64]
+
+
+class RepeatSpend(NamedTuple):
+    """What a spend model learns from: repeat buyers with a positive mean spend."""
+
+    frequency: FloatArray
+    mean_spend: FloatArray
+    n_left_out: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RFMSummary:
+    """Recency, frequency, age and spend of each customer, with the units and policies they were counted in.
+
+    Made by `from_transactions` or `from_frame`; arrays are read-only and share one order of customers.
+
+    Attributes
+    ----------
+    customer_id : (n_customers,) array
+        Without duplicates.
+    frequency : (n_customers,) int array
+        Repeat purchases: the first is not counted.
+    recency : (n_customers,) float array
+        Time from the first purchase to the last, in `time_unit`; 0 for one-time buyers.
+    T : (n_customers,) float array
+        Age: time from the first purchase to `observation_end`, in `time_unit`; 0 is valid.
+    monetary_value : (n_customers,) float array or None
+        Mean spend of the repeat purchases, 0 for one-time buyers; None where no amounts were given.
+    first_purchase : (n_customers,) datetime64 array or None
+    carried : dict of str to (n_customers,) array
+        Customer columns carried along, for segments and margins.
+    time_unit : {"hour", "day", "week", "year"}
+    collapse : {"none", "hour", "day", "week", "month"} or None
+        Which purchases counted as one; None where a ready table did not say.
+    observation_end, observation_start : date, datetime or None
+    currency : str or None
+    returns : str or None
+        Policy for negative amounts.
+    quality : pandas.DataFrame
+        What was dropped, merged, netted and set aside: step, what, count, total, unit, share, note, first_case.
+    backend : Backend
+        The caller's dataframe library.
+
+    Raises
+    ------
+    DataError
+        The columns contradict each other or the definitions above.
+    """
+
+    customer_id: NDArray[Any]
+    frequency: NDArray[np.int64]
+    recency: FloatArray
+    T: FloatArray
+    monetary_value: FloatArray | None = None
+    first_purchase: NDArray[np.datetime64] | None = None
+    carried: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    time_unit: str = "week"
+    collapse: str | None = None
+    observation_end: dt.date | None = None
+    observation_start: dt.date | None = None
+    currency: str | None = None
+    returns: str | None = None
+    quality: pd.DataFrame = field(default_factory=empty_quality)
+    backend: Backend = PANDAS
+
+    def __post_init__(self) -> None:
+        check_time_unit(self.time_unit)
+        columns = rfm_checks.check_columns(
+            self.customer_id, self.frequency, self.recency, self.T, self.monetary_value, self.time_unit
+        )
+        n = len(columns["frequency"])
+        for name in ("first_purchase",):
+            if getattr(self, name) is not None:
+                columns[name] = rfm_checks.check_length(name, getattr(self, name), n)
+        carried = {name: rfm_checks.check_length(name, column, n) for name, column in self.carried.items()}
+        for name, column in columns.items():
+            object.__setattr__(self, name, _frozen(column))
+        object.__setattr__(self, "carried", {name: _frozen(column) for name, column in carried.items()})
+        object.__setattr__(self, "observation_end", parse_moment("observation_end", self.observation_end))
+        object.__setattr__(self, "observation_start", parse_moment("observation_start", self.observation_start))
+
+    @classmethod
+    def from_transactions(
+        cls,
+        log: Any,
+        *,
+        customer_id: str = "customer_id",
+        date: str = "date",
+        amount: str | None = None,
+        time_unit: str = "week",
+        collapse: str = "day",
+        observation_end: Any = None,
+        observation_start: Any = None,
+        acquired: str | None = None,
+        carry: Sequence[str] = (),
+        carry_conflict: str = "error",
+        returns: str = "net",
+        currency: str | None = None,
+        time_zone: str | None = None,
+        date_format: str | None = None,
+        after_end: str = "set_aside",
+        on_null: str = "error",
+    ) -> RFMSummary:
+        """Summarise a purchase log, one row a purchase (or a line of one).
+
+        Parameters
+        ----------
+        log : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
+            A path is a .csv or .parquet file or a folder of .parquet files. A lazy frame or a relation is aggregated
+            by its own engine: only a row for each customer comes to memory.
+        customer_id, date : str
+            Columns. Dates are dates, datetimes, or text in ISO 8601 (another format: `date_format`).
+        amount : str, optional
+            Column of the money of each row; without it there is no spend model.
+        time_unit : {"hour", "day", "week", "year"}
+            The ruler of recency and T. A year is 365.25 days.
+        collapse : {"none", "hour", "day", "week", "month"}
+            Purchases of a customer within one such period are one purchase, dated at its start. Weeks start on Monday.
+            With "none", every row is a purchase.
+        observation_end : date, datetime or ISO text, optional
+            As-of date. A date means that whole day. Left out, the last date in the log, with a warning.
+        observation_start : date, datetime or ISO text, optional
+            Customers who bought before it are left out and counted: the log may not know their first purchase.
+        acquired : str, optional
+            Column with each customer's true date of acquisition. Customers acquired before the log starts are left
+            out and counted.
+        carry : sequence of str
+            Columns that say something constant about the customer, kept in `carried`.
+        carry_conflict : {"error", "first", "last"}
+            What to do where such a column changes within a customer: refuse, or take the earliest or latest value.
+        returns : {"net", "ignore", "error"}
+            What a negative amount is. "net": it lowers the spend of the customer's purchase of the same period, else
+            of the latest earlier one, and never makes or removes a purchase (see the notes).
+        currency : str, optional
+            A column, which must hold one currency, or a code such as "USD".
+        time_zone : str, optional
+            Zone whose calendar counts, for a column that knows time zones.
+        date_format : str, optional
+            strptime format of dates that are text or whole numbers and not ISO 8601.
+        after_end : {"set_aside", "error"}
+            What to do with rows after `observation_end`.
+        on_null : {"error", "drop"}
+            What to do with rows without a customer, date or finite amount.
+
+        Returns
+        -------
+        RFMSummary
+            Sorted by `customer_id`.
+
+        Raises
+        ------
+        DataError
+            The message says where, how many of how many, the first case and the remedy.
+
+        Warns
+        -----
+        ObservationEndWarning
+            `observation_end` was left out.
+        DataQualityWarning
+            Nobody bought twice, or many customers appear just when the log starts.
+
+        Notes
+        -----
+        Returns under "net". A row with a negative amount is a return; a period of a customer that holds nothing but
+        returns is no purchase. Its money is taken from the latest earlier purchase: where that is the first
+        purchase, repeat spend stays as it is; else the customer's repeat spend falls by it. A return before any
+        purchase is set aside. Repeat spend that returns make negative is 0. Each of these is counted in `quality`.
+        """
+        from predclv.data.summarize import LogOptions, summarize
+
+        options = LogOptions(
+            customer_id=customer_id,
+            date=date,
+            amount=amount,
+            time_unit=time_unit,
+            collapse=collapse,
+            observation_end=observation_end,
+            observation_start=observation_start,
+            acquired=acquired,
+            carry=carry,
+            carry_conflict=carry_conflict,
+            returns=returns,
+            currency=currency,
+            time_zone=time_zone,
+            date_format=date_format,
+            after_end=after_end,
+            on_null=on_null,
+        )
+        return cls(**summarize(log, options).fields)
+
+    @classmethod
+    def from_frame(
+        cls,
+        table: Any,
+        *,
+        time_unit: str,
+        customer_id: str | None = None,
+        frequency: str = "frequency",
+        recency: str = "recency",
+        T: str = "T",
+        monetary_value: str | None = None,
+        first_purchase: str | None = None,
+        carry: Sequence[str] = (),
+        collapse: str | None = None,
+        observation_end: Any = None,
+        observation_start: Any = None,
+        currency: str | None = None,
+    ) -> RFMSummary:
+        """Take a ready table of one row a customer.
+
+        Parameters
+        ----------
+        table : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
+        time_unit : {"hour", "day", "week", "year"}
+            Unit of recency and T.
+        frequency, recency, T : str
+            Columns, as defined in `RFMSummary`.
+        customer_id, monetary_value, first_purchase : str, optional
+            Columns. Left out, those of the same name where the table has them; customers without ids are numbered
+            from 0. `monetary_value` is 0 or null where frequency is 0.
+        carry : sequence of str
+            Further columns to keep.
+        collapse, observation_end, observation_start, currency
+            How the table was made, where known: kept, shown and compared.
+
+        Returns
+        -------
+        RFMSummary
+            In the order of the table.
+
+        Raises
+        ------
+        DataError
+            The table contradicts itself.
+        """
+        from predclv.data.rfm_table import read_rfm_table
+
+        names = {
+            "customer_id": customer_id,
+            "frequency": frequency,
+            "recency": recency,
+            "T": T,
+            "monetary_value": monetary_value,
+            "first_purchase": first_purchase,
+        }
+        columns, backend = read_rfm_table(table, names, carry)
+        return cls(
+            **columns,
+            time_unit=time_unit,
+            collapse=collapse,
+            observation_end=observation_end,
+            observation_start=observation_start,
+            currency=currency,
+            backend=backend,
+        )
+
+    def __len__(self) -> int:
+        return len(self.frequency)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(customers, columns of `to_pandas`)."""
+        optional = sum(column is not None for column in (self.monetary_value, self.first_purchase))
+        return len(self), 4 + optional + len(self.carried)
+
+    @property
+    def days_per_unit(self) -> float:
+        """Days in one `time_unit`."""
+        return DAYS_PER_UNIT[self.time_unit]
+
+    @property
+    def n_repeat_buyers(self) -> int:
+        """Customers with at least one repeat purchase."""
+        return int(np.count_nonzero(self.frequency))
+
+    @cached_property
+    def collapsed(self) -> Collapsed:
+        """Distinct (x, t_x, T) with their weights, and the row of each customer (`inverse`)."""
+        from predclv.kernels.collapse import collapse
+
+        return collapse(self.frequency, self.recency, self.T)
+
+    def __getitem__(self, rows: slice | ArrayLike) -> RFMSummary:
+        """Return the summary of some customers: a slice, positions, or a mask. A single position gives one row."""
+        picked = rows if isinstance(rows, slice) else np.atleast_1d(np.asarray(rows))
+        return replace(
+            self,
+            customer_id=self.customer_id[picked],
+            frequency=self.frequency[picked],
+            recency=self.recency[picked],
+            T=self.T[picked],
+            monetary_value=None if self.monetary_value is None else self.monetary_value[picked],
+            first_purchase=None if self.first_purchase is None else self.first_purchase[picked],
+            carried={name: column[picked] for name, column in self.carried.items()},
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return customer_id, frequency, recency, T, monetary_value, first_purchase and the carried columns."""
+        columns: dict[str, NDArray[Any]] = {
+            "customer_id": self.customer_id,
+            "frequency": self.frequency,
+            "recency": self.recency,
+            "T": self.T,
+        }
+        if self.monetary_value is not None:
+            columns["monetary_value"] = self.monetary_value
+        if self.first_purchase is not None:
+            columns["first_purchase"] = self.first_purchase
+        return pd.DataFrame({**columns, **self.carried})
+
+    def to_native(self, frame: pd.DataFrame | None = None) -> Any:
+        """Give a pandas result, by default `to_pandas()`, in the library that this summary came from.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            A DuckDB relation gives a pyarrow Table, which any connection can query.
+        """
+        return self.backend.from_pandas(self.to_pandas() if frame is None else frame)
+
+    def repeat_spend(self) -> RepeatSpend:
+        """Return what a spend model learns from.
+
+        Returns
+        -------
+        RepeatSpend
+            `frequency` and `mean_spend` of the repeat buyers with a positive mean spend, and how many repeat buyers
+            were left out because theirs is zero.
+
+        Raises
+        ------
+        DataError
+            The summary has no amounts.
+        """
+        if self.monetary_value is None:
+            raise DataError(
+                "The summary holds no spend. Give from_transactions amount='...' or from_frame monetary_value='...'."
+            )
+        repeat = self.frequency > 0
+        used = repeat & (self.monetary_value > 0)
+        n_left_out = int(np.count_nonzero(repeat) - np.count_nonzero(used))
+        return RepeatSpend(self.frequency[used].astype(np.float64), self.monetary_value[used], n_left_out)
+
+    def require_repeat_buyers(self) -> None:
+        """Raise DataError where no customer bought twice: nothing can be learnt about rates or dropout."""
+        if self.n_repeat_buyers == 0:
+            raise DataError(
+                f"All {len(self):,} customers bought once: the data say nothing of how often customers return or when "
+                "they leave. Observe for longer, or check that customer_id names a customer and not an order."
+            )
+
+    def require_compatible(self, *, time_unit: str | None = None, currency: str | None = None) -> None:
+        """Raise UnitError where this summary is in another time unit or currency than the one required."""
+        if time_unit is not None and time_unit != self.time_unit:
+            raise UnitError(
+                f"The model was fitted in {time_unit}s and this summary is in {self.time_unit}s. "
+                f"Summarise with time_unit={time_unit!r}, or fit again."
+            )
+        if currency is not None and self.currency is not None and currency != self.currency:
+            raise UnitError(
+                f"The model was fitted in {currency} and this summary is in {self.currency}. "
+                "Convert the amounts, or fit again."
+            )
+
+    def __repr__(self) -> str:
+        spend = "no spend" if self.monetary_value is None else f"spend{f' in {self.currency}' if self.currency else ''}"
+        end = "" if self.observation_end is None else f", as of {self.observation_end}"
+        collapse = "" if self.collapse is None else f", purchases merged by {self.collapse}"
+        return (
+            f"<RFMSummary: {len(self):,} customers, {self.n_repeat_buyers:,} of them repeat buyers, "
+            f"in {self.time_unit}s{collapse}{end}, {spend}>"
+        )
+
+    def _repr_html_(self) -> str:
+        # The private pandas method is what a notebook calls.
+        head = self.to_pandas().head(5)._repr_html_()  # type: ignore[operator]
+        return f"<p>{self.__repr__()[1:-1]}</p>{head}"
+
+
+def _frozen(column: NDArray[Any]) -> NDArray[Any]:
+    view = column.view()
+    view.flags.writeable = False
+    return view

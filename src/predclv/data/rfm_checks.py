@@ -1,0 +1,152 @@
+"""What the columns of a summary must satisfy, each violation with its own message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.checks import count_of
+from predclv.errors import DataError
+
+__all__ = ["check_columns", "check_length"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+# Tables printed with few digits may put recency above T by a rounding error; that much is mended.
+_ROUNDING = 1e-9
+
+
+def check_columns(
+    customer_id: Any, frequency: Any, recency: Any, T: Any, monetary_value: Any, time_unit: str
+) -> dict[str, NDArray[Any]]:
+    """Return copies of the columns with their types settled, or raise DataError at the first violation."""
+    count = _to_float("frequency", frequency)
+    n = len(count)
+    if n == 0:
+        raise DataError("The summary has no customers. Was everything filtered out before?")
+    ids = check_length("customer_id", customer_id, n)
+    last, age = (_to_float(name, column, n) for name, column in (("recency", recency), ("T", T)))
+    _check_ids(ids)
+    for name, column in (("frequency", count), ("recency", last), ("T", age)):
+        _refuse(ids, column, ~np.isfinite(column), f"{name!r} is null or not finite", "Fill or drop them.")
+        _refuse(ids, column, column < 0, f"{name!r} is negative", _NEGATIVE[name])
+    _refuse(
+        ids, count, np.floor(count) != count, "'frequency' is no whole number", "It counts purchases after the first."
+    )
+    _check_recency(ids, count, last, age, time_unit)
+    columns: dict[str, NDArray[Any]] = {
+        "customer_id": ids,
+        "frequency": count.astype(np.int64),
+        "recency": last,
+        "T": age,
+    }
+    if monetary_value is not None:
+        columns["monetary_value"] = _check_spend(ids, count, monetary_value)
+    return columns
+
+
+_NEGATIVE = {
+    "frequency": "It counts purchases after the first, so one-time buyers have 0.",
+    "recency": "It is the time from the first purchase to the last, so it is at least 0.",
+    "T": "It is the time from the first purchase to the as-of date. Does observation_end precede first purchases?",
+}
+
+
+def check_length(name: str, column: Any, n: int) -> NDArray[Any]:
+    """Return a copy as a 1-d array of n items, or raise DataError."""
+    array = np.array(column)
+    if array.shape != (n,):
+        raise DataError(f"{name!r} has shape {array.shape} where 'frequency' has ({n},).")
+    return array
+
+
+def _to_float(name: str, column: Any, n: int | None = None) -> FloatArray:
+    try:
+        array = np.array(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        try:
+            # Nullable columns hold pd.NA, which numpy cannot turn into NaN by itself.
+            array = np.array(pd.to_numeric(pd.Series(column)).to_numpy(dtype=np.float64, na_value=np.nan))
+        except (TypeError, ValueError):
+            raise DataError(f"{name!r} holds {np.asarray(column).dtype} values where numbers belong.") from None
+    if array.ndim != 1 or (n is not None and len(array) != n):
+        raise DataError(f"{name!r} has shape {array.shape} where one value a customer belongs.")
+    return array
+
+
+def _check_ids(ids: NDArray[Any]) -> None:
+    missing = pd.isna(ids)
+    if missing.any():
+        where = int(np.argmax(missing))
+        raise DataError(
+            f"'customer_id' is null for {count_of(int(missing.sum()), len(ids), 'rows')} (first: row {where}). "
+            "Give every customer an id, or drop those rows."
+        )
+    # Sorted ids, the usual case, need no hashing.
+    if ids.dtype.kind in "iu" and bool((ids[1:] > ids[:-1]).all()):
+        return
+    repeated = pd.Series(ids).duplicated().to_numpy()
+    if repeated.any():
+        first = ids[int(np.argmax(repeated))]
+        raise DataError(
+            f"{count_of(int(repeated.sum()), len(ids), 'rows')} repeat a customer_id (first: customer {first}). "
+            "A summary has one row a customer; a log of purchases goes to RFMSummary.from_transactions."
+        )
+
+
+def _check_recency(ids: NDArray[Any], count: FloatArray, last: FloatArray, age: FloatArray, time_unit: str) -> None:
+    above = last > age
+    if above.any():
+        late = last > age * (1 + _ROUNDING) + _ROUNDING
+        if late.any():
+            i = int(np.argmax(late))
+            raise DataError(
+                f"'recency' exceeds 'T' for {count_of(int(late.sum()), len(ids), 'customers')} "
+                f"(first: customer {ids[i]}, {last[i]:.6g} > {age[i]:.6g} {time_unit}s). "
+                "Does observation_end precede the last transaction?"
+            )
+        np.minimum(last, age, out=last)
+    _refuse(
+        ids,
+        last,
+        (count == 0) & (last > 0),
+        "'recency' is above 0 where 'frequency' is 0",
+        "A one-time buyer's first purchase is the last, so recency is 0. Does 'frequency' count the first purchase "
+        "of the others?",
+    )
+
+
+def _check_spend(ids: NDArray[Any], count: FloatArray, monetary_value: Any) -> FloatArray:
+    spend = _to_float("monetary_value", monetary_value, len(count))
+    once = count == 0
+    spend[once & np.isnan(spend)] = 0.0
+    _refuse(
+        ids,
+        spend,
+        ~np.isfinite(spend),
+        "'monetary_value' is null or not finite for repeat buyers",
+        "It is the mean spend of repeat purchases.",
+    )
+    _refuse(
+        ids,
+        spend,
+        spend < 0,
+        "the mean spend 'monetary_value' is negative",
+        "Net returns against purchases, or leave those customers out.",
+    )
+    # Only repeat purchases count, so what a table holds for one-time buyers (often the first purchase) says nothing.
+    spend[once] = 0.0
+    return spend
+
+
+def _refuse(ids: NDArray[Any], column: FloatArray, bad: BoolArray, what: str, remedy: str) -> None:
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise DataError(
+            f"{what}: {count_of(int(bad.sum()), len(ids), 'customers')} "
+            f"(first: customer {ids[i]}, {column[i]:.6g}). {remedy}"
+        )

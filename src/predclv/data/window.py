@@ -1,0 +1,158 @@
+"""Which part of a log is observed, and the periods its rows fall in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+
+from predclv.data.checks import count_of
+from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microseconds_of, period_of
+from predclv.data.quality import QualityNotes
+from predclv.data.transactions import Log, LogOptions, first_case
+from predclv.errors import DataError, ObservationEndWarning
+
+__all__ = ["Window", "local_moment", "observe"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The observed rows of a log.
+
+    Attributes
+    ----------
+    rows : LazyFrame
+        customer; period (start of the period, in ticks of `collapse`); day (ordinal); amount, acquired and carry_i
+        where the log has them.
+    n_rows, n_returns : int
+        Rows, and those of them with a negative amount.
+    n_after : int
+        Rows that were set aside because they lie after the end.
+    start_day : int
+        Ordinal of the first day in the whole log.
+    end : date or datetime
+        Last whole day, or last instant.
+    end_period : int
+        Its tick.
+    """
+
+    rows: nw.LazyFrame[Any]
+    n_rows: int
+    n_returns: int
+    n_after: int
+    start_day: int
+    end: dt.date
+    end_period: int
+
+
+def observe(log: Log, options: LogOptions, notes: QualityNotes, *, after: dt.date | None = None) -> Window:
+    """Cut a log at its as-of date and add periods.
+
+    Parameters
+    ----------
+    log : Log
+    options : LogOptions
+    notes : QualityNotes
+    after : date or datetime, optional
+        Leave out what lies in the period of this moment or before: the holdout's window.
+
+    Raises
+    ------
+    DataError
+        Nothing lies in the window, or something after it where the options forbid that.
+
+    Warns
+    -----
+    ObservationEndWarning
+        No end was given, so the last date was taken.
+    """
+    text, is_date = log.is_text(), log.is_date()
+    end = local_moment("observation_end", options.observation_end, log)
+    sub_day = TICKS_PER_DAY[options.collapse] > 1
+    fine = sub_day if end is None else isinstance(end, dt.datetime)
+    dated = log.rows.with_columns(
+        day=day_of("date", text),
+        period=period_of("date", options.collapse, text, is_date),
+        **({"micro": microseconds_of("date", text, is_date)} if fine else {}),
+    )
+    if after is not None:
+        dated = dated.filter(nw.col("period") > end_tick(after, options.collapse))
+    late = nw.lit(False)
+    if end is not None:
+        late = nw.col("micro") > instant(end) if fine else nw.col("day") > end.toordinal()
+    counts = _count(dated.with_columns(late=late), log.has_amount, fine)
+    if end is None:
+        end = _last_moment(counts["last"], fine)
+        if after is None:
+            _warn_of_no_end(end)
+    if after is None:
+        _check_end(counts, dated.filter(late), end, options)
+        notes.add(
+            "window", "rows after observation_end, set aside", counts["late"], counts["rows"], "rows", f"as of {end}"
+        )
+    rows = dated.filter(~late) if counts["late"] else dated
+    return Window(
+        rows.drop("date", *(["micro"] if fine else [])),
+        counts["rows"] - counts["late"],
+        counts["returns"],
+        counts["late"],
+        counts["first_day"],
+        end,
+        end_tick(end, options.collapse),
+    )
+
+
+def local_moment(option: str, moment: dt.date | None, log: Log) -> dt.date | None:
+    """Convert an aware moment to the zone of the log's calendar."""
+    if not isinstance(moment, dt.datetime) or moment.tzinfo is None:
+        return moment
+    if log.zone is None:
+        raise DataError(f"{option}={moment} knows its time zone and the log does not. Give a date without a zone.")
+    local: dt.datetime = pd.Timestamp(moment).tz_convert(log.zone).tz_localize(None).to_pydatetime(warn=False)
+    return local
+
+
+def _count(dated: nw.LazyFrame[Any], has_amount: bool, fine: bool) -> dict[str, int]:
+    kept = ~nw.col("late")
+    flags = {"late": nw.col("late")} | ({"returns": kept & (nw.col("amount") < 0)} if has_amount else {})
+    found = dated.select(
+        rows=nw.len(),
+        first_day=nw.col("day").min(),
+        last=nw.col("micro" if fine else "day").max(),
+        **{name: flag.cast(nw.Int64).sum() for name, flag in flags.items()},
+    ).collect()
+    return {"returns": 0} | {name: int(found[name][0] or 0) for name in found.columns}
+
+
+def _last_moment(last: int, fine: bool) -> dt.date:
+    if not fine:
+        return dt.date.fromordinal(max(last, 1))
+    day, micro = divmod(last, 86_400_000_000)
+    return dt.datetime.combine(dt.date.fromordinal(max(day, 1)), dt.time()) + dt.timedelta(microseconds=micro)
+
+
+def _warn_of_no_end(end: dt.date) -> None:
+    warnings.warn(
+        f"observation_end was not given, so the last date in the log, {end}, is taken as the as-of date. If the log "
+        "was cut later than that, customers look younger and likelier to be alive than they are.",
+        ObservationEndWarning,
+        stacklevel=5,
+    )
+
+
+def _check_end(counts: dict[str, int], late: nw.LazyFrame[Any], end: dt.date, options: LogOptions) -> None:
+    if counts["late"] == counts["rows"]:
+        first = dt.date.fromordinal(counts["first_day"])
+        raise DataError(
+            f"observation_end={str(end)!r} precedes the first purchase in the log, on {first}: all {counts['rows']:,} "
+            "rows lie after it. Give an as-of date within the log."
+        )
+    if counts["late"] and options.after_end == "error":
+        raise DataError(
+            f"{count_of(counts['late'], counts['rows'], 'rows')} lie after observation_end={str(end)!r} "
+            f"(first: {first_case(late)}). Give a later as-of date, or after_end='set_aside'."
+        )
