@@ -47,7 +47,7 @@ constraints: $(VENV)/.all
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	   $(BIN)/pip freeze --exclude-editable --exclude predclv \
 	   | sed -E '/^(pymc|pymc-extras|pytensor|pytensor-distributions|arviz|arviz-stats|preliz)==/I s/$$/ ; python_version < "3.12"/'; \
-	 } > constraints.new && mv constraints.new constraints.txt
+	 } > constraints.new && mv constraints.new constraints.txt && touch $(VENV)/.demo $(VENV)/.all
 
 clean:
 	rm -rf $(VENV) $(OUT) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -61,10 +61,10 @@ $(BIN)/python:
 # A stamp is touched once pip has succeeded, so nothing is installed twice and a broken install is tried again.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing predclv with what the demonstration needs into $(VENV) (a minute or so) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
 	@touch $@
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing predclv with every extra into $(VENV) (about two minutes, 2.6 GB) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@ $(VENV)/.demo
