@@ -43,8 +43,8 @@ def truth(x, T, horizon, delta, theta, k):
     # Panels around the bulk, beta(k, shape) in 1 - exp(-y), so that no peak is stepped over.
     middle = mpmath.log1p(mpmath.mpf(k) / shape)
     width = mpmath.sqrt(1 / mpmath.mpf(k) + 1 / shape) * (1 - mpmath.exp(-middle))
-    points = [p for p in (middle + width * j for j in range(-12, 60, 3)) if 0 < p < end]
-    points = [0, *points, end]
+    points = [p for p in (middle + width * j for j in range(-12, 30)) if 0 < p < end]
+    points = sorted({mpmath.mpf(0), *points, *(end * j / 40 for j in range(41))})
     mass = mpmath.quad(density, points)
     constant = mpmath.beta(k, shape)
     p_stayed = mpmath.beta(a, b + k) / mpmath.beta(a, b)
