@@ -78,3 +78,45 @@ def _fail_a_skip_in_ci(report):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where nothing may be missing: {reason}"
     return report
+
+
+@pytest.fixture(scope="session")
+def cdnow_split():
+    """CDNOW's sample, 39 weeks to fit on and 39 to look at."""
+    import predclv as pc
+
+    return pc.split_transactions(
+        pc.datasets.load_cdnow(),
+        amount="amount",
+        time_unit="week",
+        collapse="day",
+        at="1997-09-30",
+        holdout_end="1998-06-30",
+    )
+
+
+@pytest.fixture(scope="session")
+def cdnow(cdnow_split):
+    """The 2,357 customers of the published CDNOW fits."""
+    return cdnow_split.calibration
+
+
+@pytest.fixture(scope="session")
+def bg(cdnow):
+    """BG/NBD at the published optimum."""
+    import predclv as pc
+
+    return pc.BGNBD().fit(cdnow)
+
+
+@pytest.fixture(scope="session")
+def clv(cdnow):
+    """BG/NBD and Gamma-Gamma on CDNOW; its known dependence of spend on frequency is not news here."""
+    import warnings
+
+    import predclv as pc
+    from predclv.errors import DependenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DependenceWarning)
+        return pc.CLV().fit(cdnow)

@@ -29,8 +29,11 @@ _DECREMENT = 1e-10
 _LONGEST_STEP = 2.0
 # A parameter this many times its start, or this fraction of it, has run away.
 _RUNAWAY = math.log(1e5)
-# Directions with less information than this (standard error of a log parameter above 30) are flat.
-_FLAT = 1.0 / 30.0**2
+# A direction with less information than this is flat: a normal there would spread a parameter over a factor of
+# e^10 (90 %), most of which the likelihood, flat on one side and steep on the other, excludes.
+_FLAT = 1.0 / 3.0**2
+# A parameter with more than this share of a flat direction goes with it.
+_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Optimum:
     n_iterations : int
         Newton steps taken.
     runaway : dict
-        Parameters that went to an edge of their domain, with the edge: the density has no mode.
+        Parameters that went towards an edge of their domain, with the edge: the density has no mode, or one that
+        hardly stands out, and the parameter is held where the search ended.
     n_flat : int
         Number of directions that the data do not inform.
     """
@@ -122,10 +126,11 @@ def _finish(density: LogDensity, first: FloatArray, position: FloatArray, n_iter
     informed = curvature > _FLAT
     covariance = (axes[:, informed] / curvature[informed]) @ axes[:, informed].T
     travelled = position - first
+    gone = (np.abs(travelled) > 0.7 * _RUNAWAY) | (np.abs(axes[:, ~informed]) > _SHARE).any(axis=1)
     runaway: dict[str, Edge] = {
         parameter.name: "high" if moved > 0 else "low"
-        for parameter, moved in zip(density.parameters, travelled, strict=True)
-        if abs(moved) > 0.7 * _RUNAWAY
+        for parameter, moved, is_gone in zip(density.parameters, travelled, gone, strict=True)
+        if is_gone
     }
     if not runaway:
         _check_stationary(density, there, curvature, axes)

@@ -34,8 +34,8 @@ METHODS = ("mle",)
 # Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
 # Sobol points spread so few draws well.
 CUSTOMER_DRAWS = 64
-# A standard error of a log parameter above this leaves the parameter unknown within a factor of 25 either way.
-_VAGUE = 2.0
+# A standard error of a log parameter above this leaves the parameter unknown within a factor of 12 either way.
+_VAGUE = 1.5
 
 
 @dataclass(frozen=True)
@@ -182,16 +182,17 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     def _describe_edge(self, optimum: Optimum) -> str:
         ran = optimum.runaway
-        where = ", ".join(
-            f"{p.name} {'→ ∞' if ran[p.name] == 'high' else f'→ {p.above:g}'} (held at {v:.2g})"
-            for p, v in zip(self.PARAMETERS, optimum.values, strict=True)
-            if p.name in ran
+        values = dict(zip((p.name for p in self.PARAMETERS), optimum.values, strict=True))
+        towards = ", ".join(
+            f"{p.name} → {'∞' if ran[p.name] == 'high' else f'{p.above:g}'}" for p in self.PARAMETERS if p.name in ran
         )
+        held = ", ".join(f"{name} = {values[name]:.3g}" for name in ran)
+        where = f"The likelihood is flat towards {towards}; held at {held}."
         # The longest description that applies says most.
         for edges in sorted(self.EDGES, key=len, reverse=True):
             if all(ran.get(parameter) == edge for parameter, edge in edges):
-                return f"{self.EDGES[edges]} The likelihood has no maximum: {where}."
-        return f"The likelihood has no maximum: {where}. The data do not determine this model."
+                return f"{self.EDGES[edges]} {where}"
+        return f"The data do not determine this model. {where}"
 
 
 def choose_theta(posterior: Posterior, estimate: Estimate | None) -> FloatArray:

@@ -1,0 +1,184 @@
+"""Saved models: exact round trip, clear refusal, nothing run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import predclv as pc
+from predclv.errors import ModelFileError
+
+
+@pytest.fixture
+def saved(clv, tmp_path):
+    clv.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def edit(folder, **changes):
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest.update(changes)
+    (folder / "model.json").write_text(json.dumps(manifest))
+
+
+def test_round_trip_is_exact(clv, cdnow, saved):
+    again = pc.load(saved)
+    assert isinstance(again, pc.CLV)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pd.testing.assert_frame_equal(again.predict(cdnow, "1 year"), clv.predict(cdnow, "1 year"))
+    for mine, theirs in ((again.transactions_, clv.transactions_), (again.spend_, clv.spend_)):
+        np.testing.assert_array_equal(mine.posterior_.draws_array(), theirs.posterior_.draws_array())
+        np.testing.assert_array_equal(mine.posterior_.point_array, theirs.posterior_.point_array)
+        assert mine.fingerprint_ == theirs.fingerprint_
+        assert mine.posterior_.diagnostics == theirs.posterior_.diagnostics
+    pd.testing.assert_frame_equal(again.summary, clv.summary)
+
+
+def test_single_models_too(bg, cdnow, tmp_path):
+    bg.save(tmp_path / "bg")
+    again = pc.load(tmp_path / "bg")
+    assert isinstance(again, pc.BGNBD)
+    pd.testing.assert_frame_equal(again.predict(cdnow, 39), bg.predict(cdnow, 39))
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again" / "model.json").read_bytes() == (tmp_path / "bg" / "model.json").read_bytes()
+
+
+def test_holds_parameters_and_no_customers(saved, cdnow):
+    assert sorted(p.name for p in saved.iterdir()) == ["model.json", "spend.parquet", "transactions.parquet"]
+    assert sum(p.stat().st_size for p in saved.iterdir()) < 200_000
+    manifest = json.loads((saved / "model.json").read_text())
+    assert manifest["schema_version"] == 1
+    fingerprint = manifest["models"]["transactions"]["fingerprint"]
+    assert fingerprint["n_customers"] == len(cdnow) == 2357
+    assert fingerprint["time_unit"] == "week"
+    assert fingerprint["observation_end"] == "1997-09-30"
+
+
+def test_saving_again_replaces_a_model_and_nothing_else(clv, saved, tmp_path):
+    clv.save(saved)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years of work")
+    with pytest.raises(ModelFileError, match="other things"):
+        clv.save(other)
+    assert (other / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelFileError, match="is a file"):
+        clv.save(tmp_path / "file")
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def missing(folder):
+    (folder / "model.json").unlink()
+
+
+def no_draws(folder):
+    (folder / "spend.parquet").unlink()
+
+
+def altered_draws(folder):
+    content = bytearray((folder / "spend.parquet").read_bytes())
+    content[200] ^= 1
+    (folder / "spend.parquet").write_bytes(content)
+
+
+def truncated_manifest(folder):
+    text = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(text[: len(text) // 2])
+
+
+def a_list(folder):
+    (folder / "model.json").write_text("[]")
+
+
+def deep(folder):
+    (folder / "model.json").write_text("[" * 100_000)
+
+
+def newer(folder):
+    edit(folder, schema_version=2, package_version="9.0")
+
+
+def no_version(folder):
+    edit(folder, schema_version="1")
+
+
+def foreign(folder):
+    edit(folder, package="lifetimes")
+
+
+def unknown_model(folder):
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["models"]["spend"]["key"] = "os.system"
+    edit(folder, models=manifest["models"])
+
+
+def wrong_point(folder):
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["models"]["spend"]["posterior"]["point"][0] = -1.0
+    edit(folder, models=manifest["models"])
+
+
+def swapped(folder):
+    manifest = json.loads((folder / "model.json").read_text())
+    manifest["models"]["spend"] = manifest["models"]["transactions"]
+    edit(folder, models=manifest["models"])
+
+
+def no_models(folder):
+    edit(folder, models=None)
+
+
+def climbing(folder):
+    (folder.parent / "secret.parquet").write_bytes(b"")
+    edit(folder, files={"../secret.parquet": "0"})
+
+
+def a_link(folder):
+    target = folder.parent / "elsewhere.parquet"
+    (folder / "spend.parquet").rename(target)
+    (folder / "spend.parquet").symlink_to(target)
+
+
+def a_pickle(folder):
+    (folder / "spend.parquet").write_bytes(pickle.dumps({"draws": 1}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (missing, "holds no model"),
+        (no_draws, "missing or cannot be read"),
+        (altered_draws, "checksum"),
+        (truncated_manifest, "cannot be read"),
+        (a_list, "not written by predclv"),
+        (deep, "cannot be read"),
+        (newer, r"written by predclv 9.0 in schema 2.*Upgrade"),
+        (no_version, "schema_version is '1'"),
+        (foreign, "not written by predclv"),
+        (unknown_model, r"unknown kind: 'os.system'"),
+        (wrong_point, "damaged"),
+        (swapped, "damaged"),
+        (no_models, "damaged"),
+        (climbing, "outside its folder"),
+        (a_link, "symbolic link"),
+        (a_pickle, "checksum"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_damage_is_named(saved, damage, message):
+    damage(saved)
+    with pytest.raises(ModelFileError, match=message):
+        pc.load(saved)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ModelFileError, match="holds no model"):
+        pc.load(tmp_path / "nowhere")
