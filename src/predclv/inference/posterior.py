@@ -35,6 +35,7 @@ class NormalDraws:
     n_draws: int = N_DRAWS
 
     def __call__(self) -> FloatArray:
+        """Make the draws."""
         from scipy.special import ndtri
         from scipy.stats import qmc
 

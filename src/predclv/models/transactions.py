@@ -177,7 +177,8 @@ def finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon
 
 def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str, *, stacklevel: int) -> None:
     """Warn where a horizon reaches further ahead than any customer behind the fit has been observed."""
-    if horizon.length > longest_age:
+    # 39 weeks ahead after 39 weeks of log: the oldest customer, who came on its first day, is a day younger than it.
+    if horizon.length > 1.01 * longest_age:
         warnings.warn(
             f"The horizon, {horizon.label}, is longer than the oldest customer behind the fit has been observed "
             f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
