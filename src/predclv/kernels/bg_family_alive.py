@@ -33,15 +33,17 @@ _TAIL = 1e-7
 
 
 @njit(cache=True, error_model="numpy")
-def expected_if_alive(tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
-    """Expected purchases of those alive, for each tau = t / (alpha+T) >= 0."""
+def expected_if_alive(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate: bool = False) -> Floats:
+    """Expected purchases of those alive, for each tau = t / (alpha+T) >= 0; with `rate`, their derivative in tau."""
     expected, by_series = np.empty(len(tau)), np.empty(len(tau), np.bool_)
     for i in range(len(tau)):
         by_series[i] = _has_short_series(tau[i], m)
-        if not by_series[i]:
-            expected[i] = _expected_by_quadrature(tau[i], m, a, B, k, j)
+        if tau[i] == np.inf:
+            expected[i] = 0.0 if rate else (a + B - 1.0) / (a - 1.0) if a > 1.0 else np.inf
+        elif not by_series[i]:
+            expected[i] = _mean_over_p(tau[i], m, a, B, k, j, rate)
     if np.any(by_series):
-        expected[by_series] = _expected_by_series(tau[by_series], m, a, B, k, j)
+        expected[by_series] = _sum_series(tau[by_series], m, a, B, k, j, rate)
     return expected
 
 
@@ -53,34 +55,30 @@ def _has_short_series(tau: float, m: float) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _expected_by_series(tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
+def _sum_series(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate: bool) -> Floats:
+    """The sum over M; the rate is that of events, (m+M) / (1+tau), where the next of them is a purchase."""
     z, probability, total = tau / (1.0 + tau), np.empty(len(tau)), np.zeros(len(tau))
     for i in range(len(tau)):
         probability[i] = math.exp(-m * math.log1p(tau[i]))
-    stay, stays, n_purchases, M, going_on = 1.0, 0.0, 0, 0, True
+    stay, stays, n, M, going_on = 1.0, 0.0, 0, 0, True
     while going_on:
         for _ in range(8):
-            M += 1
-            ratio = (m + M - 1) / M
-            if (j + M) % k == 0:
-                stays += stay
-                stay *= (B + n_purchases) / (a + B + n_purchases)
-                n_purchases += 1
+            is_next = (j + M + 1) % k == 0
+            factor = ((m + M) * stay if is_next else 0.0) if rate else stays
+            ratio = (m + M) / (M + 1)
             for i in range(len(z)):
+                total[i] += factor * probability[i]
                 probability[i] *= ratio * z[i]
-                total[i] += stays * probability[i]
-        going_on = n_purchases == 0
+            M += 1
+            if is_next:
+                stays += stay
+                stay *= (B + n) / (a + B + n)
+                n += 1
+        bound = (m + M) * stay if rate else stays
+        going_on = n == 0
         for i in range(len(z)):
-            going_on |= stays * probability[i] > _NEGLIGIBLE * total[i]
-    return total
-
-
-@njit(cache=True, error_model="numpy")
-def _expected_by_quadrature(tau: float, m: float, a: float, B: float, k: int, j: int) -> float:
-    """The mean as an integral over y = logit p; a / (a-1) and its like where the horizon is infinite."""
-    if tau == np.inf:
-        return (a + B - 1.0) / (a - 1.0) if a > 1.0 else np.inf
-    return _mean_over_p(tau, m, a, B, k, j, False)
+            going_on |= bound * probability[i] > _NEGLIGIBLE * total[i]
+    return total / (1.0 + tau) if rate else total
 
 
 @njit(cache=True, error_model="numpy")
