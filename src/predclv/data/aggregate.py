@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from predclv.data.frames import column_to_numpy
 
-__all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer"]
+__all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer", "total_by_period"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -68,7 +68,7 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     has_amount, has_returns : bool
         Whether there is money, and whether some of it is negative and to be netted.
     """
-    periods = _total_by_period(rows, collapse == "none", has_amount, has_returns)
+    periods = total_by_period(rows, collapse == "none", has_amount, has_returns)
     purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
     found = _total_purchases(purchases, has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
@@ -91,9 +91,7 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     )
 
 
-def _total_by_period(
-    rows: nw.LazyFrame[Any], every_row: bool, has_amount: bool, has_returns: bool
-) -> nw.LazyFrame[Any]:
+def total_by_period(rows: nw.LazyFrame[Any], every_row: bool, has_amount: bool, has_returns: bool) -> nw.LazyFrame[Any]:
     """customer, period, day, purchases (0 where a period holds returns only) and amount."""
     totals = [nw.col("day").min()]
     if has_amount:

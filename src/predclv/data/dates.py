@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.checks import count_of
+from predclv.data.frames import collect_counts, count_rows
 from predclv.errors import DataError
 
 __all__ = [
@@ -34,10 +35,10 @@ TICKS_PER_DAY = {"none": 86_400_000_000, "hour": 24, "day": 1, "week": 1, "month
 COLLAPSES = tuple(TICKS_PER_DAY)
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
-_DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-_TIME = r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?)"
+_DATE = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_TIME = r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)"
 _NAIVE = f"{_DATE}{_TIME}?$"
-_AWARE = rf"{_DATE}{_TIME} ?(Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
+_AWARE = rf"{_DATE}{_TIME} ?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
 
 
 def settle_dates(
@@ -162,8 +163,8 @@ def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: st
         naive=nw.when(known).then(text.str.contains(_NAIVE)).otherwise(False),
         aware=nw.when(known).then(text.str.contains(_AWARE)).otherwise(False),
     )
-    counts = marked.select(nw.col("known", "naive", "aware").cast(nw.Int64).sum()).collect()
-    n_known, n_naive, n_aware = (int(counts[name][0] or 0) for name in ("known", "naive", "aware"))
+    counts = collect_counts(marked.select(nw.col("known", "naive", "aware").cast(nw.Int64).sum()))
+    n_known, n_naive, n_aware = counts["known"], counts["naive"], counts["aware"]
     if n_naive + n_aware < n_known:
         unread = marked.filter(nw.col("known") & ~nw.col("naive") & ~nw.col("aware")).head(1).collect()
         _refuse_unparseable(label, n_known - n_naive - n_aware, n_known, unread[column][0])
@@ -185,25 +186,33 @@ def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: st
     short = (month == 4) | (month == 6) | (month == 9) | (month == 11)
     absent = ((day == 31) & short) | ((month == 2) & (day > 28 + leap.cast(nw.Int64))) | (year == 0)
     wrong = parts.filter(absent)
-    if n_wrong := int(wrong.select(nw.len()).collect().item()):
+    if n_wrong := count_rows(wrong):
         _refuse_unparseable(label, n_wrong, n_known, wrong.head(1).collect()[column][0])
 
 
 def _parse_formatted(frame: nw.LazyFrame[Any], column: str, label: str, date_format: str) -> nw.LazyFrame[Any]:
     text = frame.with_columns(nw.col(column).cast(nw.String).str.strip_chars())
-    parsed = text.with_columns(nw.col(column).str.to_datetime(format=date_format))
+    if frame.implementation is nw.Implementation.PYARROW:
+        # pyarrow makes 2 March of 31 February.
+        _check_formatted(text, column, label, date_format)
     try:
+        parsed = text.with_columns(nw.col(column).str.to_datetime(format=date_format))
         parsed.select(nw.col(column).max()).collect()
     except Exception as error:
-        # Every engine fails in its own way, none with a count: pandas finds the cases among the distinct texts.
-        values = text.select(column).unique().drop_nulls().collect()[column].to_pandas()
-        wrong = values[pd.to_datetime(values, format=date_format, errors="coerce").isna()]
-        if wrong.empty:
-            raise DataError(f"{label} cannot be read with date_format={date_format!r}: {error}") from error
-        n_wrong = int(text.filter(nw.col(column).is_in(list(wrong))).select(nw.len()).collect().item())
-        n_known = int(text.select(nw.col(column).count()).collect().item())
-        _refuse_unparseable(label, n_wrong, n_known, wrong.iloc[0], date_format)
+        # Each engine fails in its own way, none with a count.
+        _check_formatted(text, column, label, date_format)
+        raise DataError(f"{label} cannot be read with date_format={date_format!r}: {error}") from error
     return parsed
+
+
+def _check_formatted(text: nw.LazyFrame[Any], column: str, label: str, date_format: str) -> None:
+    values = text.select(column).unique().collect()[column].drop_nulls().to_pandas()
+    wrong = values[pd.to_datetime(values, format=date_format, errors="coerce").isna()]
+    if not wrong.empty:
+        cases = text.filter(nw.col(column).is_in(list(wrong)))
+        n_known = int(text.select(nw.col(column).count()).collect().item())
+        first = cases.head(1).collect()[column][0]
+        _refuse_unparseable(label, count_rows(cases), n_known, first, date_format)
 
 
 def _localise(

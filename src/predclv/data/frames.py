@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import quote_list
 from predclv.errors import DataError
 
-__all__ = ["PANDAS", "Backend", "column_to_numpy", "open_frame"]
+__all__ = ["PANDAS", "Backend", "collect_counts", "column_to_numpy", "count_rows", "open_frame"]
 
 _SUPPORTED = {
     nw.Implementation.PANDAS: "pandas",
@@ -93,3 +93,18 @@ def column_to_numpy(column: nw.Series[Any]) -> NDArray[Any]:
     if column.dtype in (nw.Categorical, nw.Enum):
         column = column.cast(nw.String)
     return np.asarray(column.to_numpy())
+
+
+def count_rows(frame: nw.LazyFrame[Any]) -> int:
+    """Return the number of rows."""
+    return int(frame.select(nw.len()).collect().item())
+
+
+def collect_counts(frame: nw.LazyFrame[Any]) -> dict[str, int]:
+    """Return the only row of a frame of whole numbers; 0 where a minimum or sum of nothing gave null."""
+    row = frame.collect().row(0)
+    # NaN, pandas' null, is the one value that differs from itself.
+    return {
+        name: 0 if value is None or value != value else int(value)
+        for name, value in zip(frame.collect_schema().names(), row, strict=True)
+    }

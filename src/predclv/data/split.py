@@ -111,7 +111,7 @@ def split_transactions(log: Any, *, at: Any, holdout_end: Any = None, **options:
 
 
 def _total_holdout(before: Summarized, options: LogOptions, notes: QualityNotes) -> tuple[CustomerTotals, dt.date]:
-    window = observe(before.log, options, notes, after=before.window.end)
+    window = observe(before.log, options, notes, after=before.window.end, end_matters=False)
     rows, has_returns = settle_returns(window, options, notes)
     totals = total_by_customer(rows, options.collapse, has_amount=before.log.has_amount, has_returns=has_returns)
     if has_returns:

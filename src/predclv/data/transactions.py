@@ -14,7 +14,7 @@ import pandas as pd
 from predclv.data.checks import check_option, count_of, pick_column, quote_list
 from predclv.data.dates import COLLAPSES, settle_dates
 from predclv.data.durations import check_time_unit, parse_moment
-from predclv.data.frames import PANDAS, Backend, open_frame
+from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
 from predclv.data.paths import is_path, open_path
 from predclv.data.quality import QualityNotes
 from predclv.errors import DataError
@@ -190,7 +190,9 @@ def _mend_pandas_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.Lazy
         mended["amount"] = native["amount"].astype(float)
     customers = native["customer"]
     if customers.dtype == object:
-        kinds = {type(value): value for value in customers[customers.notna()].drop_duplicates()}
+        kinds: dict[type, Any] = {}
+        for value in customers[customers.notna()]:
+            kinds.setdefault(type(value), value)
         if len(kinds) > 1:
             raise DataError(
                 f"customer_id column {options.customer_id!r} mixes types: "
@@ -204,8 +206,8 @@ def _undo_text_ids(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Make a CSV file's ids whole numbers where each of them is one, written without leading zeros."""
     if frame.collect_schema()["customer"] != nw.String:
         return frame
-    other = ~nw.col("customer").str.contains(r"^(0|[1-9]\d{0,17})$")
-    if int(frame.filter(~nw.col("customer").is_null()).filter(other).select(nw.len()).collect().item()):
+    other = ~nw.col("customer").str.contains(r"^(?:0|[1-9]\d{0,17})$")
+    if count_rows(frame.filter(~nw.col("customer").is_null()).filter(other)):
         return frame
     return frame.with_columns(nw.col("customer").cast(nw.Int64))
 
@@ -221,8 +223,7 @@ def _count(frame: nw.LazyFrame[Any]) -> dict[str, int]:
         finite = nw.when(known).then(nw.col("amount").is_finite()).otherwise(True)
         counted |= {"infinite": ~finite, "negative": nw.when(known).then(nw.col("amount") < 0).otherwise(False)}
     sums = {name: flag.cast(nw.Int64).sum() for name, flag in counted.items()}
-    found = frame.select(rows=nw.len(), **sums).collect()
-    return {name: int(found[name][0] or 0) for name in found.columns}
+    return collect_counts(frame.select(rows=nw.len(), **sums))
 
 
 def _settle_nulls(
@@ -252,7 +253,7 @@ def _settle_nulls(
     kept = frame.filter(~nw.col("customer").is_null() & ~nw.col("date").is_null())
     if has_amount:
         kept = kept.filter(~nw.col("amount").is_null()).filter(nw.col("amount").is_finite())
-    n_kept = int(kept.select(nw.len()).collect().item())
+    n_kept = count_rows(kept)
     notes.add(
         "check",
         "rows without customer, date or finite amount, dropped",
@@ -269,7 +270,7 @@ def _settle_nulls(
 def _one_currency(frame: nw.LazyFrame[Any], options: LogOptions) -> str:
     label = f"currency column {options.currency!r}"
     unknown = frame.filter(nw.col("currency").is_null())
-    n_unknown = int(unknown.select(nw.len()).collect().item())
+    n_unknown = count_rows(unknown)
     if n_unknown:
         raise DataError(f"{label} is null for {n_unknown:,} rows (first: {first_case(unknown)}). Fill it.")
     found = frame.group_by("currency").agg(nw.len().alias("n")).sort("n", descending=True).collect()
@@ -278,6 +279,7 @@ def _one_currency(frame: nw.LazyFrame[Any], options: LogOptions) -> str:
         other = first_case(frame.filter(nw.col("currency") == codes[1]))
         raise DataError(
             f"{label} mixes {len(codes)} currencies ({quote_list(codes)}): "
-            f"{count_of(sum(sizes[1:]), sum(sizes), 'rows')} are not in {codes[0]!r} (first: {other}, {codes[1]}). Convert the amounts, or summarise each currency."
+            f"{count_of(sum(sizes[1:]), sum(sizes), 'rows')} are not in {codes[0]!r} (first: {other}, {codes[1]}). "
+            "Convert the amounts, or summarise each currency."
         )
     return str(codes[0])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microseconds_of, period_of
+from predclv.data.frames import collect_counts
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, LogOptions, first_case
 from predclv.errors import DataError, ObservationEndWarning
@@ -49,7 +50,9 @@ class Window:
     end_period: int
 
 
-def observe(log: Log, options: LogOptions, notes: QualityNotes, *, after: dt.date | None = None) -> Window:
+def observe(
+    log: Log, options: LogOptions, notes: QualityNotes, *, after: dt.date | None = None, end_matters: bool = True
+) -> Window:
     """Cut a log at its as-of date and add periods.
 
     Parameters
@@ -59,6 +62,8 @@ def observe(log: Log, options: LogOptions, notes: QualityNotes, *, after: dt.dat
     notes : QualityNotes
     after : date or datetime, optional
         Leave out what lies in the period of this moment or before: the holdout's window.
+    end_matters : bool
+        Whether to warn where no end was given.
 
     Raises
     ------
@@ -81,13 +86,13 @@ def observe(log: Log, options: LogOptions, notes: QualityNotes, *, after: dt.dat
     )
     if after is not None:
         dated = dated.filter(nw.col("period") > end_tick(after, options.collapse))
-    late = nw.lit(False)
+    late = nw.col("day") < 0  # never: filters take no literal
     if end is not None:
         late = nw.col("micro") > instant(end) if fine else nw.col("day") > end.toordinal()
     counts = _count(dated.with_columns(late=late), log.has_amount, fine)
     if end is None:
         end = _last_moment(counts["last"], fine)
-        if after is None:
+        if end_matters:
             _warn_of_no_end(end)
     if after is None:
         _check_end(counts, dated.filter(late), end, options)
@@ -119,13 +124,13 @@ def local_moment(option: str, moment: dt.date | None, log: Log) -> dt.date | Non
 def _count(dated: nw.LazyFrame[Any], has_amount: bool, fine: bool) -> dict[str, int]:
     kept = ~nw.col("late")
     flags = {"late": nw.col("late")} | ({"returns": kept & (nw.col("amount") < 0)} if has_amount else {})
-    found = dated.select(
+    totals = dated.select(
         rows=nw.len(),
         first_day=nw.col("day").min(),
         last=nw.col("micro" if fine else "day").max(),
         **{name: flag.cast(nw.Int64).sum() for name, flag in flags.items()},
-    ).collect()
-    return {"returns": 0} | {name: int(found[name][0] or 0) for name in found.columns}
+    )
+    return {"returns": 0} | collect_counts(totals)
 
 
 def _last_moment(last: int, fine: bool) -> dt.date:

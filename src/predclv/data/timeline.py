@@ -1,0 +1,97 @@
+"""Purchases, births and spend over calendar time: what tracking plots and the check for seasons need."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.aggregate import total_by_period
+from predclv.data.checks import check_option
+from predclv.data.dates import TICKS_PER_DAY, to_datetime64
+from predclv.data.frames import column_to_numpy
+from predclv.data.quality import QualityNotes
+from predclv.data.summarize import settle_returns
+from predclv.data.transactions import LogOptions, read_log
+from predclv.data.window import local_moment, observe
+
+__all__ = ["purchase_timeline"]
+
+IntArray = NDArray[np.int64]
+
+
+def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataFrame:
+    """Count purchases, first purchases and spend over time.
+
+    Parameters
+    ----------
+    log : frame or path
+        As in `RFMSummary.from_transactions`.
+    by : {"day", "week", "month"}
+        Weeks are seven days each from the first day on; months are calendar months.
+    **options
+        Those of `RFMSummary.from_transactions`. `observation_end` ends the timeline (left out: the last date in the
+        log); with `observation_start`, it starts there and leaves out the customers who bought before.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each period from start to end, empty ones included: start (its first day), days (how many of its
+        days are observed: the first and last month, and the last week, may be cut), purchases, births (first
+        purchases), repeat_purchases and, with amounts, spend (returns count on their own day).
+
+    Raises
+    ------
+    DataError
+        The log is unfit (see `RFMSummary.from_transactions`).
+    """
+    check_option("by", by, ("day", "week", "month"))
+    settings, notes = LogOptions(**options), QualityNotes()
+    source = read_log(log, settings, notes)
+    window = observe(source, settings, notes, end_matters=False)
+    rows, has_returns = settle_returns(window, settings, notes)
+    periods = total_by_period(rows, settings.collapse == "none", source.has_amount, has_returns)
+    purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
+    firsts = purchases.group_by("customer").agg(nw.col("day", "period").min())
+    start = local_moment("observation_start", settings.observation_start, source)
+    start_day = window.start_day
+    if start is not None:
+        start_day = start.toordinal()
+        firsts = firsts.filter(nw.col("day") >= start_day)
+        periods = periods.join(firsts.select("customer"), on="customer", how="semi")
+    sums = {name: nw.col(name).sum() for name in ("purchases", "amount") if name != "amount" or source.has_amount}
+    at = nw.col("period") // TICKS_PER_DAY[settings.collapse]
+    daily = periods.with_columns(at=at).group_by("at").agg(**sums).collect()
+    born = firsts.with_columns(at=at).group_by("at").agg(births=nw.len()).collect()
+    edges = _edges(start_day, window.end.toordinal(), by)
+    table = pd.DataFrame({"start": to_datetime64(edges[:-1], 1), "days": np.diff(edges)})
+    table["purchases"] = _bin(daily["at"], daily["purchases"], edges).astype(np.int64)
+    table["births"] = _bin(born["at"], born["births"], edges).astype(np.int64)
+    table["repeat_purchases"] = table["purchases"] - table["births"]
+    if source.has_amount:
+        table["spend"] = _bin(daily["at"], daily["amount"], edges)
+    return table
+
+
+def _edges(start: int, end: int, by: str) -> IntArray:
+    """Ordinals of the first days of the periods, and of the day after the end."""
+    if by == "month":
+        first, last = dt.date.fromordinal(start), dt.date.fromordinal(end)
+        months = range(first.year * 12 + first.month, last.year * 12 + last.month)
+        inner = np.array([dt.date(m // 12, m % 12 + 1, 1).toordinal() for m in months], dtype=np.int64)
+    else:
+        step = 7 if by == "week" else 1
+        inner = np.arange(start + step, end + 1, step)
+    return np.concatenate([[start], inner, [end + 1]]).astype(np.int64)
+
+
+def _bin(days: nw.Series[Any], values: nw.Series[Any], edges: IntArray) -> NDArray[np.float64]:
+    at = np.searchsorted(edges, column_to_numpy(days), side="right") - 1
+    # A period stands at its start, which may lie before the log's.
+    inside = np.clip(at, 0, len(edges) - 2)
+    weights = column_to_numpy(values).astype(np.float64)
+    return np.bincount(inside, weights=weights, minlength=len(edges) - 1).astype(np.float64)
