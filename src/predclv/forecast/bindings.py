@@ -54,7 +54,13 @@ class TransactionBindings(Protocol):
         ...
 
     def purchase_pmf(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: FloatArray | float,
+        theta: FloatArray,
+        n_max: int,
     ) -> FloatArray:
         """P(n purchases in (T, T + horizon] | history), averaged over the draws, (n_rows, n_max + 1)."""
         ...
@@ -95,4 +101,10 @@ class TransactionBindings(Protocol):
         first_purchase: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """Simulate every customer once per draw: totals of purchases and value, two (n_draws, n_segments)."""
+        ...
+
+    def simulate_counts(
+        self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray
+    ) -> FloatArray:
+        """Simulate new customers from birth on: repeat purchases of all in each period, (n_draws, n_periods)."""
         ...

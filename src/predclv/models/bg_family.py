@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.kernels import bg_family_compiled as kernel
+from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
 from predclv.kernels import discounting
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
@@ -106,7 +107,13 @@ class BGFamily:
         return kernel.discounted_expected_purchases(x, t_x, T, horizon, delta, theta, self.k, self.dropout_at_first)
 
     def purchase_pmf(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: FloatArray | float,
+        theta: FloatArray,
+        n_max: int,
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return kernel.purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
@@ -163,3 +170,9 @@ class BGFamily:
             seed,
             first_purchase,
         )
+
+    def simulate_counts(
+        self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)

@@ -1,0 +1,38 @@
+"""Plots: a result in, matplotlib Axes out.
+
+Each takes `ax=None` and returns the Axes; without one, a pyplot figure is made, so that a notebook shows it.
+`track_purchases`, `check_frequencies`, `check_holdout` and `follow_customer` make the results that need more than a
+fitted model; they are tables, and useful without a plot.
+"""
+
+from __future__ import annotations
+
+from predclv.plots.checks import (
+    AliveHistory,
+    Tracking,
+    check_frequencies,
+    check_holdout,
+    follow_customer,
+    track_purchases,
+)
+from predclv.plots.customers import plot_alive_history, plot_frequency_recency
+from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_spend_density, plot_tracking
+from predclv.plots.worth import plot_lorenz_curve, plot_portfolio, plot_value_distribution
+
+__all__ = [
+    "AliveHistory",
+    "Tracking",
+    "check_frequencies",
+    "check_holdout",
+    "follow_customer",
+    "plot_alive_history",
+    "plot_calibration",
+    "plot_frequency_histogram",
+    "plot_frequency_recency",
+    "plot_lorenz_curve",
+    "plot_portfolio",
+    "plot_spend_density",
+    "plot_tracking",
+    "plot_value_distribution",
+    "track_purchases",
+]

@@ -1,0 +1,230 @@
+"""Does the model say what the customers did? Counts, groups, spend and time, each against its own band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.customers import Thetas
+from predclv.forecast.portfolio import simulate_totals
+from predclv.kernels.gamma_gamma import log_likelihood
+
+__all__ = ["Drift", "drift", "frequency_table", "group_table", "spend_density", "unevenness"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Distinct ages at which probabilities are worked out; closer ones than these cannot be told apart in a sum.
+_MOST_AGES = 512
+# Any spend will do where only purchases are counted.
+_NO_SPEND = (6.0, 4.0, 15.0)
+
+
+def frequency_table(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    frequency: IntArray,
+    T: FloatArray,
+    *,
+    n_max: int = 7,
+    level: float = 0.9,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Customers with 0, 1, ..., n_max or more repeat purchases: how many there are and how many the model expects.
+
+    Returns
+    -------
+    DataFrame
+        repeat_purchases ("0", ..., "7+"), actual, expected, low, high: the band holds the parameters' uncertainty and
+        which customers one happens to have. The model was fitted to these very customers, so the band is generous.
+    """
+    ages, weight = _distinct_ages(T)
+    zero = np.zeros(len(ages))
+    probabilities = np.array(
+        [bindings.purchase_pmf(zero, zero, zero, ages, one[np.newaxis, :], n_max - 1) for one in thetas.draws]
+    )
+    at_center = bindings.purchase_pmf(zero, zero, zero, ages, thetas.center, n_max - 1)
+    rng = np.random.default_rng(seed)
+    simulated = np.array([rng.multinomial(weight, _with_rest(draw)).sum(axis=0) for draw in probabilities])
+    low, high = _ends(simulated, level)
+    return pd.DataFrame(
+        {
+            "repeat_purchases": [*map(str, range(n_max)), f"{n_max}+"],
+            "actual": np.bincount(np.minimum(frequency, n_max), minlength=n_max + 1),
+            "expected": weight @ _with_rest(at_center),
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def group_table(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    actual: FloatArray,
+    groups: IntArray,
+    labels: list[str],
+    *,
+    level: float = 0.9,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean purchases by group of customers in the holdout: forecast from their histories, and made.
+
+    Parameters
+    ----------
+    actual : (n_customers,) array
+        Purchases in (T, T + horizon].
+    groups : (n_customers,) array
+        Codes from 0 to len(labels) - 1, known at T.
+
+    Returns
+    -------
+    DataFrame
+        group, customers, actual, expected, low, high: means for each customer; the band is the predictive interval of
+        the group's mean: parameters and chance.
+    """
+    n = len(labels)
+    zero = np.zeros(len(x))
+    spend = np.tile(np.array(_NO_SPEND), (len(thetas.draws), 1))
+    totals = simulate_totals(
+        bindings, x, t_x, T, zero, zero, groups, n, horizon, 0.0, thetas.draws, spend, seed=seed
+    ).purchases[:, :n]
+    customers = np.bincount(groups, minlength=n)
+    size = np.maximum(customers, 1)
+    low, high = _ends(totals, level) / size
+    expected = bindings.mean_expected_purchases(x, t_x, T, horizon, thetas.center)
+    return pd.DataFrame(
+        {
+            "group": labels,
+            "customers": customers,
+            "actual": np.bincount(groups, weights=actual, minlength=n) / size,
+            "expected": np.bincount(groups, weights=expected, minlength=n) / size,
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def spend_density(mean_spend: FloatArray, frequency: FloatArray, theta: FloatArray) -> FloatArray:
+    """Density that the Gamma-Gamma model gives mean spends, over customers with these frequencies.
+
+    A mean of many purchases varies less than one purchase, so each customer's own number counts.
+
+    Parameters
+    ----------
+    mean_spend : (n_points,) array, > 0
+        Where to evaluate.
+    frequency : (n_customers,) array, >= 1
+    theta : (n_draws, 3) array
+        p, q, gamma; averaged over.
+
+    Returns
+    -------
+    (n_points,) array
+    """
+    counts, weight = np.unique(frequency, return_counts=True)
+    densities = [
+        np.exp(log_likelihood(counts[:, np.newaxis], mean_spend[np.newaxis, :], p, q, gamma)) for p, q, gamma in theta
+    ]
+    return np.asarray(weight @ np.mean(densities, axis=0) / weight.sum())
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How actual over expected purchases changes with time.
+
+    Attributes
+    ----------
+    slope : float
+        Change of the ratio for each time unit; 0.01 is one percentage point.
+    low, high : float
+        Slopes that chance gives where the model is right.
+    """
+
+    slope: float
+    low: float
+    high: float
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether chance does not explain the slope."""
+        return not self.low <= self.slope <= self.high
+
+
+def drift(time: FloatArray, actual: FloatArray, simulated: FloatArray, level: float = 0.9) -> Drift:
+    """Slope of actual over expected purchases in time, weighted by what was expected.
+
+    Parameters
+    ----------
+    time, actual : (n_periods,) arrays
+    simulated : (n_draws, n_periods) array
+        Purchases of the same periods under the model; their mean is what is expected.
+    """
+    expected = simulated.mean(axis=0)
+    centered = time - np.average(time, weights=expected)
+    scale = np.sum(expected * centered**2)
+    slopes = (simulated - expected) @ centered / scale
+    low, high = _ends(slopes, level)
+    return Drift(float((actual - expected) @ centered / scale), float(low), float(high))
+
+
+def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | None = None) -> tuple[float, float]:
+    """How far the periods are from what is expected, and how often chance alone goes as far.
+
+    Level and straight trend are no unevenness: what is left of the deviations beside a line counts.
+
+    Parameters
+    ----------
+    actual : (n_periods,) array
+    simulated : (n_draws, n_periods) array
+        Of the model; their mean, which must be positive, is what is expected.
+    season : (n_periods,) array of int, optional
+        Code of each period's season. Deviations are added up by season first: what repeats stays, what does not
+        cancels.
+
+    Returns
+    -------
+    ratio : float
+        Sum of squared deviations over that of the average simulation; 1 is chance.
+    p_value : float
+        Share of the simulations with at least this ratio.
+    """
+    expected = simulated.mean(axis=0)
+    root = np.sqrt(expected)
+    line = np.linalg.qr(np.column_stack([root, root * np.arange(len(expected))]))[0]
+    member = np.eye(len(expected)) if season is None else np.eye(int(season.max()) + 1)[season]
+
+    def spread(counts: FloatArray) -> FloatArray:
+        deviation = (counts - expected) / root
+        beside = (deviation - (deviation @ line) @ line.T) * root
+        return np.asarray(np.sum((beside @ member) ** 2 / np.maximum(expected @ member, 1e-12), axis=-1))
+
+    chance, found = spread(simulated), spread(actual)
+    return float(found / chance.mean()), float((1 + np.sum(chance >= found)) / (1 + len(chance)))
+
+
+def _distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:
+    ages, weight = np.unique(T, return_counts=True)
+    if len(ages) > _MOST_AGES:
+        step = np.ptp(ages) / (_MOST_AGES - 1)
+        ages, weight = np.unique(np.round(T / step) * step, return_counts=True)
+    return ages, weight
+
+
+def _with_rest(probabilities: FloatArray) -> FloatArray:
+    """Append the probability of more, so that rows sum to one."""
+    rest = np.maximum(1.0 - probabilities.sum(axis=1, keepdims=True), 0.0)
+    return np.asarray(np.hstack([probabilities, rest]) / (probabilities.sum(axis=1, keepdims=True) + rest))
+
+
+def _ends(simulated: FloatArray, level: float) -> FloatArray:
+    """Equal-tailed interval over the draws, (2, ...)."""
+    return np.asarray(np.quantile(simulated, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"))
