@@ -16,7 +16,8 @@ from predclv.cli.console import Session
 
 __all__ = ["show"]
 
-AS_OF = "1997-09-30"
+_AS_OF, _SEQUEL_ENDS = "1997-09-30", "1998-06-30"
+_COLUMNS = {"customer_id": "customer_id", "date": "date", "amount": "amount"}
 _GROUPS = {"0": (0, 0), "1": (1, 1), "2-3": (2, 3), "4 and more": (4, np.inf)}
 
 
@@ -25,11 +26,12 @@ def show(current: Session, out: Path, *, force: bool, report: bool) -> None:
     steps.check_output(None, out, force, report)
     with current.step("Reading CDNOW's log"):
         log = pc.datasets.load_cdnow()
-        split = pc.split_transactions(log, customer_id="customer_id", date="date", amount="amount", at=AS_OF)
+        split = pc.split_transactions(log, at=_AS_OF, holdout_end=_SEQUEL_ENDS, **_COLUMNS)
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(split.calibration)
     with current.step("Forecasting"):
-        results = steps.forecast(log, split.calibration, clv, steps.Forecast(), split)
+        options = {**_COLUMNS, "observation_end": _AS_OF}
+        results = steps.forecast(log, options, split.calibration, clv, steps.Forecast(), split)
         check = compare(results)
     with current.step("Writing the results"):
         names = steps.write_results(results, out, "demo", force=force, report=report, title="CDNOW")
@@ -46,8 +48,8 @@ def compare(results: steps.Results) -> dict[str, Any]:
     Returns
     -------
     dict
-        weeks; for purchases and spend: expected, low, high, actual; groups: for customers by repeat purchases until
-        the as-of date how many they are and their mean purchases, expected and actual.
+        weeks, level; for purchases and spend: expected, low, high, actual; groups: by repeat purchases until the
+        as-of date, how many customers and their mean purchases, expected and actual.
     """
     split, rfm, clv = results.holdout, results.rfm, results.clv
     assert split is not None
@@ -68,6 +70,7 @@ def compare(results: steps.Results) -> dict[str, Any]:
         )
     return {
         "weeks": float(split.duration),
+        "level": level,
         "purchases": _against(total, "expected_purchases", "purchases", actual.sum()),
         "spend": _against(total, "expected_clv", "clv", split.holdout["spend"].sum()),
         "groups": groups,
@@ -85,7 +88,7 @@ def _against(total: pd.Series[Any], expected: str, ends: str, actual: float) -> 
 
 def _holdout(check: dict[str, Any]) -> list[RenderableType]:
     totals = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "forecast", "90 % interval", "actual"):
+    for heading in ("", "forecast", f"{screen.percent(check['level'])} interval", "actual"):
         totals.add_column(heading, justify="left" if not heading else "right")
     for name in ("purchases", "spend"):
         row = check[name]
@@ -100,4 +103,19 @@ def _holdout(check: dict[str, Any]) -> list[RenderableType]:
             row["repeat_purchases"], f"{row['customers']:,}", f"{row['expected']:.2f}", f"{row['actual']:.2f}"
         )
     heading = f"\n[bold]What happened in the {check['weeks']:g} weeks that followed[/bold] (not used in the fit)"
-    return [heading, totals, groups]
+    return [heading, totals, *_misses(check), groups]
+
+
+def _misses(check: dict[str, Any]) -> list[RenderableType]:
+    """Say which actual figures lie outside their interval: a demonstration that hides its misses shows nothing."""
+    missed = [
+        name
+        for name in ("purchases", "spend")
+        if not check[name]["low"] <= check[name]["actual"] <= check[name]["high"]
+    ]
+    if not missed:
+        return []
+    off = ", ".join(
+        f"{name} by {screen.percent(round(check[name]['actual'] / check[name]['expected'] - 1, 2))}" for name in missed
+    )
+    return [f"The forecast missed {off}: season, trend and campaigns are not modelled."]

@@ -31,7 +31,7 @@ def show(
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(rfm)
     with current.step("Forecasting"):
-        results = steps.forecast(log, rfm, clv, what)
+        results = steps.forecast(log, steps.given(**data), rfm, clv, what)
     with current.step("Writing the results"):
         names = steps.write_results(results, out, "run", force=force, report=report, title=title)
     current.show(screen.customers(rfm), *screen.value(results), *screen.top_customers(results))

@@ -16,16 +16,16 @@ from predclv.data.durations import parse_horizon
 if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary
 
-__all__ = ["customers", "facts", "files", "number", "span", "summary", "top_customers", "value"]
+__all__ = ["customers", "facts", "files", "number", "percent", "span", "summary", "top_customers", "value"]
 
 _SHOWN = 5
 _WHAT = {
     "report.html": "the report; open it in a browser",
-    "customers.csv": "a row for each customer, for a spreadsheet",
-    "customers.parquet": "the same, for a program",
-    "portfolio.csv": "totals with their intervals",
-    "quality.csv": "what was dropped, merged and set aside in the log",
-    "model": "the fitted model; predclv predict --model reads it",
+    "customers.csv": "a row a customer, for spreadsheets",
+    "customers.parquet": "the same, for programs",
+    "portfolio.csv": "totals with intervals",
+    "quality.csv": "what was dropped from the log",
+    "model": "for predclv predict --model",
 }
 
 
@@ -39,40 +39,42 @@ def value(results: Results) -> list[RenderableType]:
     """Show the value of the base, and of its segments."""
     what, rfm = results.forecast, results.rfm
     horizon = parse_horizon(what.horizon, rfm.time_unit, rfm.observation_end).label
-    margin = f"margin {what.margin:.0%}" if isinstance(what.margin, float) else f"margin from {what.margin!r}"
-    if what.margin == 1:
-        margin = "as revenue"
-    money = f", {rfm.currency}" if rfm.currency else ""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    headings = (what.by or "", "customers", "will buy", "purchases", "value", f"{what.level:.0%} interval")
+    headings = (what.by or "", "customers", "will buy", "purchases", "value", f"{percent(what.level)} interval")
     for position, heading in enumerate(headings):
         table.add_column(escape(heading), justify="right" if position else "left")
     for row in results.portfolio.to_dict("records"):
         table.add_row(
             escape(str(row["segment"])),
-            number(row["customers"]),
-            number(row["expected_buyers"]),
-            number(row["expected_purchases"]),
+            f"{row['customers']:,}",
+            f"{row['expected_buyers']:,.0f}",
+            f"{row['expected_purchases']:,.0f}",
             number(row["expected_clv"]),
             span(row["clv_low"], row["clv_high"]),
             style="bold" if row["segment"] == results.portfolio["segment"].iloc[-1] else "",
         )
-    about = f"{margin}, discounted at {what.discount_rate:.4g} a year{money}"
-    return [f"\n[bold]What they are worth: {escape(horizon)}[/bold] ({escape(about)})", table]
+    return [f"\n[bold]What they are worth: {escape(horizon)}[/bold] ({escape(_terms(results))})", table]
 
 
 def top_customers(results: Results) -> list[RenderableType]:
     """Show the customers of the highest expected value."""
     top = results.customers.assign(bought=results.rfm.frequency).nlargest(_SHOWN, "expected_clv")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    headings = ("customer", "bought again", "will buy", "purchases", "value", f"{results.forecast.level:.0%} interval")
+    headings = (
+        "customer",
+        "bought again",
+        "will buy",
+        "purchases",
+        "value",
+        f"{percent(results.forecast.level)} interval",
+    )
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="right" if position else "left")
     for row in top.to_dict("records"):
         table.add_row(
             escape(str(row["customer_id"])),
             f"{row['bought']:,} times",
-            f"{row['p_purchase']:.0%}",
+            f"{100 * row['p_purchase']:.0f} %",
             f"{row['expected_purchases']:.1f}",
             number(row["expected_clv"]),
             span(row["clv_low"], row["clv_high"]),
@@ -122,9 +124,22 @@ def summary(command: str, results: Results, out: Path, names: list[str]) -> dict
 
 def number(amount: float) -> str:
     """A number as a reader wants it: thousands marked, decimals where they count."""
-    return f"{amount:,.0f}" if abs(amount) >= 100 or amount == int(amount) else f"{amount:,.2f}"
+    return f"{amount:,.0f}" if abs(amount) >= 10 or amount == int(amount) else f"{amount:,.2f}"
 
 
 def span(low: float, high: float) -> str:
     """An interval: '1,200 to 3,400'."""
     return f"{number(low)} to {number(high)}"
+
+
+def percent(share: float) -> str:
+    """A share: '90 %'."""
+    return f"{100 * share:.4g} %"
+
+
+def _terms(results: Results) -> str:
+    what, currency = results.forecast, results.rfm.currency
+    margin = f"margin from column {what.margin}" if isinstance(what.margin, str) else f"margin {percent(what.margin)}"
+    terms = ["revenue" if what.margin == 1 else margin]
+    terms.append(f"discounted at {percent(what.discount_rate)} a year" if what.discount_rate else "not discounted")
+    return ", ".join([*terms, currency] if currency else terms)

@@ -69,6 +69,7 @@ class Results:
     """What a run found: summary, fitted models, tables, and the holdout if there was one."""
 
     log: Any
+    log_options: dict[str, Any]
     rfm: RFMSummary
     clv: CLV
     customers: pd.DataFrame
@@ -122,12 +123,14 @@ def write_summary(rfm: RFMSummary, path: Path) -> None:
     write_table(rfm.to_pandas(), path, {name: str(unit) for name, unit in units.items() if unit is not None})
 
 
-def forecast(log: Any, rfm: RFMSummary, clv: CLV, what: Forecast, holdout: Split | None = None) -> Results:
-    """Forecast each customer and the portfolio."""
+def forecast(
+    log: Any, log_options: dict[str, Any], rfm: RFMSummary, clv: CLV, what: Forecast, holdout: Split | None = None
+) -> Results:
+    """Forecast each customer and the portfolio of the customers that `log` was summarised into."""
     options: dict[str, Any] = {"discount_rate": what.discount_rate, "margin": what.margin, "level": what.level}
     customers = predict(clv, rfm, what.horizon, **options)
     portfolio = clv.portfolio(rfm, what.horizon, by=what.by, **options)
-    return Results(log, rfm, clv, customers, portfolio, what, holdout)
+    return Results(log, log_options, rfm, clv, customers, portfolio, what, holdout)
 
 
 def predict(model: CLV | TransactionModel, rfm: RFMSummary, horizon: Any, **options: Any) -> pd.DataFrame:
@@ -165,6 +168,7 @@ def write_results(results: Results, out: Path, command: str, force: bool, report
             pc.write_report(
                 folder / "report.html",
                 log=results.log,
+                log_options=results.log_options,
                 rfm=results.rfm,
                 clv=results.clv,
                 customers=results.customers,
