@@ -86,8 +86,7 @@ def _check_ids(ids: NDArray[Any]) -> None:
             f"'customer_id' is null for {count_of(int(missing.sum()), len(ids), 'rows')} (first: row {where}). "
             "Give every customer an id, or drop those rows."
         )
-    # Sorted ids, the usual case, need no hashing.
-    if ids.dtype.kind in "iu" and bool((ids[1:] > ids[:-1]).all()):
+    if _surely_distinct(ids):
         return
     repeated = pd.Series(ids).duplicated().to_numpy()
     if repeated.any():
@@ -96,6 +95,23 @@ def _check_ids(ids: NDArray[Any]) -> None:
             f"{count_of(int(repeated.sum()), len(ids), 'rows')} repeat a customer_id (first: customer {first}). "
             "A summary has one row a customer; a log of purchases goes to RFMSummary.from_transactions."
         )
+
+
+def _surely_distinct(ids: NDArray[Any]) -> bool:
+    """Whether ids are seen to differ without hashing them: sorted, or whole numbers in a small range."""
+    try:
+        if bool((ids[1:] > ids[:-1]).all()):
+            return True
+    except TypeError:
+        return False
+    if ids.dtype.kind not in "iu":
+        return False
+    low, high = int(ids.min()), int(ids.max())
+    if high - low >= 8 * len(ids):
+        return False
+    seen = np.zeros(high - low + 1, dtype=bool)
+    seen[ids - low] = True
+    return int(np.count_nonzero(seen)) == len(ids)
 
 
 def _check_recency(ids: NDArray[Any], count: FloatArray, last: FloatArray, age: FloatArray, time_unit: str) -> None:
