@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.kernels.discounting import DiscountMoments
+
 __all__ = ["TransactionBindings"]
 
 FloatArray = NDArray[np.float64]
@@ -71,7 +73,7 @@ class TransactionBindings(Protocol):
         """P(n purchases | history, alive at T) for one parameter vector (n_parameters,), (n_rows, n_max + 1)."""
         ...
 
-    def mean_discounts(
+    def discount_moments(
         self,
         x: FloatArray,
         t_x: FloatArray,
@@ -79,9 +81,9 @@ class TransactionBindings(Protocol):
         horizon: float,
         delta: float,
         theta: FloatArray,
-        n_max: int,
-    ) -> FloatArray:
-        """Mean discount of n purchases given that there are n, alive at T, (n_rows, n_max + 1)."""
+        counts: FloatArray,
+    ) -> DiscountMoments:
+        """Moments of the discounts of `counts` (n_counts,) purchases, given as many and alive at T, for one theta."""
         ...
 
     def simulate_totals(

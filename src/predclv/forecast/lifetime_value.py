@@ -11,12 +11,11 @@ lattice is the model's, not the data's: a row's result does not depend on the ot
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from predclv.kernels.discounting import DiscountMoments
+from predclv.forecast.bindings import TransactionBindings
 from predclv.kernels.value_distribution import TAIL, components, count_blocks, fill_tables, solve_quantiles
 
 __all__ = ["REMAINING_SHARE", "finite_horizon", "value_cdf", "value_quantiles"]
@@ -38,33 +37,6 @@ _SHORT = 0.35
 _ROWS = 4096
 
 
-class Bindings(Protocol):
-    """What is asked of a transaction model; rows are (n_rows,) arrays, `theta` has a row a draw."""
-
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """P(alive at T | history), (n_draws, n_rows)."""
-        ...
-
-    def alive_purchase_pmf(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
-    ) -> FloatArray:
-        """P(n purchases | history, alive) for one parameter vector, (n_rows, n_max + 1)."""
-        ...
-
-    def discount_moments(
-        self,
-        x: FloatArray,
-        t_x: FloatArray,
-        T: FloatArray,
-        horizon: float,
-        delta: float,
-        theta: FloatArray,
-        counts: FloatArray,
-    ) -> DiscountMoments:
-        """Moments of the discounts of `counts` purchases for one parameter vector, given alive."""
-        ...
-
-
 def finite_horizon(horizon: float, delta: float) -> float:
     """Horizon that the distribution is computed for: finite as given, else where `REMAINING_SHARE` of value is left.
 
@@ -74,7 +46,7 @@ def finite_horizon(horizon: float, delta: float) -> float:
 
 
 def value_quantiles(
-    bindings: Bindings,
+    bindings: TransactionBindings,
     theta_transactions: FloatArray,
     theta_spend: FloatArray,
     x: FloatArray,
@@ -91,7 +63,7 @@ def value_quantiles(
 
     Parameters
     ----------
-    bindings : Bindings
+    bindings : TransactionBindings
         A model whose second parameter, alpha, is a time.
     theta_transactions : (n_draws, n_parameters) array
     theta_spend : (n_draws, 3) array
@@ -133,7 +105,7 @@ def value_quantiles(
 
 
 def value_cdf(
-    bindings: Bindings,
+    bindings: TransactionBindings,
     theta_transactions: FloatArray,
     theta_spend: FloatArray,
     x: FloatArray,
@@ -186,7 +158,7 @@ class _Lattice:
 
     def __init__(
         self,
-        bindings: Bindings,
+        bindings: TransactionBindings,
         theta: FloatArray,
         spend: FloatArray,
         x: float,
@@ -262,7 +234,11 @@ class _Lattice:
 
 
 def _alive_pmf(
-    bindings: Bindings, rows: tuple[FloatArray, FloatArray, FloatArray], horizon: float, theta: FloatArray, n_max: int
+    bindings: TransactionBindings,
+    rows: tuple[FloatArray, FloatArray, FloatArray],
+    horizon: float,
+    theta: FloatArray,
+    n_max: int,
 ) -> FloatArray:
     """Probabilities of the counts up to where all rows have less than `TAIL` left."""
     while True:
@@ -280,7 +256,7 @@ def _mixed(pmf: FloatArray, alive: FloatArray) -> FloatArray:
 
 
 def _moments(
-    bindings: Bindings,
+    bindings: TransactionBindings,
     rows: tuple[FloatArray, FloatArray, FloatArray],
     horizon: float,
     delta: float,
@@ -295,4 +271,4 @@ def _moments(
     if delta * horizon > _SHORT:
         return moments
     share = moments[0]
-    return np.stack([share, *(share * moments[1:])]).sum(axis=2, keepdims=True)
+    return np.asarray(np.stack([share, *(share * moments[1:])]).sum(axis=2, keepdims=True))

@@ -124,7 +124,7 @@ class BGFamily:
         """See `TransactionBindings`."""
         return kernel.alive_purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
 
-    def mean_discounts(
+    def discount_moments(
         self,
         x: FloatArray,
         t_x: FloatArray,
@@ -132,10 +132,10 @@ class BGFamily:
         horizon: float,
         delta: float,
         theta: FloatArray,
-        n_max: int,
-    ) -> FloatArray:
+        counts: FloatArray,
+    ) -> discounting.DiscountMoments:
         """See `TransactionBindings`."""
-        return discounting.mean_discounts(x, T, horizon, delta, theta, n_max, self.dropout_at_first)
+        return discounting.discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
 
     def simulate_totals(
         self,
