@@ -170,8 +170,11 @@ class Model(BaseEstimator):  # type: ignore[misc]
         if optimum.runaway:
             warnings.warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning, stacklevel=3)
             return
-        summary = self.posterior_.summary()
-        for row in summary[np.sqrt(np.diag(optimum.covariance)) > _VAGUE].itertuples():
+        vague = np.sqrt(np.diag(optimum.covariance)) > _VAGUE
+        # The table costs as much as a fit of some thousand customers.
+        if not vague.any():
+            return
+        for row in self.posterior_.summary()[vague].itertuples():
             warnings.warn(
                 f"{name}: {row.parameter} is hardly determined by {self.fingerprint_.n_customers:,} customers: "
                 f"{row.estimate:.3g}, 90 % interval {row.low:.3g} to {row.high:.3g}. The normal approximation is rough "
