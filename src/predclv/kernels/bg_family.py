@@ -1,4 +1,4 @@
-"""The BG family in the equations' own form; the fast twins are `bg_family_likelihood` and `bg_family_forecast`.
+"""The BG family in the equations' own form; the fast twins are in `bg_family_compiled`.
 
 A customer buys at every k-th event of a Poisson process with rate lambda ~ Gamma(r, alpha) and leaves after a
 purchase with probability p ~ Beta(a, b). With `dropout_at_first` the purchase that made the customer counts as
@@ -50,8 +50,8 @@ def log_likelihood(
 ) -> Any:
     """Log-likelihood of each history.
 
-    Fader, Hardie & Lee (2005), eq. (6), for k = 1; Batislam et al. (2007), eq. (4), with dropout at the first
-    purchase; Reutterer, Platzer & Schroeder (2021), eq. (4), for k > 1.
+    Fader, Hardie & Lee (2005), eq. (6), for k = 1; Batislam et al. (2007) with dropout at the first purchase;
+    Reutterer, Platzer & Schroeder (2021) for k > 1.
 
     Parameters
     ----------
