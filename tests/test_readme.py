@@ -14,7 +14,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.filterwarnings("ignore::predclv.errors.DependenceWarning")
+# What the README says of CDNOW: spend goes with frequency, and a year is longer than its log.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::predclv.errors.DependenceWarning"),
+    pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning"),
+]
+
+
 def test_the_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
@@ -26,13 +32,12 @@ def test_the_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 
 
-def test_the_table_of_columns_is_the_table(tmp_path, monkeypatch):
+def test_the_table_of_columns_is_the_table():
     """Every column that `predict` gives is explained, and none that it does not."""
     import predclv as pc
 
     rfm = pc.RFMSummary.from_transactions(pc.datasets.load_cdnow(), amount="amount", observation_end="1997-09-30")
-    with pytest.warns(pc.errors.DependenceWarning):
-        clv = pc.CLV().fit(rfm)
+    clv = pc.CLV().fit(rfm)
     section = README.split("## The table of customers")[1].split("\n## ")[0]
     explained = [
         name
