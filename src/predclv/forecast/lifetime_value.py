@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predclv.forecast.bindings import TransactionBindings
-from predclv.kernels.value_distribution import TAIL, components, count_blocks, fill_tables, solve_quantiles
+from predclv.kernels.value_distribution import TAIL, components, count_blocks, fill_tables
+from predclv.kernels.value_quantiles import solve_quantiles
 
 __all__ = ["REMAINING_SHARE", "finite_horizon", "value_cdf", "value_quantiles"]
 

@@ -1,4 +1,4 @@
-"""The distribution of a customer's value: a mixture over the count of purchases, tabulated and inverted.
+"""The distribution of a customer's value: a mixture over the count of purchases, tabulated.
 
 Spends are Gamma(p, rate nu), nu ~ Gamma(Q, gamma + x m), Q = q + p x (Fader & Hardie 2013). So with discounts
 e_1, ..., e_k the value is (gamma + x m) Y / G: Y = sum_j g_j e_j, g_j ~ Gamma(p), G ~ Gamma(Q). Without discount Y is
@@ -20,7 +20,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["TAIL", "components", "count_blocks", "fill_tables", "solve_quantiles"]
+from predclv.kernels.special import incomplete_beta_fraction
+
+__all__ = ["TAIL", "components", "count_blocks", "fill_tables"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,6 +31,8 @@ IntArray = NDArray[np.int64]
 TAIL = 1e-5
 # Densities below this are not added up: what is left out stays below 1e-9 of probability.
 _NEGLIGIBLE = 1e-11
+# Shapes from which on a component's density in xi, of order xi^(2 shape - 1) at 0, is smooth enough to integrate.
+_SMOOTH = 1.5
 _SINGLES, _BLOCKS_PER_E = 32, 16
 
 
@@ -133,17 +137,21 @@ def fill_tables(pmf, starts, moments, p, Q, first_purchase, step, out):  # type:
         grid[2, j] = np.sqrt(1.0 + sinh * sinh) / sinh
     for i in range(pmf.shape[0]):
         weight, shape, scale = components(pmf[i], starts, moments[:, i], p, first_purchase)
-        density, end = _density(weight, shape, scale, Q, step, grid)
+        density, rough, end = _mixture(weight, shape, scale, Q, step, grid)
         used = max(used, end)
-        _accumulate(density, weight.sum(), step, out[i])
+        _accumulate(density, rough, weight.sum(), step, out[i])
     return used
 
 
 @njit(cache=True, error_model="numpy")
-def _density(weight, shape, scale, Q, step, grid):  # type: ignore[no-untyped-def]
-    """Density in xi of the mixture of scale BetaPrime(shape, Q), and the first point beyond which it is nil."""
+def _mixture(weight, shape, scale, Q, step, grid):  # type: ignore[no-untyped-def]
+    """Density in xi of the mixture of scale BetaPrime(shape, Q), and the first point beyond which it is nil.
+
+    Components whose density is infinite or has a corner at 0, which no rule integrates well, are kept apart, as
+    survival function and density.
+    """
     n_grid = grid.shape[1]
-    density = np.zeros(n_grid)
+    density, rough = np.zeros(n_grid), np.zeros((2, n_grid))
     end = 2
     for c in range(weight.shape[0]):
         s = shape[c]
@@ -154,146 +162,45 @@ def _density(weight, shape, scale, Q, step, grid):  # type: ignore[no-untyped-de
         for direction in (1, -1):
             j = mode if direction == 1 else min(mode, n_grid) - 1
             while 0 < j < n_grid:
-                log_term = constant + s * (grid[1, j] - log_scale) - (s + Q) * np.log1p(grid[0, j] * inverse)
-                term = np.exp(log_term) * grid[2, j]
-                density[j] += term
+                ratio = grid[0, j] * inverse
+                power = np.exp(constant + s * (grid[1, j] - log_scale) - (s + Q) * np.log1p(ratio))
+                term = power * grid[2, j]
+                if s >= _SMOOTH:
+                    density[j] += term
+                else:
+                    rough[0, j] += _beta_prime_exceedance(ratio, s, Q, weight[c], power)
+                    rough[1, j] += term
                 j += direction
                 if term < _NEGLIGIBLE:
                     break
             if direction == 1:
                 end = max(end, j + 1)
-    return density, end
+            elif s < _SMOOTH:
+                rough[0, 1 : j + 1] += weight[c]
+    return density, rough, end
 
 
 @njit(cache=True, error_model="numpy")
-def _accumulate(density, mass, step, out):  # type: ignore[no-untyped-def]
+def _beta_prime_exceedance(u, s, Q, weight, power):  # type: ignore[no-untyped-def]
+    """Weight times P(BetaPrime(s, Q) > u); `power` is weight z^s (1-z)^Q / B(s, Q), z = u / (1 + u)."""
+    z = u / (1.0 + u)
+    if z < (s + 1.0) / (s + Q + 2.0):
+        return weight - power / s * incomplete_beta_fraction(s, Q, z)
+    return power / Q * incomplete_beta_fraction(Q, s, 1.0 / (1.0 + u))
+
+
+@njit(cache=True, error_model="numpy")
+def _accumulate(density, rough, mass, step, out):  # type: ignore[no-untyped-def]
     """Integrate from the right by the six-point rule that is exact for quintics; at 0 stands the whole mass."""
     n = density.shape[0]
     total = 0.0
-    out[n - 1, 0] = 0.0
-    out[n - 1, 1] = density[n - 1]
+    out[n - 1, 0] = rough[0, n - 1]
+    out[n - 1, 1] = density[n - 1] + rough[1, n - 1]
     for j in range(n - 2, -1, -1):
         near = density[j] + density[j + 1]
         middle = (density[j - 1] if j > 0 else 0.0) + (density[j + 2] if j + 2 < n else 0.0)
         far = (density[j - 2] if j > 1 else 0.0) + (density[j + 3] if j + 3 < n else 0.0)
         total += step / 1440.0 * (802.0 * near - 93.0 * middle + 11.0 * far)
-        out[j, 0] = min(max(total, 0.0), mass)
-        out[j, 1] = density[j]
+        out[j, 0] = min(max(total + rough[0, j], 0.0), mass)
+        out[j, 1] = density[j] + rough[1, j]
     out[0, 0] = mass
-
-
-@njit(cache=True, error_model="numpy")
-def solve_quantiles(tables, node, lagrange, alive, scale, step, levels):  # type: ignore[no-untyped-def]
-    """Quantiles of value, averaged over draws, for rows that share tables.
-
-    Parameters
-    ----------
-    tables : (n_nodes, n_draws, n_grid, 2) array
-        From `fill_tables`.
-    node : (n_rows,) int64 array
-        First of the tables between which a row is interpolated.
-    lagrange : (n_rows, n_stencil) array
-        Weights of these tables. Rows of one `node` and `lagrange` next to each other share the work.
-    alive : (n_rows, n_draws) array
-        Probability of being alive.
-    scale : (n_rows, n_draws) array
-        gamma + x m.
-    step : float
-    levels : (n_levels,) array
-        In (0, 1).
-
-    Returns
-    -------
-    (n_rows, n_levels) array
-        The smallest value whose probability of not being exceeded reaches the level.
-    """
-    n_rows, n_draws, n_grid = alive.shape[0], alive.shape[1], tables.shape[2]
-    out = np.zeros((n_rows, levels.shape[0]))
-    table = np.empty((n_draws, n_grid, 2))
-    ratio = np.empty(n_draws)
-    for i in range(n_rows):
-        if i == 0 or node[i] != node[i - 1] or np.any(lagrange[i] != lagrange[i - 1]):
-            _combine(tables, node[i], lagrange[i], table)
-        center = scale[i].mean()
-        some = 0.0
-        for d in range(n_draws):
-            ratio[d] = np.sqrt(center / scale[i, d])
-            some += alive[i, d] * table[d, 0, 0]
-        for j in range(levels.shape[0]):
-            exceed = (1.0 - levels[j]) * n_draws
-            if some > exceed:
-                sinh = np.sinh(0.5 * _solve(table, ratio, alive[i], exceed, step))
-                out[i, j] = center * sinh * sinh
-    return out
-
-
-@njit(cache=True, error_model="numpy")
-def _combine(tables, node, lagrange, out):  # type: ignore[no-untyped-def]
-    out[:] = 0.0
-    for j in range(lagrange.shape[0]):
-        if lagrange[j] != 0.0:
-            source = tables[node + j]
-            for d in range(out.shape[0]):
-                for g in range(out.shape[1]):
-                    out[d, g, 0] += lagrange[j] * source[d, g, 0]
-                    out[d, g, 1] += lagrange[j] * source[d, g, 1]
-
-
-@njit(cache=True, error_model="numpy")
-def _solve(table, ratio, alive, exceed, step):  # type: ignore[no-untyped-def]
-    """Newton's method within a bracket, in the xi of a customer whose scale is the draws' mean."""
-    n_draws, n_grid = table.shape[0], table.shape[1]
-    # The first guess takes all draws to have the same scale.
-    below, above = 0, n_grid - 1
-    while above - below > 1:
-        middle = (below + above) // 2
-        total = 0.0
-        for d in range(n_draws):
-            total += alive[d] * table[d, middle, 0]
-        if total > exceed:
-            below = middle
-        else:
-            above = middle
-    # A draw whose scale differs shifts the root by no more than the difference of the logs.
-    low = max(step * below - 2.0 * np.log(ratio.max()), 0.0)
-    high = step * above - 2.0 * np.log(ratio.min())
-    xi = step * (below + 0.5)
-    for _ in range(100):
-        excess, slope = _exceedance(table, ratio, alive, xi, step)
-        excess -= exceed
-        if excess > 0.0:
-            low = xi
-        else:
-            high = xi
-        new = xi + excess / slope if slope > 0.0 else low - 1.0
-        if not low < new < high:
-            new = 0.5 * (low + high)
-        change = abs(new - xi)
-        xi = new
-        if change < 1e-9 * (1.0 + xi) or high - low < 1e-12:
-            break
-    return xi
-
-
-@njit(cache=True, error_model="numpy")
-def _exceedance(table, ratio, alive, xi, step):  # type: ignore[no-untyped-def]
-    """Sum over draws of P(V > v), and its negative slope in xi, by cubic Hermite interpolation."""
-    sinh = np.sinh(0.5 * xi)
-    outer = sinh / np.sqrt(1.0 + sinh * sinh)
-    total = slope = 0.0
-    last = table.shape[1] - 2
-    for d in range(ratio.shape[0]):
-        own = sinh * ratio[d]
-        cosh = np.sqrt(1.0 + own * own)
-        place = 2.0 * np.log(own + cosh) / step
-        j = int(place)
-        if j > last:
-            continue
-        w = place - j
-        drop = table[d, j, 0] - table[d, j + 1, 0]
-        left, right = table[d, j, 1] * step, table[d, j + 1, 1] * step
-        # Cubic in w with these ends and slopes.
-        second, third = 3.0 * drop - 2.0 * left - right, left + right - 2.0 * drop
-        total += alive[d] * (table[d, j, 0] - w * (left + w * (second + w * third)))
-        slope += alive[d] * (left + w * (2.0 * second + 3.0 * w * third)) / step * own / (cosh * outer)
-    return total, slope
