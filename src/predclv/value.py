@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from predclv.data.columns import check_margin, history, margins, mean_spend, segments
+from predclv.data.columns import check_margin, histories, margins, mean_spend, segments
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
 from predclv.errors import HorizonWarning, ModelFileError
 from predclv.forecast import portfolio
-from predclv.forecast.customers import Thetas, count_columns, value_columns
+from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
 from predclv.inference.posterior import check_level, paired_draws
 from predclv.kernels.discounting import continuous_rate
 from predclv.models import BGNBD, MODELS, GammaGamma
@@ -31,18 +30,16 @@ from predclv.models.transactions import TransactionModel, warn_long_horizon
 
 __all__ = ["CLV", "load"]
 
-FloatArray = NDArray[np.float64]
-
 _THREE_YEARS_IN_DAYS = 3 * 365.25
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A checked request: how far, at what continuous rate, and what share of spend is kept."""
+    """A checked request: how far, at what continuous rate, and for whom."""
 
     horizon: Horizon
     delta: float
-    margin: FloatArray
+    customers: Customers
 
 
 class CLV(BaseEstimator):  # type: ignore[misc]
@@ -87,7 +84,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         margin: float | str = 1.0,
         level: float = 0.9,
         estimate: Estimate | None = None,
-    ) -> nw.typing.IntoFrame:
+    ) -> Any:
         """Forecast purchases, spend and discounted value of each customer.
 
         Parameters
@@ -124,21 +121,14 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         """
         task = self._task(rfm, horizon, discount_rate, margin, level)
         counts, spend = self._thetas(estimate)
-        rows = rfm.collapsed
-        by_row = count_columns(
-            self.transactions_.BINDINGS, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level
-        )
+        bindings = self.transactions_.BINDINGS
+        rows, inverse = histories(rfm)
+        by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
+        columns = {name: column[inverse] for name, column in by_row.items()}
         # Customers of one history together: their histories are worked out once.
-        order = np.argsort(rows.inverse, kind="stable")
-        columns = {name: column[rows.inverse] for name, column in by_row.items()}
+        order = np.argsort(inverse, kind="stable")
         values = value_columns(
-            self.transactions_.BINDINGS,
-            counts,
-            spend,
-            *(column[order] for column in (*history(rfm), mean_spend(rfm), task.margin)),
-            horizon=task.horizon.length,
-            delta=task.delta,
-            level=level,
+            bindings, counts, spend, task.customers.take(order), task.horizon.length, task.delta, level
         )
         for name, column in values.items():
             columns[name] = np.empty_like(column)
@@ -177,19 +167,19 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             share_of_value, share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers",
             is the total; its interval comes from joint draws, so it is not the sum of the segments' ends.
         """
-        task = self._task(rfm, horizon, discount_rate, margin, level)
         names, codes = segments(rfm, by)
-        histories, basket = history(rfm), mean_spend(rfm)
-        order = np.argsort(rfm.collapsed.inverse, kind="stable")
+        task = self._task(rfm, horizon, discount_rate, margin, level, codes)
+        n_segments = max(len(names), 1)
         counts, spend = self._thetas(estimate, portfolio.MEAN_DRAWS)
+        order = np.argsort(histories(rfm)[1], kind="stable")
         expected = portfolio.expected_totals(
             self.transactions_.BINDINGS,
             counts,
             spend,
-            *(column[order] for column in (*histories, basket, task.margin, codes)),
-            n_segments=max(len(names), 1),
-            horizon=task.horizon.length,
-            delta=task.delta,
+            task.customers.take(order),
+            n_segments,
+            task.horizon.length,
+            task.delta,
             level=level,
             long_run=_THREE_YEARS_IN_DAYS / rfm.days_per_unit,
         )
@@ -197,15 +187,12 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         theta, theta_spend = paired_draws([self.transactions_.posterior_, self.spend_.posterior_], draws)
         totals = portfolio.simulate_totals(
             self.transactions_.BINDINGS,
-            *histories,
-            basket,
-            task.margin,
-            codes,
-            max(len(names), 1),
-            task.horizon.length,
-            task.delta,
             theta,
             theta_spend,
+            task.customers,
+            n_segments,
+            task.horizon.length,
+            task.delta,
             seed=self.transactions_.random_state,
         )
         intervals = portfolio.intervals(totals, level, finite=bool(np.isfinite(task.horizon.length)))
@@ -246,23 +233,13 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_level(level)
         parsed = parse_horizon(horizon, self._time_unit, None)
         delta = self._delta(discount_rate, parsed)
-        zero = np.zeros(1)
         counts, spend = self._thetas(estimate)
         bindings = self.transactions_.BINDINGS
+        zero = np.zeros(1)
+        customer = Customers(zero, zero, zero, zero, np.array([check_margin(margin)]), np.zeros(1, dtype=np.int64))
         by_count = count_columns(bindings, counts, zero, zero, zero, parsed.length, level)
         by_value = value_columns(
-            bindings,
-            counts,
-            spend,
-            zero,
-            zero,
-            zero,
-            zero,
-            np.array([check_margin(margin)]),
-            parsed.length,
-            delta,
-            level,
-            first_purchase=include_first,
+            bindings, counts, spend, customer, parsed.length, delta, level, first_purchase=include_first
         )
         return pd.DataFrame({**by_count, **by_value})
 
@@ -294,16 +271,31 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         )
         return counts, spend
 
-    def _task(self, rfm: RFMSummary, horizon: Any, discount_rate: float, margin: float | str, level: float) -> _Task:
+    def _task(
+        self,
+        rfm: RFMSummary,
+        horizon: Any,
+        discount_rate: float,
+        margin: float | str,
+        level: float,
+        segment: NDArray[np.int64] | None = None,
+    ) -> _Task:
         check_is_fitted(self)
         check_level(level)
         rfm.require_compatible(time_unit=self._time_unit, currency=self.spend_.fingerprint_.currency)
-        mean_spend(rfm)
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-        longest = self.transactions_.fingerprint_.longest_age
         if np.isfinite(parsed.length):
+            longest = self.transactions_.fingerprint_.longest_age
             warn_long_horizon(parsed, longest, rfm.time_unit, stacklevel=4)
-        return _Task(parsed, self._delta(discount_rate, parsed), margins(rfm, margin))
+        customers = Customers(
+            rfm.frequency.astype(np.float64),
+            rfm.recency,
+            rfm.T,
+            mean_spend(rfm),
+            margins(rfm, margin),
+            np.zeros(len(rfm), dtype=np.int64) if segment is None else segment,
+        )
+        return _Task(parsed, self._delta(discount_rate, parsed), customers)
 
     def _delta(self, discount_rate: float, horizon: Horizon) -> float:
         if not np.isfinite(discount_rate) or discount_rate < 0:

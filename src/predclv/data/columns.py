@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
+from predclv.kernels.collapse import Collapsed
 
-__all__ = ["check_margin", "history", "margins", "mean_spend", "segments"]
+__all__ = ["check_margin", "histories", "margins", "mean_spend", "segments"]
 
 FloatArray = NDArray[np.float64]
 
 
-def history(rfm: RFMSummary) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """x, t_x, T of every customer, (n_customers,) each."""
-    return rfm.frequency.astype(np.float64), rfm.recency, rfm.T
+def histories(rfm: RFMSummary) -> tuple[Collapsed, NDArray[np.int64]]:
+    """Distinct histories, and which of them each customer has, (n_customers,)."""
+    rows = rfm.collapsed
+    assert rows.inverse is not None  # a summary collapses with the inverse
+    return rows, rows.inverse
 
 
 def mean_spend(rfm: RFMSummary) -> FloatArray:

@@ -5,7 +5,8 @@ A row's result depends on the parameters, the options and that row alone, whatev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from predclv.forecast.lifetime_value import value_quantiles
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 
-__all__ = ["CHUNK", "Thetas", "count_columns", "runs", "value_columns"]
+__all__ = ["CHUNK", "Customers", "Thetas", "count_columns", "runs", "value_columns"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: Customers worked at a time: bounds the memory, changes no result.
 CHUNK = 65_536
@@ -39,6 +41,42 @@ class Thetas:
 
     center: FloatArray
     draws: FloatArray
+
+
+@dataclass(frozen=True)
+class Customers:
+    """What a forecast of value takes of customers: (n_customers,) arrays.
+
+    Attributes
+    ----------
+    x, t_x, T, mean_spend : float arrays
+        Repeat purchases, time of the last, age, mean spend of the repeat purchases.
+    margin : float array
+        Share of spend that is kept.
+    segment : int64 array
+        Code of the customer's segment, from 0.
+    """
+
+    x: FloatArray
+    t_x: FloatArray
+    T: FloatArray
+    mean_spend: FloatArray
+    margin: FloatArray
+    segment: IntArray
+
+    def take(self, which: IntArray | slice) -> Customers:
+        """Some of the customers, in the order of `which`."""
+        return Customers(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def chunks(self) -> Iterator[Customers]:
+        """Yield parts of `CHUNK` customers; one empty part where there are none."""
+        for start in range(0, max(len(self.x), 1), CHUNK):
+            yield self.take(slice(start, start + CHUNK))
+
+    def histories(self) -> tuple[tuple[FloatArray, FloatArray, FloatArray], IntArray]:
+        """(x, t_x, T) of each run of customers with one history, and the run of each customer."""
+        first, run = runs(self.x, self.t_x, self.T)
+        return (self.x[first], self.t_x[first], self.T[first]), run
 
 
 def count_columns(
@@ -80,22 +118,18 @@ def value_columns(
     bindings: TransactionBindings,
     thetas: Thetas,
     spend: Thetas,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
-    mean_spend: FloatArray,
-    margin: FloatArray,
+    customers: Customers,
     horizon: float,
     delta: float,
     level: float,
     *,
     first_purchase: bool = False,
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, FloatArray]:
     """Columns on spend and value, each (n_customers,).
 
     Parameters
     ----------
-    x, t_x, T, mean_spend, margin : (n_customers,) arrays
+    customers : Customers
         Fastest where customers of one history stand together.
     horizon, delta : float
         Window, possibly infinite, and continuous discount rate, in one time unit.
@@ -103,17 +137,8 @@ def value_columns(
         Add a purchase at time 0, for a customer about to be won.
     """
     chunks = [
-        _value_chunk(
-            bindings,
-            thetas,
-            spend,
-            *(column[start : start + CHUNK] for column in (x, t_x, T, mean_spend, margin)),
-            horizon=horizon,
-            delta=delta,
-            level=level,
-            first_purchase=first_purchase,
-        )
-        for start in range(0, max(len(x), 1), CHUNK)
+        _value_chunk(bindings, thetas, spend, part, horizon, delta, level, first_purchase)
+        for part in customers.chunks()
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
@@ -122,36 +147,32 @@ def _value_chunk(
     bindings: TransactionBindings,
     thetas: Thetas,
     spend: Thetas,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
-    mean_spend: FloatArray,
-    margin: FloatArray,
-    *,
+    customers: Customers,
     horizon: float,
     delta: float,
     level: float,
     first_purchase: bool,
-) -> dict[str, NDArray[Any]]:
-    rows, inverse = runs(x, t_x, T)
+) -> dict[str, FloatArray]:
+    x, mean_spend, margin = customers.x, customers.mean_spend, customers.margin
+    rows, inverse = customers.histories()
     now = 1.0 if first_purchase else 0.0
     ends = [(1 - level) / 2, (1 + level) / 2]
 
-    center = bindings.discounted_expected_purchases(x[rows], t_x[rows], T[rows], horizon, delta, thetas.center)
+    center = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.center)
     spend_at_center = mean_expected_spend(x, mean_spend, spend.center)
-    by_draw = bindings.discounted_expected_purchases(x[rows], t_x[rows], T[rows], horizon, delta, thetas.draws)
+    by_draw = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.draws)
     means = (by_draw[:, inverse] + now) * expected_spend(x, mean_spend, spend.draws)
-    mean_ends = np.quantile(means, ends, axis=0)
+    mean_low, mean_high = np.quantile(means, ends, axis=0)
 
     # Customers of one history and one basket, one-time buyers above all, have one distribution.
-    distinct, back = runs(x, t_x, T, mean_spend)
+    distinct, back = runs(customers.x, customers.t_x, customers.T, mean_spend)
     low_high = value_quantiles(
         bindings,
         thetas.draws,
         spend.draws,
         x[distinct],
-        t_x[distinct],
-        T[distinct],
+        customers.t_x[distinct],
+        customers.T[distinct],
         mean_spend[distinct],
         horizon,
         delta,
@@ -163,12 +184,12 @@ def _value_chunk(
         "expected_clv": margin * (center.mean(axis=0)[inverse] + now) * spend_at_center,
         "clv_low": margin * low_high[:, 0],
         "clv_high": margin * low_high[:, 1],
-        "expected_clv_low": margin * mean_ends[0],
-        "expected_clv_high": margin * mean_ends[1],
+        "expected_clv_low": margin * mean_low,
+        "expected_clv_high": margin * mean_high,
     }
 
 
-def runs(*columns: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def runs(*columns: FloatArray) -> tuple[IntArray, IntArray]:
     """First index of each run of equal rows, (n_runs,), and the run that each row belongs to, (n_rows,)."""
     if len(columns[0]) == 0:
         empty = np.zeros(0, dtype=np.int64)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
-from predclv.forecast.customers import Thetas
+from predclv.forecast.customers import Customers, Thetas
 from predclv.forecast.portfolio import simulate_totals
 from predclv.kernels.gamma_gamma import log_likelihood
 
@@ -94,9 +94,8 @@ def group_table(
     n = len(labels)
     zero = np.zeros(len(x))
     spend = np.tile(np.array(_NO_SPEND), (len(thetas.draws), 1))
-    totals = simulate_totals(
-        bindings, x, t_x, T, zero, zero, groups, n, horizon, 0.0, thetas.draws, spend, seed=seed
-    ).purchases[:, :n]
+    members = Customers(x, t_x, T, zero, zero, groups)
+    totals = simulate_totals(bindings, thetas.draws, spend, members, n, horizon, 0.0, seed=seed).purchases[:, :n]
     customers = np.bincount(groups, minlength=n)
     size = np.maximum(customers, 1)
     low, high = _ends(totals, level) / size

@@ -8,12 +8,13 @@ every customer, and the totals' quantiles are taken over draws.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
-from predclv.forecast.customers import CHUNK, Thetas, runs
+from predclv.forecast.customers import Customers, Thetas
 from predclv.forecast.purchases import mean_p_alive, p_purchase
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
@@ -61,28 +62,19 @@ def number_of_draws(n_customers: int) -> int:
 
 def simulate_totals(
     bindings: TransactionBindings,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
-    mean_spend: FloatArray,
-    margin: FloatArray,
-    segment: IntArray,
+    theta: FloatArray,
+    theta_spend: FloatArray,
+    customers: Customers,
     n_segments: int,
     horizon: float,
     delta: float,
-    theta: FloatArray,
-    theta_spend: FloatArray,
     *,
     seed: int,
-    first_purchase: bool = False,
 ) -> Totals:
     """Simulate every customer once per draw and add up by segment.
 
     Parameters
     ----------
-    x, t_x, T, mean_spend, margin : (n_customers,) arrays
-    segment : (n_customers,) array of int64
-        Code of each customer's segment, from 0 to n_segments - 1.
     theta, theta_spend : (n_draws, ...) arrays
         Joint draws, paired by row.
 
@@ -92,19 +84,19 @@ def simulate_totals(
         (n_draws, n_segments + 1) arrays; memory does not grow with customers times draws.
     """
     purchases, value = bindings.simulate_totals(
-        x,
-        t_x,
-        T,
-        mean_spend,
-        margin,
-        segment,
+        customers.x,
+        customers.t_x,
+        customers.T,
+        customers.mean_spend,
+        customers.margin,
+        customers.segment,
         n_segments,
         horizon,
         delta,
         theta,
         theta_spend,
         seed,
-        first_purchase,
+        first_purchase=False,
     )
     return Totals(_with_sum(purchases), _with_sum(value))
 
@@ -128,20 +120,15 @@ def expected_totals(
     bindings: TransactionBindings,
     counts: Thetas,
     spend: Thetas,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
-    mean_spend: FloatArray,
-    margin: FloatArray,
-    segment: IntArray,
-    *,
+    customers: Customers,
     n_segments: int,
     horizon: float,
     delta: float,
+    *,
     level: float,
     long_run: float,
-) -> dict[str, FloatArray]:
-    """Expectations by segment and in all, (n_segments + 1,) each; rows as in `value_columns`.
+) -> dict[str, NDArray[Any]]:
+    """Expectations by segment and in all, (n_segments + 1,) each; customers as in `value_columns`.
 
     Returns
     -------
@@ -150,24 +137,24 @@ def expected_totals(
         mean's interval), and share_beyond_3_years: the part of the expected value later than `long_run`, NaN
         where the horizon is no longer than that.
     """
-    sums: dict[str, FloatArray] = {}
-    for start in range(0, max(len(x), 1), CHUNK):
-        part = slice(start, start + CHUNK)
-        rows, inverse = runs(x[part], t_x[part], T[part])
-        history = x[part][rows], t_x[part][rows], T[part][rows]
-        worth = margin[part] * mean_expected_spend(x[part], mean_spend[part], spend.center)
-        per_customer = {"customers": np.ones(len(inverse))}
-        for name, column in _expected_by_row(bindings, counts.center, *history, horizon, delta, long_run).items():
-            per_customer[name] = column[inverse] * (worth if name in ("expected_clv", "early_clv") else 1.0)
-        by_draw = bindings.discounted_expected_purchases(*history, horizon, delta, counts.draws)[:, inverse]
-        by_draw = by_draw * expected_spend(x[part], mean_spend[part], spend.draws) * margin[part]
-        per_customer |= {f"draw {i}": draw for i, draw in enumerate(by_draw)}
-        for name, column in per_customer.items():
-            total = np.bincount(segment[part], weights=column, minlength=n_segments)
-            sums[name] = sums[name] + total if name in sums else total
+    names = ("customers", "expected_buyers", "expected_purchases", "expected_clv", "early_clv")
+    sums = dict.fromkeys(names, np.zeros(n_segments))
+    means = np.zeros((len(counts.draws), n_segments))
+    for part in customers.chunks():
+        rows, inverse = part.histories()
+        worth = part.margin * mean_expected_spend(part.x, part.mean_spend, spend.center)
+        by_row = _expected_by_row(bindings, counts.center, *rows, horizon, delta, long_run)
+        columns = {name: column[inverse] for name, column in by_row.items()}
+        columns["expected_clv"] *= worth
+        columns["early_clv"] *= worth
+        for name, column in columns.items():
+            sums[name] = sums[name] + _by_segment(column, part.segment, n_segments)
+        discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, counts.draws)
+        worth_by_draw = expected_spend(part.x, part.mean_spend, spend.draws)
+        for i in range(len(means)):
+            means[i] += _by_segment(part.margin * discounted[i, inverse] * worth_by_draw[i], part.segment, n_segments)
     totals = {name: np.append(column, column.sum()) for name, column in sums.items()}
-    draws = np.array([totals.pop(name) for name in [*totals] if name.startswith("draw ")])
-    ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    ends = np.quantile(_with_sum(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
     early = totals.pop("early_clv")
     late = 1.0 - early / totals["expected_clv"] if horizon > long_run else np.full_like(early, np.nan)
     return {
@@ -177,6 +164,10 @@ def expected_totals(
         "expected_clv_high": ends[1],
         "share_beyond_3_years": late,
     }
+
+
+def _by_segment(column: FloatArray, segment: IntArray, n_segments: int) -> FloatArray:
+    return np.bincount(segment, weights=column, minlength=n_segments).astype(np.float64, copy=False)
 
 
 def _expected_by_row(
@@ -200,6 +191,7 @@ def _expected_by_row(
         buyers = mean_p_alive(bindings, x, t_x, T, theta)
         purchases = np.full(len(x), np.nan)
     return {
+        "customers": np.ones(len(x)),
         "expected_buyers": buyers,
         "expected_purchases": purchases,
         "expected_clv": discounted,

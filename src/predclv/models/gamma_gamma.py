@@ -9,9 +9,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -110,7 +109,7 @@ class GammaGamma(Model):
             warnings.warn(_dependence_message(dependence), DependenceWarning, stacklevel=2)
         return self
 
-    def expected_spend(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> nw.typing.IntoFrame:
+    def expected_spend(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
         """Expected spend per future purchase, given each history; one-time buyers get the population's.
 
         Returns

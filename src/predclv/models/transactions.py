@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from predclv.data.columns import histories
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
 from predclv.errors import HorizonWarning
@@ -32,7 +32,7 @@ class TransactionModel(Model):
     KIND = "transactions"
     BINDINGS: ClassVar[TransactionBindings]
 
-    def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> nw.typing.IntoFrame:
+    def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
         """Probability that each customer has not left, given the history.
 
         Returns
@@ -40,14 +40,12 @@ class TransactionModel(Model):
         frame of customer_id, p_alive, of the type the summary was made from
         """
         self._check_use(rfm)
-        rows = rfm.collapsed
+        rows, inverse = histories(rfm)
         theta = choose_theta(self.posterior_, estimate)
         alive = purchases.mean_p_alive(self.BINDINGS, rows.x, rows.t_x, rows.T, theta)
-        return rfm.to_native(_by_customer(rfm, p_alive=alive[rows.inverse]))
+        return rfm.to_native(_by_customer(rfm, p_alive=alive[inverse]))
 
-    def expected_purchases(
-        self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None
-    ) -> nw.typing.IntoFrame:
+    def expected_purchases(self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None) -> Any:
         """Expected purchases of each customer within the horizon, given the history.
 
         Returns
@@ -55,14 +53,12 @@ class TransactionModel(Model):
         frame of customer_id, expected_purchases, of the type the summary was made from
         """
         length = self._length(rfm, horizon)
-        rows = rfm.collapsed
+        rows, inverse = histories(rfm)
         theta = choose_theta(self.posterior_, estimate)
         mean = self.BINDINGS.mean_expected_purchases(rows.x, rows.t_x, rows.T, length, theta)
-        return rfm.to_native(_by_customer(rfm, expected_purchases=mean[rows.inverse]))
+        return rfm.to_native(_by_customer(rfm, expected_purchases=mean[inverse]))
 
-    def predict(
-        self, rfm: RFMSummary, horizon: Any, *, level: float = 0.9, estimate: Estimate | None = None
-    ) -> nw.typing.IntoFrame:
+    def predict(self, rfm: RFMSummary, horizon: Any, *, level: float = 0.9, estimate: Estimate | None = None) -> Any:
         """Forecast each customer's purchases within a horizon after the as-of date.
 
         Parameters
@@ -89,9 +85,9 @@ class TransactionModel(Model):
             Horizon or level mean nothing.
         """
         length = self._length(rfm, horizon)
-        rows = rfm.collapsed
+        rows, inverse = histories(rfm)
         table = self.predict_rows(rows.x, rows.t_x, rows.T, length, level=level, estimate=estimate)
-        return rfm.to_native(_by_customer(rfm, **{name: column[rows.inverse] for name, column in table.items()}))
+        return rfm.to_native(_by_customer(rfm, **{name: column[inverse] for name, column in table.items()}))
 
     def predict_rows(
         self,
@@ -114,7 +110,7 @@ class TransactionModel(Model):
 
     def purchase_distribution(
         self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None, tail: float = 1e-6
-    ) -> nw.typing.IntoFrame:
+    ) -> Any:
         """Exact probabilities of 0, 1, 2, ... purchases of each customer within the horizon.
 
         Parameters
@@ -131,7 +127,7 @@ class TransactionModel(Model):
         if not 0 < tail < 1:
             raise ValueError(f"'tail' must be in (0, 1). Got {tail:g}.")
         length = self._length(rfm, horizon)
-        rows = rfm.collapsed
+        rows, inverse = histories(rfm)
         theta = choose_theta(self.posterior_, estimate)[:CUSTOMER_DRAWS]
         pmf = purchases.purchase_distribution(self.BINDINGS, rows.x, rows.t_x, rows.T, length, theta, tail=tail)
         counts = np.arange(pmf.shape[1])
@@ -140,7 +136,7 @@ class TransactionModel(Model):
                 {
                     "customer_id": np.repeat(rfm.customer_id, len(counts)),
                     "n": np.tile(counts, len(rfm)),
-                    "probability": pmf[rows.inverse].ravel(),
+                    "probability": pmf[inverse].ravel(),
                 }
             )
         )
