@@ -64,11 +64,10 @@ def frequency_table(
 
 def group_table(
     bindings: TransactionBindings,
-    thetas: Thetas,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
+    theta: FloatArray,
+    rows: tuple[FloatArray, FloatArray, FloatArray],
     horizon: float,
+    expected: FloatArray,
     actual: FloatArray,
     groups: IntArray,
     labels: list[str],
@@ -80,7 +79,10 @@ def group_table(
 
     Parameters
     ----------
-    actual : (n_customers,) array
+    theta : (n_draws, n_parameters) array
+        All draws: a mean over customers depends on the parameters more than on any one customer's luck.
+    rows : (x, t_x, T), (n_customers,) arrays
+    expected, actual : (n_customers,) arrays
         Purchases in (T, T + horizon].
     groups : (n_customers,) array
         Codes from 0 to len(labels) - 1, known at T.
@@ -92,18 +94,17 @@ def group_table(
         the group's mean: parameters and chance.
     """
     n = len(labels)
-    zero = np.zeros(len(x))
-    spend = np.tile(np.array(_NO_SPEND), (len(thetas.draws), 1))
-    members = Customers(x, t_x, T, zero, zero, groups)
-    totals = simulate_totals(bindings, thetas.draws, spend, members, n, horizon, 0.0, seed=seed).purchases[:, :n]
-    customers = np.bincount(groups, minlength=n)
-    size = np.maximum(customers, 1)
+    zero = np.zeros(len(groups))
+    customers = Customers(*rows, mean_spend=zero, margin=zero, segment=groups)
+    spend = np.tile(np.array(_NO_SPEND), (len(theta), 1))
+    totals = simulate_totals(bindings, theta, spend, customers, n, horizon, 0.0, seed=seed).purchases[:, :n]
+    members = np.bincount(groups, minlength=n)
+    size = np.maximum(members, 1)
     low, high = _ends(totals, level) / size
-    expected = bindings.mean_expected_purchases(x, t_x, T, horizon, thetas.center)
     return pd.DataFrame(
         {
             "group": labels,
-            "customers": customers,
+            "customers": members,
             "actual": np.bincount(groups, weights=actual, minlength=n) / size,
             "expected": np.bincount(groups, weights=expected, minlength=n) / size,
             "low": low,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.columns import history
+from predclv.data.columns import histories
 from predclv.data.durations import DAYS_PER_UNIT, parse_moment
 from predclv.data.rfm import RFMSummary
 from predclv.data.split import Split
@@ -24,6 +24,7 @@ __all__ = [
     "Tracking",
     "check_frequencies",
     "check_holdout",
+    "expect_holdout",
     "follow_customer",
     "track_purchases",
 ]
@@ -115,9 +116,10 @@ def track_purchases(
     check_level(level)
     if period not in ("week", "month"):
         raise ValueError(f"'period' must be 'week' or 'month'. Got {period!r}.")
-    end = parse_moment("as_of", as_of if as_of is not None else model.fingerprint_.observation_end)
-    if end is None:
+    moment = parse_moment("as_of", as_of if as_of is not None else model.fingerprint_.observation_end)
+    if moment is None:
         raise ValueError("The model does not know its as-of date. Give as_of='1997-09-30'.")
+    end = dt.date(moment.year, moment.month, moment.day)
     unit = DAYS_PER_UNIT[model.fingerprint_.time_unit]
     days = timeline["start"].to_numpy().astype("datetime64[D]")
     starts = _period_starts(days[0], np.datetime64(end, "D"), days[-1], period)
@@ -187,31 +189,36 @@ def check_holdout(
     check_level(level)
     rfm = split.calibration
     rfm.require_compatible(time_unit=model.fingerprint_.time_unit)
-    thetas, rows = model.thetas(), history(rfm)
+    expected = expect_holdout(model, split)
     if by == "frequency":
         codes = np.minimum(rfm.frequency, 7)
         present = np.unique(codes)
         labels = ["7+" if code == 7 else str(code) for code in present]
         groups: NDArray[Any] = np.searchsorted(present, codes)
     elif by == "forecast":
-        expected = model.BINDINGS.mean_expected_purchases(*rows, split.duration, thetas.center)
         groups, edges = pd.qcut(expected, n_groups, labels=False, retbins=True, duplicates="drop")
         labels = [f"≤ {upper:.2g}" for upper in edges[1:]]
     else:
         raise ValueError(f"'by' must be 'frequency' or 'forecast'. Got {by!r}.")
-    actual = split.holdout["purchases"].to_numpy().astype(np.float64)
-    draws = type(thetas)(thetas.center, model.posterior_.draws_array())
     return group_table(
         model.BINDINGS,
-        draws,
-        *rows,
+        model.posterior_.draws_array(),
+        (rfm.frequency.astype(np.float64), rfm.recency, rfm.T),
         split.duration,
-        actual,
+        expected,
+        split.holdout["purchases"].to_numpy().astype(np.float64),
         groups.astype(np.int64),
         labels,
         level=level,
         seed=model.random_state,
     )
+
+
+def expect_holdout(model: TransactionModel, split: Split) -> FloatArray:
+    """Purchases that each customer was expected to make in the holdout, (n_customers,)."""
+    rows, inverse = histories(split.calibration)
+    theta = model.thetas().center
+    return model.BINDINGS.mean_expected_purchases(rows.x, rows.t_x, rows.T, split.duration, theta)[inverse]
 
 
 def follow_customer(model: TransactionModel, purchases: Any, *, until: Any) -> AliveHistory:

@@ -34,7 +34,7 @@ def plot_frequency_recency(
     Parameters
     ----------
     model : fitted TransactionModel
-    horizon : str, number or Timedelta, optional
+    horizon : str, number, Timedelta or Horizon, optional
         Show expected purchases within it; left out, the probability of being alive.
     T : float, optional
         Age of the customers shown, in the model's time unit; by default the oldest of the fit.
@@ -61,7 +61,7 @@ def plot_frequency_recency(
     else:
         parsed = parse_horizon(horizon, fit.time_unit)
         values = model.BINDINGS.mean_expected_purchases(x, age - since, ages, parsed.length, theta)
-        label = f"Expected purchases in {parsed.label}"
+        label = f"Expected purchases, {parsed.label}"
         title = "Frequent and recent buyers will buy most; frequent and silent ones hardly"
     ax = style.get_axes(ax)
     mesh = ax.pcolormesh(

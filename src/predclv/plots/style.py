@@ -45,7 +45,8 @@ QUIET = "#767676"
 HEAT = "cividis"
 
 _SIZE = (6.4, 4.0)
-_TITLE_WIDTH = 64
+# A bold letter of the title, in inches, on average.
+_LETTER = 0.088
 _LONGEST_NAME = 32
 
 
@@ -60,7 +61,9 @@ def get_axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Axes:
 
 def dress(ax: Axes, *, title: str, x: str, y: str) -> Axes:
     """Title with the message, labels with their units, and no more lines than needed."""
-    ax.set_title(escape(textwrap.fill(title, _TITLE_WIDTH)), loc="left", fontsize=10.5, fontweight="bold")
+    width = ax.bbox.width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    wrapped = textwrap.fill(title, max(int(width / _LETTER), 24))
+    ax.set_title(escape(wrapped), loc="left", fontsize=10.5, fontweight="bold")
     ax.set_xlabel(escape(x), fontsize=9.5)
     ax.set_ylabel(escape(y), fontsize=9.5)
     ax.tick_params(labelsize=9, color=QUIET)
