@@ -215,6 +215,8 @@ def _add_alive(
             stage, u, total, alive = 1.0, (T - t_x[i]) / (alpha + T), 1.0, future[0, run]
             for j in range(1, k):
                 stage *= (m + j - 1) / j * u
+                if stage == 0.0:  # a purchase at T: no events since, whatever (infinity, even) they would bring
+                    break
                 total += stage
                 alive += stage * future[j, run]
             out[i] += (alive + D * if_left) / (total + D)
