@@ -25,6 +25,11 @@ class Session:
         self._out = Console(highlight=False, soft_wrap=False)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
+    @property
+    def messages(self) -> list[str]:
+        """Texts of the warnings so far."""
+        return [warning["message"] for warning in self.warnings]
+
     def step(self, doing: str) -> Any:
         """Context that shows what is being done, where someone watches a terminal."""
         return nullcontext() if self.quiet or not self._err.is_terminal else self._err.status(doing + " ...")
@@ -37,8 +42,8 @@ class Session:
 
     def finish(self, summary: dict[str, Any], *closing: RenderableType) -> None:
         """Print the warnings on stderr; then the last part of the screen or, if asked for, the summary as JSON."""
-        for warning in self.warnings:
-            self._err.print(f"warning: {warning['message']}")
+        for message in self.messages:
+            self._err.print(f"warning: {message}")
         self.show(*closing)
         if self.as_json:
             print(json.dumps(_jsonable({**summary, "warnings": self.warnings}), indent=2, allow_nan=False))

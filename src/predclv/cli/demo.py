@@ -26,15 +26,17 @@ def show(current: Session, out: Path, *, force: bool, report: bool) -> None:
     steps.check_output(None, out, force, report)
     with current.step("Reading CDNOW's log"):
         log = pc.datasets.load_cdnow()
+        timeline = steps.read_timeline(log, **_COLUMNS) if report else None
         split = pc.split_transactions(log, at=_AS_OF, holdout_end=_SEQUEL_ENDS, **_COLUMNS)
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(split.calibration)
     with current.step("Forecasting"):
-        options = {**_COLUMNS, "observation_end": _AS_OF}
-        results = steps.forecast(log, options, split.calibration, clv, steps.Forecast(), split)
+        results = steps.forecast(split.calibration, clv, steps.Forecast(), timeline, split)
         check = compare(results)
     with current.step("Writing the results"):
-        names = steps.write_results(results, out, "demo", force=force, report=report, title="CDNOW")
+        names = steps.write_results(
+            results, out, "demo", force=force, report=report, title="CDNOW", warnings=current.messages
+        )
     current.show(
         screen.customers(results.rfm), *screen.value(results), *screen.top_customers(results), *_holdout(check)
     )

@@ -50,7 +50,7 @@ def _of_system(error: OSError) -> str:
 
 def _raised_by_us(error: BaseException) -> bool:
     """Whether a check of ours raised it, rather than a library that we called."""
-    if isinstance(error, ModuleNotFoundError) or not isinstance(error, ValueError | TypeError | ImportError):
+    if isinstance(error, ModuleNotFoundError) or not isinstance(error, ValueError | ImportError):
         return False
     return _innermost(error.__traceback__).startswith(PACKAGE)
 

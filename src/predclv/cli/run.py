@@ -28,11 +28,14 @@ def show(
     steps.check_output(log, out, force, report)
     with current.step("Reading the log"):
         rfm = steps.summarize(log, what.columns, **data)
+        timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(rfm)
     with current.step("Forecasting"):
-        results = steps.forecast(log, steps.given(**data), rfm, clv, what)
+        results = steps.forecast(rfm, clv, what, timeline)
     with current.step("Writing the results"):
-        names = steps.write_results(results, out, "run", force=force, report=report, title=title)
+        names = steps.write_results(
+            results, out, "run", force=force, report=report, title=title, warnings=current.messages
+        )
     current.show(screen.customers(rfm), *screen.value(results), *screen.top_customers(results))
     current.finish(screen.summary("run", results, out, names), *screen.files(out, names))

@@ -14,6 +14,7 @@ import pandas as pd
 
 import predclv as pc
 from predclv.cli.tables import read_units, write_table
+from predclv.data.timeline import purchase_timeline
 from predclv.errors import DataError, UnitError
 from predclv.files import check_replaceable, replace_folder, write_text
 from predclv.inference.posterior import check_level
@@ -33,6 +34,7 @@ __all__ = [
     "number_or_text",
     "predict",
     "read_summary",
+    "read_timeline",
     "summarize",
     "write_results",
     "write_summary",
@@ -66,15 +68,14 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Results:
-    """What a run found: summary, fitted models, tables, and the holdout if there was one."""
+    """What a run found: summary, fitted models, tables, purchases over time, and the holdout if there was one."""
 
-    log: Any
-    log_options: dict[str, Any]
     rfm: RFMSummary
     clv: CLV
     customers: pd.DataFrame
     portfolio: pd.DataFrame
     forecast: Forecast
+    timeline: pd.DataFrame | None = None
     holdout: Split | None = None
 
 
@@ -94,6 +95,11 @@ def number_or_text(value: Any) -> Any:
 def summarize(log: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
     """Summarise a log file; `keep` are columns to carry besides those asked for."""
     return pc.RFMSummary.from_transactions(log, **given(**_carrying(options, keep)))
+
+
+def read_timeline(log: Any, **options: Any) -> pd.DataFrame:
+    """Count the purchases of each day, for the report; options as in `summarize`."""
+    return purchase_timeline(log, by="day", **given(**{**options, "carry": None}))
 
 
 def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
@@ -124,13 +130,17 @@ def write_summary(rfm: RFMSummary, path: Path) -> None:
 
 
 def forecast(
-    log: Any, log_options: dict[str, Any], rfm: RFMSummary, clv: CLV, what: Forecast, holdout: Split | None = None
+    rfm: RFMSummary,
+    clv: CLV,
+    what: Forecast,
+    timeline: pd.DataFrame | None = None,
+    holdout: Split | None = None,
 ) -> Results:
-    """Forecast each customer and the portfolio of the customers that `log` was summarised into."""
+    """Forecast each customer and the portfolio."""
     options: dict[str, Any] = {"discount_rate": what.discount_rate, "margin": what.margin, "level": what.level}
     customers = predict(clv, rfm, what.horizon, **options)
     portfolio = clv.portfolio(rfm, what.horizon, by=what.by, **options)
-    return Results(log, log_options, rfm, clv, customers, portfolio, what, holdout)
+    return Results(rfm, clv, customers, portfolio, what, timeline, holdout)
 
 
 def predict(model: CLV | TransactionModel, rfm: RFMSummary, horizon: Any, **options: Any) -> pd.DataFrame:
@@ -155,7 +165,9 @@ def check_output(log: str | None, out: Path, force: bool, report: bool) -> None:
         raise ImportError("The report needs jinja2: pip install 'predclv[report]', or give --no-report.")
 
 
-def write_results(results: Results, out: Path, command: str, force: bool, report: bool, title: str | None) -> list[str]:
+def write_results(
+    results: Results, out: Path, command: str, *, force: bool, report: bool, title: str | None, warnings: Sequence[str]
+) -> list[str]:
     """Write all results into one folder, whole or not at all; return the names in it."""
     with replace_folder(out, manifest=MANIFEST, keep_others=force) as folder:
         write_table(results.customers, folder / "customers.parquet")
@@ -164,18 +176,17 @@ def write_results(results: Results, out: Path, command: str, force: bool, report
         write_table(results.rfm.quality, folder / "quality.csv")
         results.clv.save(folder / "model")
         if report:
-            what = asdict(results.forecast)
             pc.write_report(
                 folder / "report.html",
-                log=results.log,
-                log_options=results.log_options,
-                rfm=results.rfm,
                 clv=results.clv,
+                rfm=results.rfm,
                 customers=results.customers,
                 portfolio=results.portfolio,
-                title=title,
+                timeline=results.timeline,
                 holdout=results.holdout,
-                **what,
+                title=title,
+                warnings=warnings,
+                **asdict(results.forecast),
             )
         names = sorted([entry.name for entry in folder.iterdir()] + [MANIFEST])
         write_text(folder / MANIFEST, _manifest(command, results.forecast, names))
