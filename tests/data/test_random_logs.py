@@ -84,7 +84,7 @@ def expected_customer(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(rows=logs, collapse=collapses, unit=units, returns=policies, end=st.integers(0, 110))
 def test_summary_agrees_with_a_plain_loop(
     engine: str, rows: list[tuple[int, int, float]], collapse: str, unit: str, returns: str, end: int

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.data.dates import TICKS_PER_DAY
 from predclv.data.frames import column_to_numpy
 
 __all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer", "total_by_period"]
@@ -68,7 +69,7 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     has_amount, has_returns : bool
         Whether there is money, and whether some of it is negative and to be netted.
     """
-    periods = total_by_period(rows, collapse == "none", has_amount, has_returns)
+    periods = total_by_period(rows, collapse, has_amount, has_returns)
     purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
     found = _total_purchases(purchases, has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
@@ -79,11 +80,12 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     if has_returns and first_spend is not None and repeat_spend is not None:
         orphans = periods.filter(nw.col("purchases") == 0)
         returns = _net(orphans, purchases, totals["customer"], first_spend, repeat_spend)
+    first_period = totals["first_period"].astype(np.int64)
     return CustomerTotals(
         totals["customer"],
-        totals["first_period"].astype(np.int64),
+        first_period,
         totals["last_period"].astype(np.int64),
-        totals["first_day"].astype(np.int64),
+        totals["day"].astype(np.int64) if "day" in totals else first_period // TICKS_PER_DAY[collapse],
         totals["purchases"].astype(np.int64),
         first_spend,
         repeat_spend,
@@ -91,30 +93,41 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     )
 
 
-def total_by_period(rows: nw.LazyFrame[Any], every_row: bool, has_amount: bool, has_returns: bool) -> nw.LazyFrame[Any]:
-    """customer, period, day, purchases (0 where a period holds returns only) and amount."""
-    totals = [nw.col("day").min()]
+def total_by_period(rows: nw.LazyFrame[Any], collapse: str, has_amount: bool, has_returns: bool) -> nw.LazyFrame[Any]:
+    """Group rows into the periods of each customer.
+
+    Returns
+    -------
+    LazyFrame
+        customer, period, purchases (0 where a period holds returns only; 1, or with "none" their number, elsewhere);
+        day, the first one, where the period is longer than a day; amount, where there is one.
+    """
+    every_row = collapse == "none"
+    totals = [nw.col("day").min()] if collapse in ("week", "month") else []
     if has_amount:
         totals.append(nw.col("amount").sum())
     if has_returns:
         rows = rows.with_columns(purchases=(nw.col("amount") >= 0).cast(nw.Int64))
         totals.append(nw.col("purchases").sum() if every_row else nw.col("purchases").max())
-        return rows.group_by("customer", "period").agg(*totals)
-    if every_row:
-        return rows.group_by("customer", "period").agg(*totals, purchases=nw.len())
-    return rows.group_by("customer", "period").agg(*totals).with_columns(purchases=nw.lit(1))
+    elif every_row:
+        totals.append(nw.len().alias("purchases"))
+    keys = "customer", "period"
+    periods = rows.group_by(*keys).agg(*totals) if totals else rows.select(*keys).unique()
+    return periods if has_returns or every_row else periods.with_columns(purchases=nw.lit(1))
 
 
 def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
-    """customer, first_period, last_period, first_day, purchases, and with money amount and first_amount."""
+    """customer, first_period, last_period, purchases; day, where there is one; and with money amount, first_amount."""
+    has_day = "day" in purchases.collect_schema().names()
     if purchases.implementation is nw.Implementation.DUCKDB:
-        return _total_in_duckdb(purchases, has_amount)
+        return _total_in_duckdb(purchases, has_amount, has_day)
     totals = {
         "first_period": nw.col("period").min(),
         "last_period": nw.col("period").max(),
-        "first_day": nw.col("day").min(),
         "purchases": nw.col("purchases").sum(),
     }
+    if has_day:
+        totals["day"] = nw.col("day").min()
     if not has_amount:
         return purchases.group_by("customer").agg(**totals)
     customers = purchases.group_by("customer").agg(**totals, amount=nw.col("amount").sum())
@@ -123,14 +136,15 @@ def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyF
     return customers.join(first, on=["customer", "first_period"], how="inner")
 
 
-def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
+def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool, has_day: bool) -> nw.LazyFrame[Any]:
     # A join would make DuckDB group all rows twice; its arg_min does without.
     money = ", sum(amount) AS amount, arg_min(amount / purchases, period) AS first_amount" if has_amount else ""
+    day = ", min(day) AS day" if has_day else ""
     relation: Any = purchases.to_native()
     totals: nw.LazyFrame[Any] = nw.from_native(
         relation.aggregate(
-            "customer, min(period) AS first_period, max(period) AS last_period, min(day) AS first_day, "
-            f"sum(purchases)::BIGINT AS purchases{money}",
+            "customer, min(period) AS first_period, max(period) AS last_period, "
+            f"sum(purchases)::BIGINT AS purchases{day}{money}",
             "customer",
         )
     )
@@ -153,7 +167,8 @@ def _net(
 ) -> ReturnTotals:
     """Set return-only periods against the latest earlier purchase, in place."""
     concerned = orphans.select("customer").unique()
-    theirs = purchases.join(concerned, on="customer", how="semi").select("customer", "period")
+    theirs = purchases.join(concerned, on="customer", how="semi")
+    theirs = theirs.select("customer", nw.col("period").cast(nw.Int64))
     firsts = theirs.group_by("customer").agg(first_period=nw.col("period").min())
     later = theirs.join(firsts, on="customer", how="inner").filter(nw.col("period") > nw.col("first_period"))
     seconds = later.group_by("customer").agg(second_period=nw.col("period").min())

@@ -54,14 +54,16 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     source = read_log(log, settings, notes)
     window = observe(source, settings, notes, end_matters=False)
     rows, has_returns = settle_returns(window, settings, notes)
-    periods = total_by_period(rows, settings.collapse == "none", source.has_amount, has_returns)
+    periods = total_by_period(rows, settings.collapse, source.has_amount, has_returns)
     purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
-    firsts = purchases.group_by("customer").agg(nw.col("day", "period").min())
+    keys = [name for name in ("day", "period") if name in purchases.collect_schema().names()]
+    firsts = purchases.group_by("customer").agg(nw.col(*keys).min())
     start = local_moment("observation_start", settings.observation_start, source)
     start_day = window.start_day
     if start is not None:
         start_day = start.toordinal()
-        firsts = firsts.filter(nw.col("day") >= start_day)
+        ticks = 1 if "day" in keys else TICKS_PER_DAY[settings.collapse]
+        firsts = firsts.filter(nw.col(keys[0]) >= start_day * ticks)
         periods = periods.join(firsts.select("customer"), on="customer", how="semi")
     sums = {name: nw.col(name).sum() for name in ("purchases", "amount") if name != "amount" or source.has_amount}
     at = nw.col("period") // TICKS_PER_DAY[settings.collapse]

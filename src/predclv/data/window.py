@@ -81,7 +81,10 @@ def observe(
     fine = sub_day if end is None else isinstance(end, dt.datetime)
     dated = log.rows.with_columns(
         day=day_of("date", text),
-        period=period_of("date", options.collapse, text, is_date),
+        # Half the memory of the largest table there is, where days and hours allow it.
+        period=period_of("date", options.collapse, text, is_date).cast(
+            nw.Int64 if options.collapse == "none" else nw.Int32
+        ),
         **({"micro": microseconds_of("date", text, is_date)} if fine else {}),
     )
     if after is not None:
