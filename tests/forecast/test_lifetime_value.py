@@ -184,8 +184,8 @@ def check_against_simulation(center, history, year, n, first_purchase=False, *, 
     )  # fmt: skip
     columns = rows((x, T if x else 0.0, T, m))
     alive = BG.p_alive(*columns[:3], theta)[0, 0]
-    # Dead with probability 1 - alive: the same quantiles at the levels of the living.
-    levels = np.append(1 - alive * (1 - LEVELS), 0.0)[:3]
+    # Dead with probability 1 - alive: the quantiles of the living stand at other levels.
+    levels = 1 - alive * (1 - LEVELS)
     for h, years in enumerate(horizons):
         for sample, rate in ((discounted, delta), (revenue, 0.0)):
             if rate == 0 and years > 3:
@@ -231,4 +231,6 @@ def test_quantiles_against_a_simulation(case):
 @pytest.mark.parametrize("case", SIMULATED, ids=NAMES)
 def test_quantiles_against_ten_million_paths(case):
     center, history, year, first_purchase = case
-    check_against_simulation(center, history, year, 10**7, first_purchase, horizons=(1.0, 3.0, 10.0, math.inf))
+    # A heavy buyer's path has dozens of purchases: fewer of them, with their noise allowed for.
+    n = 10**7 if history[0] < 10 else 2 * 10**6
+    check_against_simulation(center, history, year, n, first_purchase, horizons=(1.0, 3.0, 10.0, math.inf))
