@@ -25,6 +25,8 @@ Edge = Literal["low", "high"]
 
 # Half the squared distance to the mode, in standard errors: 1e-10 leaves 1e-5 of one before the last full step.
 _DECREMENT = 1e-10
+# A rise below this share of the value is rounding, which no line search can tell from a fall.
+_ROUNDING = 1e-14
 # A step changes no parameter by more than a factor e^2.
 _LONGEST_STEP = 2.0
 # A parameter this many times its start, or this fraction of it, has run away.
@@ -81,7 +83,7 @@ def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 20
         raise FitError(f"The log density is not finite at the start {_format(density, position)}.")
     for iteration in range(1, max_iterations + 1):
         step, decrement = _newton_step(here)
-        if decrement < _DECREMENT:
+        if decrement < max(_DECREMENT, _ROUNDING * abs(here.value)):
             return _finish(density, first, position + step, iteration)
         position, here, moved = _line_search(density, position, here, step)
         if not moved or np.abs(position - first).max() > _RUNAWAY:
