@@ -99,4 +99,5 @@ def test_every_extra_is_part_of_all():
 def test_tests_mirror_the_source():
     packages = {p.name for p in (ROOT / "src" / "predclv").iterdir() if (p / "__init__.py").is_file()}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.glob("test_*.py"))}
-    assert folders <= packages, f"test folders without a package: {folders - packages}"
+    # Whether intervals hold is a question to all packages together.
+    assert folders - packages <= {"calibration"}

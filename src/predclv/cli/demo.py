@@ -30,7 +30,7 @@ def show(current: Session, out: Path, *, force: bool, report: bool) -> None:
         split = pc.split_transactions(log, at=_AS_OF, holdout_end=_SEQUEL_ENDS, **_COLUMNS)
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(split.calibration)
-    with current.step("Forecasting"):
+    with current.step("Forecasting (half a minute longer the first time, to compile)"):
         results = steps.forecast(split.calibration, clv, steps.Forecast(), timeline, split)
         check = compare(results)
     with current.step("Writing the results"):

@@ -31,7 +31,7 @@ def show(
         timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
         clv = pc.CLV().fit(rfm)
-    with current.step("Forecasting"):
+    with current.step("Forecasting (half a minute longer the first time, to compile)"):
         results = steps.forecast(rfm, clv, what, timeline)
     with current.step("Writing the results"):
         names = steps.write_results(
