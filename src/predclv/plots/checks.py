@@ -122,7 +122,9 @@ def track_purchases(
     end = dt.date(moment.year, moment.month, moment.day)
     unit = DAYS_PER_UNIT[model.fingerprint_.time_unit]
     days = timeline["start"].to_numpy().astype("datetime64[D]")
-    starts = _period_starts(days[0], np.datetime64(end, "D"), days[-1], period)
+    # A log that ends before the as-of date says that nobody bought in between.
+    last = max(days[-1], np.datetime64(end, "D"))
+    starts = _period_starts(days[0], np.datetime64(end, "D"), last, period)
     # Time 0 is the first day; a day's purchases happen at its number, so a period (start, end] ends on its last day.
     times = (days - days[0]).astype(np.float64) / unit
     edges = ((starts - starts[0]).astype(np.float64) - 1.0) / unit
@@ -196,7 +198,9 @@ def check_holdout(
         labels = ["7+" if code == 7 else str(code) for code in present]
         groups: NDArray[Any] = np.searchsorted(present, codes)
     elif by == "forecast":
-        groups, edges = pd.qcut(expected, n_groups, labels=False, retbins=True, duplicates="drop")
+        edges = np.unique(np.quantile(expected, np.linspace(0.0, 1.0, n_groups + 1)))
+        groups = np.searchsorted(edges[1:-1], expected)
+        edges = edges if len(edges) > 1 else np.repeat(edges, 2)
         labels = [f"≤ {upper:.2g}" for upper in edges[1:]]
     else:
         raise ValueError(f"'by' must be 'frequency' or 'forecast'. Got {by!r}.")

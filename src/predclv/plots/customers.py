@@ -57,12 +57,12 @@ def plot_frequency_recency(
     ages = np.full(len(x), age)
     if horizon is None:
         values = model.BINDINGS.p_alive(x, age - since, ages, theta).mean(axis=0)
-        label, title = "Probability of being alive", "Silence weighs more the more often a customer used to buy"
+        label, title = "Probability of being alive", "How likely customers with this history are to be alive"
     else:
         parsed = parse_horizon(horizon, fit.time_unit)
         values = model.BINDINGS.mean_expected_purchases(x, age - since, ages, parsed.length, theta)
         label = f"Expected purchases, {parsed.label}"
-        title = "Frequent and recent buyers will buy most; frequent and silent ones hardly"
+        title = "What customers with this history are expected to buy"
     ax = style.get_axes(ax)
     mesh = ax.pcolormesh(
         silence,

@@ -61,7 +61,8 @@ def plot_tracking(tracking: Tracking, *, cumulative: bool = True, ax: Axes | Non
         ax.annotate(
             " after the fit", (as_of, 0.02), xycoords=("data", "axes fraction"), fontsize=8.5, color=style.QUIET
         )
-    ax.set_ylim(bottom=0)
+    # Rates jump about: room for the legend above them.
+    ax.set_ylim(0.0, ax.get_ylim()[1] * (1.0 if cumulative else 1.25))
     style.date_axis(ax.xaxis)
     style.count_axis(ax.yaxis)
     style.legend(ax, "upper left" if cumulative else "upper right")

@@ -140,7 +140,9 @@ def share_axis(axis: Axis) -> None:
 
 
 def percent(share: float, *, sign: bool = False) -> str:
-    """'12%', or '+12%' and '−12%' with `sign`."""
+    """'12%', or '+12%' and '−12%' with `sign`; a dash for what is not a number."""
+    if not math.isfinite(share):
+        return "–"
     return f"{share:{'+' if sign else ''}.0%}".replace("-", "−")
 
 

@@ -47,11 +47,11 @@ def look_at_calendar(given: ReportInputs) -> Calendar | None:
     if given.timeline is None or given.rfm.observation_end is None:
         return None
     model, end = given.clv.transactions_, given.rfm.observation_end
+    days = _until(given.timeline, np.datetime64(end.strftime("%Y-%m-%d")))
     weeks, months = (
-        plots.track_purchases(model, given.timeline, as_of=end, period=period, level=given.level)
-        for period in ("week", "month")
+        plots.track_purchases(model, days, as_of=end, period=period, level=given.level) for period in ("week", "month")
     )
-    return Calendar(weeks, months, given.timeline)
+    return Calendar(weeks, months, days)
 
 
 def seasons(given: ReportInputs, calendar: Calendar) -> Finding:
@@ -199,6 +199,16 @@ def spend_over_time(given: ReportInputs, calendar: Calendar) -> Finding | None:
         f"A purchase in the last {_QUARTER} days was {given.money(now)} on average, {given.money(before)} before "
         f"({percent(change, sign=True)}). The spend model knows no prices and no inflation.",
     )
+
+
+def _until(timeline: pd.DataFrame, end: np.datetime64) -> pd.DataFrame:
+    """Add the days without a purchase between the end of the log and the as-of date."""
+    last = timeline["start"].to_numpy()[-1].astype("datetime64[D]")
+    missing = pd.Series(np.arange(last + 1, end + 1)).astype(timeline["start"].dtype)
+    if not len(missing):
+        return timeline
+    empty = pd.DataFrame(0, index=range(len(missing)), columns=timeline.columns).assign(start=missing, days=1)
+    return pd.concat([timeline, empty.astype(timeline.dtypes)], ignore_index=True)
 
 
 def _informative(tracking: Tracking) -> tuple[pd.DataFrame, NDArray[np.float64]]:

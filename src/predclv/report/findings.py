@@ -14,12 +14,21 @@ from predclv.report.inputs import ReportInputs
 
 __all__ = ["distrust"]
 
+# Below this, a correlation changes no decision.
+_SMALL_CORRELATION = 0.1
 _ORDER = ("caution", "note", "fine")
 
 
 def distrust(given: ReportInputs, calendar: Calendar | None) -> Section:
     """All findings, the gravest first, and the warnings of the run."""
-    found = [alive_or_buying(given), *_horizon(given), dependence(given), *_tail(given), *_convergence(given)]
+    found = [
+        *_record(given),
+        alive_or_buying(given),
+        *_horizon(given),
+        dependence(given),
+        *_tail(given),
+        *_convergence(given),
+    ]
     if calendar is None:
         found.append(
             Finding(
@@ -42,9 +51,9 @@ def distrust(given: ReportInputs, calendar: Calendar | None) -> Section:
     ]
     if calendar is not None:
         blocks.append(Details("Purchases by month against what the model expects", [_months(given, calendar)]))
-    if given.warnings:
-        notes = [Paragraph(printable(text)) for text in given.warnings]
-        blocks.append(Details(f"Warnings of this run ({len(given.warnings)})", notes))
+    if given.messages:
+        notes = [Paragraph(printable(text)) for text in given.messages]
+        blocks.append(Details(f"Warnings of this run ({len(given.messages)})", notes))
     return Section("distrust", "What to distrust", blocks)
 
 
@@ -81,6 +90,28 @@ def alive_or_buying(given: ReportInputs) -> Finding:
     return Finding(grade, "Alive does not mean buying", text)  # type: ignore[arg-type]
 
 
+def _record(given: ReportInputs) -> Iterator[Finding]:
+    total = given.holdout_total
+    if given.holdout is None or total is None:
+        return
+    actual = float(given.holdout.holdout["purchases"].sum())
+    inside = total["purchases_low"] <= actual <= total["purchases_high"]
+    after = given.duration(given.holdout.duration)
+    text = (
+        f"For the {after} after the as-of date {total['expected_purchases']:,.0f} purchases were forecast, "
+        f"{total['purchases_low']:,.0f} to {total['purchases_high']:,.0f} with {given.sure} probability; {actual:,.0f} "
+        "were made."
+    )
+    if inside:
+        yield Finding("fine", "The forecast held where the sequel is known", text)
+        return
+    text += (
+        " The interval holds chance and the parameters' uncertainty, and something else happened: expect the same of "
+        "the interval on this report's first lines, and look at the points below for what it may have been."
+    )
+    yield Finding("caution", "The forecast missed where the sequel is known", text)
+
+
 def _horizon(given: ReportInputs) -> Iterator[Finding]:
     rfm = given.rfm
     oldest = given.duration(float(rfm.T.max()))
@@ -104,20 +135,22 @@ def _horizon(given: ReportInputs) -> Iterator[Finding]:
 def dependence(given: ReportInputs) -> Finding:
     """Does spend go with frequency? The spend model assumes not."""
     found = given.clv.spend_.dependence_
+    measured = (
+        f"The rank correlation of frequency and spend is {found.rank_correlation:.3f} over {found.n_customers:,} "
+        "repeat buyers"
+    )
+    if not found.is_notable and abs(found.rank_correlation) > _SMALL_CORRELATION:
+        text = f"{measured}; so few leave open whether that is chance. The spend model assumes that there is none."
+        return Finding("note", "Too few repeat buyers to tell whether spend goes with frequency", text)
     if not found.is_notable:
-        return Finding(
-            "fine",
-            "Spend does not go with frequency",
-            f"The rank correlation of frequency and spend is {found.rank_correlation:.3f} over {found.n_customers:,} "
-            "repeat buyers: small enough for the spend model, which assumes none.",
-        )
+        text = f"{measured}: small enough for the spend model, which assumes none."
+        return Finding("fine", "Spend does not go with frequency", text)
     more, side = ("more", "too low") if found.rank_correlation > 0 else ("less", "too high")
     return Finding(
         "caution",
         f"Frequent buyers spend {more} on a purchase",
-        f"The rank correlation of frequency and spend is {found.rank_correlation:.3f} over {found.n_customers:,} "
-        f"repeat buyers. The spend model assumes none, so the value of frequent customers is rather {side}, most "
-        "where they have little history.",
+        f"{measured}. The spend model assumes none, so the value of frequent customers is rather {side}, most where "
+        "they have little history.",
     )
 
 

@@ -58,11 +58,9 @@ def fit(given: ReportInputs, tracking: Tracking | None) -> Section:
 
 def holdout(given: ReportInputs) -> Section | None:
     """What the forecast said about the time after the as-of date, and what happened."""
-    split = given.holdout
-    if split is None:
+    split, total, rfm = given.holdout, given.holdout_total, given.rfm
+    if split is None or total is None:
         return None
-    rfm = given.rfm
-    total = given.clv.portfolio(rfm, split.duration, discount_rate=0.0, level=given.level).iloc[-1]
     actual = split.holdout["purchases"].to_numpy().astype(np.float64)
     returned = int(np.sum(actual > 0))
     rows = [

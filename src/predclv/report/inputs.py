@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,14 @@ import pandas as pd
 from predclv.data.durations import Horizon
 from predclv.data.rfm import RFMSummary
 from predclv.data.split import Split
-from predclv.errors import DataError
+from predclv.errors import DataError, HorizonWarning
 from predclv.plots.style import money, percent, printable
 from predclv.value import CLV
 
-__all__ = ["ReportInputs"]
+__all__ = ["NAME", "ReportInputs"]
+
+#: Letters of a name that a table shows.
+NAME = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +45,8 @@ class ReportInputs:
     timeline : DataFrame or None
         Of `purchase_timeline(by="day")`.
     holdout : Split or None
-    warnings : sequence of str
-        Of the run.
+    messages : sequence of str
+        Warnings of the run.
     made_on : date
     """
 
@@ -56,7 +62,7 @@ class ReportInputs:
     title: str
     timeline: pd.DataFrame | None
     holdout: Split | None
-    warnings: Sequence[str]
+    messages: Sequence[str]
     made_on: dt.date
 
     def __post_init__(self) -> None:
@@ -69,6 +75,17 @@ class ReportInputs:
     def total(self) -> pd.Series:
         """The portfolio's last row: all customers together."""
         return self.portfolio.iloc[-1]
+
+    @cached_property
+    def holdout_total(self) -> pd.Series | None:
+        """The portfolio's total as it was forecast for the holdout: revenue, not discounted."""
+        if self.holdout is None:
+            return None
+        with warnings.catch_warnings():
+            # A long holdout is a reason to look, not to warn.
+            warnings.simplefilter("ignore", HorizonWarning)
+            forecast = self.clv.portfolio(self.rfm, self.holdout.duration, discount_rate=0.0, level=self.level)
+        return forecast.iloc[-1]
 
     @property
     def finite(self) -> bool:
@@ -120,10 +137,20 @@ class ReportInputs:
         start = money(float(low), None, digits=0 if abs(like) >= 100 else 2)
         return f"{start} {joint} {self.money(high, like=like)}"
 
+    def purchases(self, row: Mapping[Any, Any]) -> str:
+        """Expected purchases with their interval, of a customer or a segment; a dash over an infinite horizon."""
+        expected = row["expected_purchases"]
+        if not np.isfinite(expected):
+            return "–"
+        number = f"{expected:,.0f}" if expected >= 100 else f"{expected:,.1f}"
+        return f"{number} ({row['purchases_low']:,.0f} to {row['purchases_high']:,.0f})"
+
     def duration(self, length: float) -> str:
-        """'9 weeks'; a year is told in days, as thirds of it are."""
-        unit, factor = (self.unit, 1.0) if self.unit != "year" else ("day", 365.25)
-        number = f"{length * factor:,.0f}" if length * factor >= 10 else f"{length * factor:.2g}"
+        """'9 weeks'; what is counted in hours or years is told in days, where that is not too little."""
+        days, unit = length * self.rfm.days_per_unit, self.unit
+        if unit == "year" or (unit == "hour" and days >= 2):
+            length, unit = days, "day"
+        number = f"{length:,.0f}" if length >= 10 else f"{length:.2g}"
         return f"{number} {unit}{'' if number == '1' else 's'}"
 
     @property

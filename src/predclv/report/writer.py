@@ -96,7 +96,7 @@ def write_report(
         title=title or "What customers are worth",
         timeline=timeline,
         holdout=holdout,
-        warnings=tuple(warnings),
+        messages=tuple(warnings),
         made_on=made_on or dt.date.today(),
         **options,
     )
@@ -106,15 +106,15 @@ def write_report(
 def compose(given: ReportInputs) -> Document:
     """Put the sections in the order in which they are asked for."""
     from predclv.plots.style import printable
-    from predclv.report import appendix, findings, fit, worth
+    from predclv.report import appendix, findings, fit, people, worth
     from predclv.report.blocks import Document
     from predclv.report.calendar_findings import look_at_calendar
 
     calendar = look_at_calendar(given)
     sections = (
         worth.headline(given),
-        worth.top_customers(given),
-        worth.slipping(given),
+        people.top_customers(given),
+        people.slipping(given),
         worth.segments(given),
         worth.spread(given),
         worth.new_customer(given),
