@@ -7,6 +7,12 @@ wrong with a saved model. A warning's class is what a user filters or a batch jo
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
 
 class PredCLVError(Exception):
     """Base of every error raised on purpose by predclv."""
@@ -58,3 +64,12 @@ class HorizonWarning(PredCLVWarning):
 
 class ExtrapolationWarning(PredCLVWarning):
     """A customer lies outside the range that the model was fitted on."""
+
+
+def warn(message: str, category: type[PredCLVWarning]) -> None:
+    """Warn at the line of the caller's own code that led here, however deep in the package the reason was found."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, depth = frame.f_back, depth + 1
+    # At level 1 `warnings.warn` points to this function, whose frame is the first one counted.
+    warnings.warn(message, category, stacklevel=depth)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import check_margin, histories, margins, mean_spend, segments
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import HorizonWarning, ModelFileError
+from predclv.errors import HorizonWarning, ModelFileError, warn
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
 from predclv.inference.posterior import check_level, paired_draws
@@ -286,7 +285,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
         if np.isfinite(parsed.length):
             longest = self.transactions_.fingerprint_.longest_age
-            warn_long_horizon(parsed, longest, rfm.time_unit, stacklevel=4)
+            warn_long_horizon(parsed, longest, rfm.time_unit)
         customers = Customers(
             rfm.frequency.astype(np.float64),
             rfm.recency,
@@ -303,10 +302,9 @@ class CLV(BaseEstimator):  # type: ignore[misc]
                 f"'discount_rate' must be finite and at least 0, a share a year (0.10 is 10 %). Got {discount_rate:g}."
             )
         if discount_rate >= 1:
-            warnings.warn(
+            warn(
                 f"A discount rate of {discount_rate:.0%} a year; did you mean {discount_rate / 100:g}?",
                 HorizonWarning,
-                stacklevel=4,
             )
         if discount_rate == 0 and not np.isfinite(horizon.length):
             raise ValueError(

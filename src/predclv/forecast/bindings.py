@@ -37,6 +37,10 @@ class TransactionBindings(Protocol):
         """P(alive at T | history), (n_draws, n_rows)."""
         ...
 
+    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """`p_alive` averaged over the draws, (n_rows,), without holding them."""
+        ...
+
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
     ) -> FloatArray:

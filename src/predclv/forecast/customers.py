@@ -93,7 +93,7 @@ def count_columns(
     Over an infinite horizon the mean of the count need not exist: its three columns are NaN, and `p_purchase`
     equals `p_alive`, since whoever is alive buys again some day.
     """
-    alive = purchases.mean_p_alive(bindings, x, t_x, T, thetas.center)
+    alive = bindings.mean_p_alive(x, t_x, T, thetas.center)
     if not np.isfinite(horizon):
         unknown = np.full(len(x), np.nan)
         return {

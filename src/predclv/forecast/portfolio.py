@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas
-from predclv.forecast.purchases import mean_p_alive, p_purchase
+from predclv.forecast.purchases import p_purchase
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 
@@ -188,7 +188,7 @@ def _expected_by_row(
         buyers = p_purchase(bindings, x, t_x, T, horizon, theta)
         purchases = bindings.mean_expected_purchases(x, t_x, T, horizon, theta)
     else:
-        buyers = mean_p_alive(bindings, x, t_x, T, theta)
+        buyers = bindings.mean_p_alive(x, t_x, T, theta)
         purchases = np.full(len(x), np.nan)
     return {
         "customers": np.ones(len(x)),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predclv.errors import FitError
 from predclv.forecast.bindings import TransactionBindings
 
-__all__ = ["mean_p_alive", "p_purchase", "purchase_distribution", "purchase_quantiles"]
+__all__ = ["p_purchase", "purchase_distribution", "purchase_quantiles"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -22,19 +22,6 @@ IntArray = NDArray[np.int64]
 # Entries of the largest table held at once: 64 MB of floats.
 _TABLE = 8_000_000
 _MOST_PURCHASES = 1_000_000
-
-
-def mean_p_alive(
-    bindings: TransactionBindings, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray
-) -> FloatArray:
-    """P(alive at T | history), averaged over the draws in `theta`, (n_rows,)."""
-    chunk = max(1, _TABLE // len(theta))
-    return np.concatenate(
-        [
-            bindings.p_alive(x[i : i + chunk], t_x[i : i + chunk], T[i : i + chunk], theta).mean(axis=0)
-            for i in range(0, max(len(x), 1), chunk)
-        ]
-    )
 
 
 def p_purchase(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ConvergenceWarning, ModelFileError
+from predclv.errors import ConvergenceWarning, ModelFileError, warn
 from predclv.inference.log_density import Derivatives
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import NormalDraws, Posterior
@@ -168,19 +167,18 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Say in plain words what the data could not tell."""
         name = type(self).__name__
         if optimum.runaway:
-            warnings.warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning, stacklevel=3)
+            warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning)
             return
         vague = np.sqrt(np.diag(optimum.covariance)) > _VAGUE
         # The table costs as much as a fit of some thousand customers.
         if not vague.any():
             return
         for row in self.posterior_.summary()[vague].itertuples():
-            warnings.warn(
+            warn(
                 f"{name}: {row.parameter} is hardly determined by {self.fingerprint_.n_customers:,} customers: "
                 f"{row.estimate:.3g}, 90 % interval {row.low:.3g} to {row.high:.3g}. The normal approximation is rough "
                 "here; more customers, a longer window, or an informative prior would settle it.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _describe_edge(self, optimum: Optimum) -> str:

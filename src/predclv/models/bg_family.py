@@ -88,6 +88,10 @@ class BGFamily:
         """See `TransactionBindings`."""
         return kernel.p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
 
+    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.mean_p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
+
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
     ) -> FloatArray:

@@ -6,7 +6,6 @@ the customer buys. Fader & Hardie (2013), brucehardie.com/notes/025.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
-from predclv.errors import DataError, DependenceWarning, HeavyTailWarning
+from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
 from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.optimize import Optimum
 from predclv.kernels import gamma_gamma_compiled as kernel
@@ -106,7 +105,7 @@ class GammaGamma(Model):
         found = {"dependence": asdict(dependence), "n_left_out": n_left_out}
         self.posterior_ = replace(self.posterior_, diagnostics={**self.posterior_.diagnostics, **found})
         if dependence.is_notable:
-            warnings.warn(_dependence_message(dependence), DependenceWarning, stacklevel=2)
+            warn(_dependence_message(dependence), DependenceWarning)
         return self
 
     def expected_spend(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
@@ -148,18 +147,16 @@ class GammaGamma(Model):
         super()._warn(optimum)
         q = self.posterior_.point["q"]
         if q <= 1:
-            warnings.warn(
+            warn(
                 f"q = {q:.3g} is at most 1: the mean spend of a new or one-time customer is infinite, and so is every "
                 "total that holds one. A few customers spend on another scale (wholesale?): model them apart.",
                 HeavyTailWarning,
-                stacklevel=4,
             )
         elif q <= 2:
-            warnings.warn(
+            warn(
                 f"q = {q:.3g} is at most 2: the spend of a new or one-time customer has a finite mean and an infinite "
                 "variance, so a few large customers drive every total. Read quantiles, not standard deviations.",
                 HeavyTailWarning,
-                stacklevel=4,
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import histories
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import HorizonWarning
+from predclv.errors import HorizonWarning, warn
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
@@ -42,7 +41,7 @@ class TransactionModel(Model):
         self._check_use(rfm)
         rows, inverse = histories(rfm)
         theta = choose_theta(self.posterior_, estimate)
-        alive = purchases.mean_p_alive(self.BINDINGS, rows.x, rows.t_x, rows.T, theta)
+        alive = self.BINDINGS.mean_p_alive(rows.x, rows.t_x, rows.T, theta)
         return rfm.to_native(_by_customer(rfm, p_alive=alive[inverse]))
 
     def expected_purchases(self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None) -> Any:
@@ -167,19 +166,18 @@ def finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon
             "Undiscounted purchases over an infinite horizon may have no finite mean. Give a finite horizon, or "
             "forecast CLV with a discount rate above 0."
         )
-    warn_long_horizon(parsed, longest_age, rfm.time_unit, stacklevel=5)
+    warn_long_horizon(parsed, longest_age, rfm.time_unit)
     return parsed
 
 
-def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str, *, stacklevel: int) -> None:
+def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> None:
     """Warn where a horizon reaches further ahead than any customer behind the fit has been observed."""
     # 39 weeks ahead after 39 weeks of log: the oldest customer, who came on its first day, is a day younger than it.
     if horizon.length > 1.01 * longest_age:
-        warnings.warn(
+        warn(
             f"The horizon, {horizon.label}, is longer than the oldest customer behind the fit has been observed "
             f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
             HorizonWarning,
-            stacklevel=stacklevel,
         )
 
 
