@@ -9,7 +9,7 @@ OUT ?= demo-results
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench constraints clean
+.PHONY: help demo test test-fast lint format bench notebooks constraints clean
 
 help:
 	@echo "make demo       set up and run the demonstration; the results go to $(OUT)/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  the same without the slow tests"
 	@echo "make lint       ruff, mypy and the layers contract alone"
 	@echo "make format     ruff's formatting and its safe fixes, written to the files"
+	@echo "make notebooks  make notebooks/*.ipynb anew from the .py beside them, and run them"
 	@echo "make bench      the benchmarks, each printing its own figures"
 	@echo "make clean      remove what was made here (the environment, caches, $(OUT)/)"
 
@@ -24,7 +25,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/predclv demo --out $(OUT)
 
 test: lint
-	$(PYTEST)
+	$(PYTEST) --nbmake tests notebooks
 
 test-fast: lint
 	$(PYTEST) -m "not slow"
@@ -43,6 +44,10 @@ bench: $(VENV)/.all
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 # What `make test` was last green with. PyMC and its companions are other versions from Python 3.12 on.
+notebooks: $(VENV)/.all
+	$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
+	$(BIN)/pytest --nbmake --overwrite notebooks
+
 constraints: $(VENV)/.all
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	   $(BIN)/pip freeze --exclude-editable --exclude predclv \
