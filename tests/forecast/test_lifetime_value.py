@@ -234,3 +234,18 @@ def test_quantiles_against_ten_million_paths(case):
     # A heavy buyer's path has dozens of purchases: fewer of them, with their noise allowed for.
     n = 10**7 if history[0] < 10 else 2 * 10**6
     check_against_simulation(center, history, year, n, first_purchase, horizons=(1.0, 3.0, 10.0, math.inf))
+
+
+def test_heavy_buyers_and_extreme_parameters():
+    x, t_x, T, m = rows((0, 0.0, 700.0, 0.0), (50, 364.0, 365.0, 30.0), (3000, 729.5, 730.0, 30.0))
+    for theta, spend in (
+        ((0.5, 30.0, 1e-3, 0.5), (6.0, 3.0, 15.0)),
+        ((3.0, 500.0, 20.0, 30.0), (150.0, 1.1, 0.02)),
+        ((0.1, 2.0, 0.8, 0.05), (0.3, 8.0, 1e4)),
+    ):
+        parameters = np.array([theta]), np.array([spend])
+        for horizon, delta in ((0.0, 0.0), (365.25, 0.0), (365.25, WEEKLY / 7), (math.inf, WEEKLY / 7)):
+            quantiles = value_quantiles(BG, *parameters, x, t_x, T, m, horizon, delta, LEVELS)
+            assert np.all(np.isfinite(quantiles))
+            reached = value_cdf(BG, *parameters, x, t_x, T, m, horizon, delta, quantiles)
+            assert np.all(np.abs(reached - LEVELS)[quantiles > 0] < 5e-4)

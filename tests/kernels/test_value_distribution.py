@@ -26,11 +26,11 @@ def exceedance(u, weight, shape, scale, Q):
 
 def test_undiscounted_counts_stand_as_they_are():
     pmf = np.array([0.4, 0.3, 0.2, 0.1])
-    weight, shape, scale = components(pmf, count_blocks(3), undiscounted(3), 6.25, False)
+    weight, shape, scale = components(pmf, count_blocks(3, 4.0), undiscounted(3), 6.25, False)
     np.testing.assert_array_equal(weight[:2], pmf[1:3])
     np.testing.assert_allclose(shape, 6.25 * np.arange(1, 4), rtol=1e-12)
     np.testing.assert_allclose(scale, 1.0, rtol=1e-12)
-    weight, shape, _ = components(pmf, count_blocks(3), undiscounted(3), 6.25, True)
+    weight, shape, _ = components(pmf, count_blocks(3, 4.0), undiscounted(3), 6.25, True)
     np.testing.assert_allclose(weight, pmf, rtol=1e-12)
     np.testing.assert_allclose(shape, 6.25 * np.arange(1, 5), rtol=1e-12)
 
@@ -39,8 +39,8 @@ def test_undiscounted_counts_stand_as_they_are():
 def test_blocks_keep_mean_and_variance(first_purchase):
     pmf = nbinom.pmf(np.arange(3000), 0.8, 0.004)
     sums = []
-    for single in (True, False):
-        blocks = count_blocks(pmf.size - 1, single=single)
+    for Q in (np.inf, 4.0):
+        blocks = count_blocks(pmf.size - 1, Q)
         weight, shape, scale = components(pmf, blocks, undiscounted(blocks.size - 1), 3.0, first_purchase)
         sums.append((weight.sum(), weight @ (shape * scale), weight @ (shape * (shape + 1) * scale**2), weight.size))
     # Where the tail is cut, between 1e-5 and nothing, depends on the blocks.
@@ -55,7 +55,7 @@ def test_mean_is_discounted_expected_purchases(x, t_x, T, horizon):
     rows = np.array([float(x)]), np.array([t_x]), np.array([T])
     pmf = alive_purchase_pmf(*rows, horizon, CDNOW, 30_000, 1, False)
     assert 1 - pmf.sum() < 1e-9
-    blocks = count_blocks(pmf.shape[1] - 1)
+    blocks = count_blocks(pmf.shape[1] - 1, 4.0)
     middles = 0.5 * (blocks[:-1] + blocks[1:] - 1)
     moments = np.stack(discount_moments(rows[0], rows[2], horizon, WEEKLY, CDNOW, middles))[:, 0]
     weight, shape, scale = components(pmf[0], blocks, moments, 2.0, False)
@@ -74,7 +74,7 @@ def test_mean_is_discounted_expected_purchases(x, t_x, T, horizon):
 @pytest.mark.parametrize("p", [0.6, 6.25, 150.0])
 def test_tables_against_direct_evaluation(p, Q):
     pmf = nbinom.pmf(np.arange(200), 1.3, 0.08)
-    blocks = count_blocks(pmf.size - 1)
+    blocks = count_blocks(pmf.size - 1, Q)
     moments = np.ones((4, 1, 1, blocks.size - 1))
     step = min(0.4 / np.sqrt(Q), 0.4)
     table = np.empty((1, 512, 2))
@@ -91,7 +91,7 @@ def test_tables_against_direct_evaluation(p, Q):
 def test_quantiles_invert_the_distribution_averaged_over_draws():
     rng = np.random.default_rng(4)
     pmf = nbinom.pmf(np.arange(200), 1.3, 0.08)
-    blocks = count_blocks(pmf.size - 1)
+    blocks = count_blocks(pmf.size - 1, 4.0)
     moments = np.ones((4, 1, 1, blocks.size - 1))
     draws = [(6.0, 3.5), (6.5, 4.0), (5.5, 3.8)]
     tables = np.empty((1, 3, 1024, 2))

@@ -143,7 +143,7 @@ def value_cdf(
         for d in range(theta.shape[0]):
             p, q, gamma = spend[d]
             pmf = _alive_pmf(bindings, row, horizon, theta[d], 32)
-            blocks = count_blocks(pmf.shape[1] - 1, single=True)
+            blocks = count_blocks(pmf.shape[1] - 1, math.inf)
             moments = _moments(bindings, row, horizon, delta, theta[d], blocks)
             weight, shape, scale = components(
                 _mixed(pmf, alive[d : d + 1])[0], blocks, moments[:, 0], p, first_purchase
@@ -219,7 +219,7 @@ class _Lattice:
             n_max = pmf.shape[1] - 1
             if self.first_purchase:
                 pmf = _mixed(pmf, self.bindings.p_alive(*rows, self.theta[d : d + 1])[0])
-            blocks = count_blocks(n_max)
+            blocks = count_blocks(n_max, float(self.Q.max()))
             moments = _moments(self.bindings, rows, self.horizon, self.delta, self.theta[d], blocks)
             while True:
                 filled = np.empty((T.shape[0], tables.shape[2], 2))

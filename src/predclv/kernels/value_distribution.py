@@ -33,18 +33,20 @@ TAIL = 1e-5
 _NEGLIGIBLE = 1e-11
 # Shapes from which on a component's density in xi, of order xi^(2 shape - 1) at 0, is smooth enough to integrate.
 _SMOOTH = 1.5
-_SINGLES, _BLOCKS_PER_E = 32, 16
+_SINGLES = 32
 
 
-def count_blocks(n_max: int, *, single: bool = False) -> IntArray:
-    """First counts of the blocks that 1, ..., n_max are taken in, and n_max + 1 or the next start at the end.
+def count_blocks(n_max: int, Q: float) -> IntArray:
+    """First counts of the blocks that 1, ..., n_max are taken in, and the start of the next at the end.
 
-    Counts to 32 stand alone, later blocks hold a sixteenth of their first count: a block's own spread, which its
-    variance holds anyway, is then a fiftieth of the value. The starts do not depend on `n_max`.
+    A block is as wide, relative to its count, as nu given the history (1 / sqrt(Q)), or a sixteenth where that is
+    less: a block's own spread, which its variance holds anyway, is then lost in that of nu. Counts to 32 at least
+    stand alone; for an infinite `Q` all do. The starts do not depend on `n_max`.
     """
+    per_count = min(1 / math.sqrt(Q), 1 / 16)
     starts = [1]
     while starts[-1] <= n_max:
-        starts.append(starts[-1] + (1 if single or starts[-1] <= _SINGLES else starts[-1] // _BLOCKS_PER_E))
+        starts.append(starts[-1] + (1 if starts[-1] <= _SINGLES else max(int(starts[-1] * per_count), 1)))
     return np.array(starts, dtype=np.int64)
 
 
