@@ -23,18 +23,17 @@ _FIRST_DAYS = 7
 _LATER_DAYS = 56
 
 
-def acquired_days(rows: nw.LazyFrame[Any], is_text: bool, customers: NDArray[Any]) -> IntArray:
+def acquired_days(rows: nw.LazyFrame[Any], customers: NDArray[Any]) -> IntArray:
     """Ordinal of each customer's earliest acquisition date, the largest integer where it is unknown.
 
     Parameters
     ----------
     rows : LazyFrame
-        customer, acquired (a date, or ISO text).
-    is_text : bool
+        customer, acquired (a date).
     customers : (n_customers,) array
         The order of the result.
     """
-    known = rows.filter(~nw.col("acquired").is_null()).select("customer", born=day_of("acquired", is_text))
+    known = rows.filter(~nw.col("acquired").is_null()).select("customer", born=day_of("acquired"))
     found = known.group_by("customer").agg(nw.col("born").min()).collect()
     days = np.full(len(customers), np.iinfo(np.int64).max)
     position = pd.Index(customers).get_indexer(column_to_numpy(found["customer"]))

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.checks import count_of
-from predclv.data.frames import collect_counts, count_rows
+from predclv.data.frames import count_rows
 from predclv.errors import DataError
 
 __all__ = [
@@ -35,7 +35,12 @@ TICKS_PER_DAY = {"none": 86_400_000_000, "hour": 24, "day": 1, "week": 1, "month
 COLLAPSES = tuple(TICKS_PER_DAY)
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
-_DATE = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+# Days that exist, in the years 1000 to 2999, so that no engine's own idea of a calendar matters.
+_DATE = (
+    r"^(?:[12]\d{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    r"|02-(?:0[1-9]|1\d|2[0-8]))"
+    r"|(?:[12]\d(?:0[48]|[2468][048]|[13579][26])|(?:12|16|20|24|28)00)-02-29)"
+)
 _TIME = r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)"
 _NAIVE = f"{_DATE}{_TIME}?$"
 _AWARE = rf"{_DATE}{_TIME} ?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
@@ -44,7 +49,7 @@ _AWARE = rf"{_DATE}{_TIME} ?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
 def settle_dates(
     frame: nw.LazyFrame[Any], column: str, label: str, time_zone: str | None, date_format: str | None
 ) -> nw.LazyFrame[Any]:
-    """Turn a date column into local dates, local datetimes, or text known to be ISO 8601.
+    """Turn a date column into local dates or datetimes.
 
     Parameters
     ----------
@@ -67,7 +72,7 @@ def settle_dates(
         return _parse_formatted(frame, column, label, date_format)
     if dtype == nw.String:
         _check_text(frame, column, label, time_zone)
-        return frame.with_columns(nw.col(column).str.strip_chars())
+        return frame.with_columns(_parse_text(nw.col(column).str.strip_chars()))
     if dtype == nw.Date:
         _refuse_zone(label, time_zone)
         return frame
@@ -79,40 +84,32 @@ def settle_dates(
     )
 
 
-def day_of(column: str, is_text: bool) -> nw.Expr:
+def day_of(column: str) -> nw.Expr:
     """Ordinal of the day, an integer expression; null dates must be gone."""
-    year, month, day = (_part(column, name, is_text) for name in ("year", "month", "day"))
-    if is_text:
-        # Day of the year: every month has 30.6 days from March on, and February is mended.
-        common = (year % 4 != 0) | ((year % 100 == 0) & (year % 400 != 0))
-        day_of_year = (275 * month) // 9 - ((month + 9) // 12) * (1 + common.cast(nw.Int64)) + day - 30
-    else:
-        day_of_year = nw.col(column).dt.ordinal_day().cast(nw.Int64)
-    before = year - 1
-    return before * 365 + before // 4 - before // 100 + before // 400 + day_of_year
+    before = _part(column, "year") - 1
+    return before * 365 + before // 4 - before // 100 + before // 400 + _part(column, "ordinal_day")
 
 
-def microseconds_of(column: str, is_text: bool, is_date: bool) -> nw.Expr:
-    """Microseconds since the start of day 0; text is read to the second."""
-    midnight = day_of(column, is_text) * 86_400_000_000
+def microseconds_of(column: str, is_date: bool) -> nw.Expr:
+    """Microseconds since the start of day 0."""
+    midnight = day_of(column) * 86_400_000_000
     if is_date:
         return midnight
-    hour, minute, second = (_part(column, name, is_text) for name in ("hour", "minute", "second"))
-    instant = midnight + ((hour * 60 + minute) * 60 + second) * 1_000_000
-    return instant if is_text else instant + nw.col(column).dt.microsecond().cast(nw.Int64)
+    hour, minute, second = (_part(column, name) for name in ("hour", "minute", "second"))
+    return midnight + ((hour * 60 + minute) * 60 + second) * 1_000_000 + _part(column, "microsecond")
 
 
-def period_of(column: str, collapse: str, is_text: bool, is_date: bool) -> nw.Expr:
+def period_of(column: str, collapse: str, is_date: bool) -> nw.Expr:
     """Start of the period that a date falls in, in the ticks of `collapse`."""
     if collapse == "none":
-        return microseconds_of(column, is_text, is_date)
-    day = day_of(column, is_text)
+        return microseconds_of(column, is_date)
+    day = day_of(column)
     if collapse == "hour":
-        return day * 24 if is_date else day * 24 + _part(column, "hour", is_text)
+        return day * 24 if is_date else day * 24 + _part(column, "hour")
     if collapse == "week":
         return day - (day - 1) % 7
     if collapse == "month":
-        return day - _part(column, "day", is_text) + 1
+        return day - _part(column, "day") + 1
     return day
 
 
@@ -143,51 +140,39 @@ def to_datetime64(ticks: NDArray[np.int64], ticks_per_day: int) -> NDArray[np.da
     return since_epoch.astype(f"datetime64[{unit}]").astype("datetime64[us]")
 
 
-def _part(column: str, name: str, is_text: bool) -> nw.Expr:
-    if not is_text:
-        return getattr(nw.col(column).dt, name)().cast(nw.Int64)  # type: ignore[no-any-return]
-    start, length = {"year": (0, 4), "month": (5, 2), "day": (8, 2), "hour": (11, 2), "minute": (14, 2)}.get(
-        name, (17, 2)
-    )
-    # What a date or a time to the minute lacks is filled so that each part lies where it does in a full text.
-    full = nw.concat_str([nw.col(column), nw.lit("T00:00:00")])
-    return full.str.slice(start, length).cast(nw.Int64)
+def _part(column: str, name: str) -> nw.Expr:
+    return getattr(nw.col(column).dt, name)().cast(nw.Int64)  # type: ignore[no-any-return]
 
 
 def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: str | None) -> None:
+    known = frame.select(column).filter(~nw.col(column).is_null())
     text = nw.col(column).str.strip_chars()
-    known = ~nw.col(column).is_null()
-    marked = frame.select(
-        column,
-        known=known,
-        naive=nw.when(known).then(text.str.contains(_NAIVE)).otherwise(False),
-        aware=nw.when(known).then(text.str.contains(_AWARE)).otherwise(False),
-    )
-    counts = collect_counts(marked.select(nw.col("known", "naive", "aware").cast(nw.Int64).sum()))
-    n_known, n_naive, n_aware = counts["known"], counts["naive"], counts["aware"]
-    if n_naive + n_aware < n_known:
-        unread = marked.filter(nw.col("known") & ~nw.col("naive") & ~nw.col("aware")).head(1).collect()
-        _refuse_unparseable(label, n_known - n_naive - n_aware, n_known, unread[column][0])
-    if n_aware:
-        first = marked.filter(nw.col("aware")).head(1).collect()[column][0]
-        if n_naive:
-            raise DataError(
-                f"{label} mixes time zones: {count_of(n_aware, n_known, 'dates')} have an offset (first: {first!r}), "
-                "the others have none. Convert all of them to one zone."
-            )
+    odd = known.filter(~text.str.contains(_NAIVE))
+    n_odd = count_rows(odd)
+    if n_odd == 0:
+        return _refuse_zone(label, time_zone)
+    n_known, unread = count_rows(known), odd.filter(~text.str.contains(_AWARE))
+    if n_unread := count_rows(unread):
+        _refuse_unparseable(label, n_unread, n_known, unread.head(1).collect()[column][0])
+    first = odd.head(1).collect()[column][0]
+    if n_odd < n_known:
         raise DataError(
-            f"{label} is text with time-zone offsets (first: {first!r}). Parse it into datetimes that know their zone, "
-            "and give time_zone='...' for the calendar that counts."
+            f"{label} mixes time zones: {count_of(n_odd, n_known, 'dates')} have an offset (first: {first!r}), "
+            "the others have none. Convert all of them to one zone."
         )
-    _refuse_zone(label, time_zone)
-    parts = frame.filter(known).with_columns(text.alias(column))
-    month, day, year = (_part(column, name, True) for name in ("month", "day", "year"))
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    short = (month == 4) | (month == 6) | (month == 9) | (month == 11)
-    absent = ((day == 31) & short) | ((month == 2) & (day > 28 + leap.cast(nw.Int64))) | (year == 0)
-    wrong = parts.filter(absent)
-    if n_wrong := count_rows(wrong):
-        _refuse_unparseable(label, n_wrong, n_known, wrong.head(1).collect()[column][0])
+    raise DataError(
+        f"{label} is text with time-zone offsets (first: {first!r}). Parse it into datetimes that know their zone, "
+        "and give time_zone='...' for the calendar that counts."
+    )
+
+
+def _parse_text(text: nw.Expr) -> nw.Expr:
+    """ISO 8601 text, known to be valid, as datetimes to the second."""
+    # What a date or a time to the minute lacks is filled, so that one format fits all.
+    filled = nw.concat_str([text, nw.lit("T00:00:00")])
+    parts = [filled.str.slice(start, length) for start, length in ((0, 10), (11, 5), (17, 2))]
+    full = nw.concat_str([parts[0], nw.lit("T"), parts[1], nw.lit(":"), parts[2]])
+    return full.str.to_datetime(format="%Y-%m-%dT%H:%M:%S")
 
 
 def _parse_formatted(frame: nw.LazyFrame[Any], column: str, label: str, date_format: str) -> nw.LazyFrame[Any]:

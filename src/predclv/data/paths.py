@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from predclv.errors import DataError
 
-__all__ = ["is_path", "open_path"]
+__all__ = ["is_path", "open_path", "reading"]
 
 
 def is_path(table: object) -> bool:
@@ -44,16 +46,26 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
     kind = "parquet" if place.is_dir() else place.suffix.lower().lstrip(".")
     if kind not in ("csv", "parquet"):
         raise DataError(f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.")
-    try:
+    with reading(path):
         if importlib.util.find_spec("duckdb") is not None:
             return _open_with_duckdb(place, kind, text_columns)
         return _open_with_pyarrow(place, kind, text_columns)
-    except DataError:
-        raise
+
+
+@contextmanager
+def reading(source: object) -> Iterator[None]:
+    """Turn what a reader of files says of a damaged one into a DataError; other errors pass.
+
+    A file is opened lazily, so it may show its damage as late as in the first pass over its rows.
+    """
+    try:
+        yield
     except Exception as error:
-        # DuckDB and pyarrow share no class of error, and each says in one line what is wrong with the file.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{str(place)!r} cannot be read: {reason}") from error
+        library = type(error).__module__.lstrip("_").partition(".")[0]
+        if not is_path(source) or (library not in ("duckdb", "pyarrow") and not isinstance(error, OSError)):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{str(source)!r} cannot be read: {reason}") from error
 
 
 def _open_with_duckdb(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from predclv.data.checks import pick_column
-from predclv.data.frames import Backend, column_to_numpy, open_frame
-from predclv.data.paths import is_path, open_path
+from predclv.data.frames import PANDAS, Backend, column_to_numpy, open_frame
+from predclv.data.paths import is_path, open_path, reading
 from predclv.errors import DataError
 
 __all__ = ["read_rfm_table"]
@@ -30,7 +30,13 @@ def read_rfm_table(table: Any, names: Mapping[str, str | None], carry: Sequence[
     """
     if isinstance(carry, str):
         raise DataError(f"carry={carry!r} must be a list of columns: [{carry!r}].")
-    frame, backend = open_frame(open_path(table) if is_path(table) else table, "the table")
+    with reading(table):
+        return _read(table, names, carry)
+
+
+def _read(table: Any, names: Mapping[str, str | None], carry: Sequence[str]) -> tuple[dict[str, Any], Backend]:
+    from_path = is_path(table)
+    frame, backend = open_frame(open_path(table) if from_path else table, "the table")
     available = frame.collect_schema().names()
     found: dict[str, str] = {}
     for argument, name in names.items():
@@ -45,4 +51,4 @@ def read_rfm_table(table: Any, names: Mapping[str, str | None], carry: Sequence[
     if "first_purchase" in columns:
         columns["first_purchase"] = columns["first_purchase"].astype("datetime64[us]")
     columns["carried"] = {name: column_to_numpy(collected[name]) for name in kept}
-    return columns, backend
+    return columns, PANDAS if from_path else backend

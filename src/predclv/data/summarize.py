@@ -134,7 +134,7 @@ def _known_from_start(
         notes.add("window", "customers who bought before observation_start, left out", int(old.sum()), n, "customers")
         kept &= ~old
     if options.acquired is not None:
-        acquired = acquired_days(window.rows, log.is_text("acquired"), totals.customer)
+        acquired = acquired_days(window.rows, totals.customer)
         old = acquired < start_day
         notes.add("window", "customers acquired before the log starts, left out", int(old.sum()), n, "customers")
         kept &= ~old

@@ -15,7 +15,7 @@ from predclv.data.checks import check_option, count_of, pick_column, quote_list
 from predclv.data.dates import COLLAPSES, settle_dates
 from predclv.data.durations import check_time_unit, parse_moment
 from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
-from predclv.data.paths import is_path, open_path
+from predclv.data.paths import is_path, open_path, reading
 from predclv.data.quality import QualityNotes
 from predclv.errors import DataError
 
@@ -63,11 +63,8 @@ class Log:
     Attributes
     ----------
     rows : LazyFrame
-        customer; date (a local date, datetime or ISO text, never null); amount (float, finite), where there is one;
+        customer; date (a local date or datetime, never null); amount (float, finite), where there is one;
         acquired, where there is one; carry_0, carry_1, ...
-    n_rows : int
-    n_negative : int
-        Rows with a negative amount.
     backend : Backend
     currency : str or None
     zone : str or None
@@ -75,8 +72,6 @@ class Log:
     """
 
     rows: nw.LazyFrame[Any]
-    n_rows: int
-    n_negative: int
     backend: Backend
     currency: str | None
     zone: str | None
@@ -86,16 +81,13 @@ class Log:
         """Whether there are amounts."""
         return "amount" in self.rows.collect_schema().names()
 
-    def is_text(self, column: str = "date") -> bool:
-        """Whether a date column is ISO text."""
-        return self.rows.collect_schema()[column] == nw.String
-
-    def is_date(self, column: str = "date") -> bool:
-        """Whether a date column holds no time of day."""
-        return self.rows.collect_schema()[column] == nw.Date
+    @property
+    def is_date(self) -> bool:
+        """Whether dates hold no time of day."""
+        return self.rows.collect_schema()["date"] == nw.Date
 
 
-def read_log(log: Any, options: LogOptions, notes: QualityNotes) -> Log:
+def read_log(source: Any, options: LogOptions, notes: QualityNotes) -> Log:
     """Check a log and bring its columns to one form.
 
     Raises
@@ -104,10 +96,16 @@ def read_log(log: Any, options: LogOptions, notes: QualityNotes) -> Log:
         A column is missing or of the wrong type; ids, dates or amounts are null or unreadable; currencies are mixed;
         the log is empty.
     """
-    from_path = is_path(log)
+    with reading(source):
+        return _read(source, options, notes)
+
+
+def _read(source: Any, options: LogOptions, notes: QualityNotes) -> Log:
+    from_path = is_path(source)
     if from_path:
-        log = open_path(log, (options.customer_id, options.date, *([options.acquired] if options.acquired else [])))
-    frame, backend = open_frame(log, "the log")
+        as_text = options.customer_id, options.date, *([options.acquired] if options.acquired else [])
+        source = open_path(source, as_text)
+    frame, backend = open_frame(source, "the log")
     frame, code = _pick_columns(frame, options)
     frame = settle_dates(frame, "date", f"date column {options.date!r}", options.time_zone, options.date_format)
     if options.acquired is not None:
@@ -120,10 +118,10 @@ def read_log(log: Any, options: LogOptions, notes: QualityNotes) -> Log:
     if n_rows == 0:
         raise DataError("The log is empty: it has columns and no rows. Was everything filtered out before?")
     notes.add("read", "rows in the log", n_rows, n_rows, "rows")
-    frame, n_kept = _settle_nulls(frame, counts, options, notes)
+    frame = _settle_nulls(frame, counts, options, notes)
     if "currency" in counts:
         code = _one_currency(frame, options)
-    return Log(frame, n_kept, counts.get("negative", 0), PANDAS if from_path else backend, code, options.time_zone)
+    return Log(frame, PANDAS if from_path else backend, code, options.time_zone)
 
 
 def first_case(frame: nw.LazyFrame[Any]) -> str:
@@ -213,7 +211,7 @@ def _undo_text_ids(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 
 
 def _count(frame: nw.LazyFrame[Any]) -> dict[str, int]:
-    """Rows, and how many of them are null, not finite or negative, in one pass."""
+    """Rows, and how many of them are null or not finite, in one pass."""
     names = frame.collect_schema().names()
     counted: dict[str, nw.Expr] = {
         name: nw.col(name).is_null() for name in ("customer", "date", "amount", "currency") if name in names
@@ -221,14 +219,14 @@ def _count(frame: nw.LazyFrame[Any]) -> dict[str, int]:
     if "amount" in names:
         known = ~nw.col("amount").is_null()
         finite = nw.when(known).then(nw.col("amount").is_finite()).otherwise(True)
-        counted |= {"infinite": ~finite, "negative": nw.when(known).then(nw.col("amount") < 0).otherwise(False)}
+        counted["infinite"] = ~finite
     sums = {name: flag.cast(nw.Int64).sum() for name, flag in counted.items()}
     return collect_counts(frame.select(rows=nw.len(), **sums))
 
 
 def _settle_nulls(
     frame: nw.LazyFrame[Any], counts: dict[str, int], options: LogOptions, notes: QualityNotes
-) -> tuple[nw.LazyFrame[Any], int]:
+) -> nw.LazyFrame[Any]:
     total = counts["rows"]
     has_amount = "amount" in counts
     problems = [
@@ -241,7 +239,7 @@ def _settle_nulls(
             ("infinite", f"amount column {options.amount!r} is not finite", ~nw.col("amount").is_finite()),
         ]
     if not any(counts[key] for key, _, _ in problems):
-        return frame, total
+        return frame
     for key, what, flag in problems:
         if counts[key] and options.on_null == "error":
             # Infinite amounts are looked for among known ones, because an engine may call null not finite.
@@ -264,7 +262,7 @@ def _settle_nulls(
     )
     if n_kept == 0:
         raise DataError(f"None of the {total:,} rows has a customer, a date and a finite amount.")
-    return kept, n_kept
+    return kept
 
 
 def _one_currency(frame: nw.LazyFrame[Any], options: LogOptions) -> str:

@@ -75,17 +75,16 @@ def observe(
     ObservationEndWarning
         No end was given, so the last date was taken.
     """
-    text, is_date = log.is_text(), log.is_date()
     end = local_moment("observation_end", options.observation_end, log)
     sub_day = TICKS_PER_DAY[options.collapse] > 1
     fine = sub_day if end is None else isinstance(end, dt.datetime)
     dated = log.rows.with_columns(
-        day=day_of("date", text),
+        day=day_of("date"),
         # Half the memory of the largest table there is, where days and hours allow it.
-        period=period_of("date", options.collapse, text, is_date).cast(
+        period=period_of("date", options.collapse, log.is_date).cast(
             nw.Int64 if options.collapse == "none" else nw.Int32
         ),
-        **({"micro": microseconds_of("date", text, is_date)} if fine else {}),
+        **({"micro": microseconds_of("date", log.is_date)} if fine else {}),
     )
     if after is not None:
         dated = dated.filter(nw.col("period") > end_tick(after, options.collapse))
