@@ -118,13 +118,14 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
         return horizon
     if isinstance(horizon, str) and horizon.strip().lower() in _ENDLESS:
         horizon = math.inf
+    # Before numbers, because numpy counts its timedelta64 among the integers.
+    if isinstance(horizon, dt.timedelta | np.timedelta64):
+        days = pd.Timedelta(horizon) / pd.Timedelta(days=1)
+        return _finish(horizon, days / days_per_unit, _count_label(days, "day"), days_per_unit, observation_end)
     if isinstance(horizon, int | float | np.integer | np.floating) and not isinstance(horizon, bool):
         length = float(horizon)
         label = "infinite" if math.isinf(length) else _count_label(length, time_unit)
         return _finish(horizon, length, label, days_per_unit, observation_end)
-    if isinstance(horizon, dt.timedelta | np.timedelta64):
-        days = pd.Timedelta(horizon) / pd.Timedelta(days=1)
-        return _finish(horizon, days / days_per_unit, _count_label(days, "day"), days_per_unit, observation_end)
     if isinstance(horizon, str) and (span := _SPAN.fullmatch(horizon)):
         return _parse_span(horizon, float(span[1]), span[2].lower(), days_per_unit, observation_end)
     if isinstance(horizon, str | dt.date | np.datetime64):
