@@ -23,6 +23,11 @@ IntArray = NDArray[np.int64]
 class TransactionBindings(Protocol):
     """Kernels of a transaction model, free of its parameters' number and meaning."""
 
+    @property
+    def forgets_recency(self) -> bool:
+        """Whether the future of a customer alive at T depends on (x, T) alone, and not on t_x."""
+        ...
+
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:

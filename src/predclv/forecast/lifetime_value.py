@@ -88,6 +88,10 @@ def value_quantiles(
     -----
     Customers are worked by x, so ten thousand rows at once cost less than ten thousand calls.
     """
+    if not bindings.forgets_recency:
+        raise NotImplementedError(
+            "Tables of value hold the living customer's future by (x, T), which needs t_x too here."
+        )
     theta = np.ascontiguousarray(theta_transactions, dtype=np.float64)
     spend = np.ascontiguousarray(theta_spend, dtype=np.float64)
     x, t_x, T, mean_spend = (np.asarray(column, dtype=np.float64) for column in (x, t_x, T, mean_spend))

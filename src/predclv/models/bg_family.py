@@ -73,6 +73,11 @@ class BGFamily:
     k: int = 1
     dropout_at_first: bool = False
 
+    @property
+    def forgets_recency(self) -> bool:
+        """See `TransactionBindings`."""
+        return self.k == 1
+
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
@@ -139,6 +144,7 @@ class BGFamily:
         counts: FloatArray,
     ) -> discounting.DiscountMoments:
         """See `TransactionBindings`."""
+        self._require_one_event("The discounts of k purchases")
         return discounting.discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
 
     def simulate_totals(
@@ -158,6 +164,7 @@ class BGFamily:
         first_purchase: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """See `TransactionBindings`."""
+        self._require_one_event("The simulation of totals")
         return simulation.simulate_totals(
             x,
             t_x,
@@ -180,3 +187,9 @@ class BGFamily:
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)
+
+    def _require_one_event(self, what: str) -> None:
+        if self.k > 1:
+            raise NotImplementedError(
+                f"{what} is written for k = 1, where every event is a purchase. Got k = {self.k}."
+            )
