@@ -146,7 +146,8 @@ def _given_p(p: float, q: float, tau: float, m: float, k: int, j: int, rate: boo
     if k == 1:
         log_growth = math.log1p(p * tau)
         return m * math.exp(-(m + 1.0) * log_growth) if rate else -math.expm1(-m * log_growth) / p
-    return _given_p_by_stages(p, q, tau, m, k, j, rate)
+    by_stages: float = _given_p_by_stages(p, q, tau, m, k, j, rate)
+    return by_stages
 
 
 @njit(cache=True, error_model="numpy")

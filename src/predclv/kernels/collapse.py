@@ -82,9 +82,9 @@ def _collapse_integers(x: Floats, t_x: Floats, T: Floats, steps: float, need_inv
     if not exact:
         return None
     keys, customers = _radix_sort(keys, customers, (n_x * n_t * n_T - 1).bit_length())
-    rows = _decode(keys, counts, time_of_t, time_of_T)
+    row_x, row_t_x, row_T, weight = _decode(keys, counts, time_of_t, time_of_T)
     inverse = _inverse(keys, customers, counts, T, steps) if need_inverse else None
-    return Collapsed(*rows, inverse)
+    return Collapsed(row_x, row_t_x, row_T, weight, inverse)
 
 
 @njit(cache=True, error_model="numpy")

@@ -186,7 +186,8 @@ class BGFamily:
         self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray
     ) -> FloatArray:
         """See `TransactionBindings`."""
-        return paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)
+        counts: FloatArray = paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)
+        return counts
 
     def _require_one_event(self, what: str) -> None:
         if self.k > 1:
