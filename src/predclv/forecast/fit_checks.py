@@ -176,10 +176,10 @@ def drift(time: FloatArray, actual: FloatArray, simulated: FloatArray, level: fl
     return Drift(float((actual - expected) @ centered / scale), float(low), float(high))
 
 
-def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | None = None) -> tuple[float, float]:
-    """How far the periods are from what is expected, and how often chance alone goes as far.
+def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | None = None) -> float:
+    """How often chance alone makes periods as uneven as they are: a p-value.
 
-    Level and straight trend are no unevenness: what is left of the deviations beside a line counts.
+    Level and straight trend are no unevenness: what is left of the deviations beside a line counts, squared.
 
     Parameters
     ----------
@@ -187,28 +187,28 @@ def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | Non
     simulated : (n_draws, n_periods) array
         Of the model; their mean, which must be positive, is what is expected.
     season : (n_periods,) array of int, optional
-        Code of each period's season. Deviations are added up by season first: what repeats stays, what does not
-        cancels.
+        Code of each period's season, from 0. Then products of the deviations of like periods in different years
+        count instead of squares: what comes again adds up, and what came once, however large, does not.
 
     Returns
     -------
-    ratio : float
-        Sum of squared deviations over that of the average simulation; 1 is chance.
-    p_value : float
-        Share of the simulations with at least this ratio.
+    float
+        Share of the simulations that are at least as uneven.
     """
     expected = simulated.mean(axis=0)
     root = np.sqrt(expected)
     line = np.linalg.qr(np.column_stack([root, root * np.arange(len(expected))]))[0]
-    member = np.eye(len(expected)) if season is None else np.eye(int(season.max()) + 1)[season]
+    member = None if season is None else np.eye(int(season.max()) + 1)[season]
 
     def spread(counts: FloatArray) -> FloatArray:
         deviation = (counts - expected) / root
-        beside = (deviation - (deviation @ line) @ line.T) * root
-        return np.asarray(np.sum((beside @ member) ** 2 / np.maximum(expected @ member, 1e-12), axis=-1))
+        beside = deviation - (deviation @ line) @ line.T
+        squares = np.sum(beside**2, axis=-1)
+        # (a + b)^2 - a^2 - b^2 = 2 a b
+        return np.asarray(squares if member is None else np.sum((beside @ member) ** 2, axis=-1) - squares)
 
-    chance, found = spread(simulated), spread(actual)
-    return float(found / chance.mean()), float((1 + np.sum(chance >= found)) / (1 + len(chance)))
+    chance = spread(simulated)
+    return float((1 + np.sum(chance >= spread(actual))) / (1 + len(chance)))
 
 
 def _distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:

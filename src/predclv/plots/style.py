@@ -75,8 +75,8 @@ def dress(ax: Axes, *, title: str, x: str, y: str) -> Axes:
 
 
 def legend(ax: Axes, loc: str = "best") -> None:
-    """Legend without a frame."""
-    ax.legend(frameon=False, fontsize=9, loc=loc)  # type: ignore[call-overload]
+    """Legend without a frame, on what shines through but little."""
+    ax.legend(facecolor="white", edgecolor="none", framealpha=0.85, fontsize=9, loc=loc)  # type: ignore[call-overload]
 
 
 def printable(text: object) -> str:

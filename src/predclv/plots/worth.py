@@ -19,6 +19,7 @@ __all__ = ["plot_lorenz_curve", "plot_portfolio", "plot_value_distribution"]
 
 _BINS_A_DECADE = 8
 _NEXT_TO_NOTHING = 0.005
+_DECADES = 4.0
 _TOP = 0.2
 _MOST_SEGMENTS = 20
 
@@ -47,6 +48,7 @@ def plot_value_distribution(
     if len(positive):
         # The first bar takes in the few who are worth next to nothing, whom a logarithm would put far away.
         low, high = np.log10(np.quantile(positive, _NEXT_TO_NOTHING)), np.log10(positive.max())
+        low = max(low, high - _DECADES)
         bins = np.logspace(low, max(high, low + 0.1), max(int((high - low) * _BINS_A_DECADE), 4) + 1)
         ax.hist(
             np.clip(positive, bins[0], bins[-1]), bins=bins.tolist(), color=style.BAND, edgecolor=style.MODEL, lw=0.8

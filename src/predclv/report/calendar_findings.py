@@ -6,6 +6,7 @@ model, so that growth of the customer base is no trend and chance is no season.
 
 from __future__ import annotations
 
+from calendar import month_name
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +31,21 @@ _NOTABLE_CHANGE = 0.10
 
 @dataclass(frozen=True, eq=False)
 class Calendar:
-    """The log by week and by calendar month against the model, and by day."""
+    """The log against the model.
+
+    Attributes
+    ----------
+    weeks, months : Tracking
+    days : DataFrame
+        The timeline itself, to the as-of date at least.
+    season : Series or None
+        Actual over expected purchases by month of the year (1 to 12) where the same months differ year after year.
+    """
 
     weeks: Tracking
     months: Tracking
     days: pd.DataFrame
+    season: pd.Series[float] | None
 
     @property
     def fitted_days(self) -> pd.DataFrame:
@@ -51,56 +62,64 @@ def look_at_calendar(given: ReportInputs) -> Calendar | None:
     weeks, months = (
         plots.track_purchases(model, days, as_of=end, period=period, level=given.level) for period in ("week", "month")
     )
-    return Calendar(weeks, months, days)
+    return Calendar(weeks, months, days, _season(months))
+
+
+def _season(months: Tracking) -> pd.Series[float] | None:
+    table, simulated = _informative(months)
+    if len(table) < 24:
+        return None
+    month = table["start"].dt.month
+    actual = table["actual"].to_numpy(dtype=np.float64)
+    if unevenness(actual, simulated, month.to_numpy() - 1) >= _UNLIKELY:
+        return None
+    sums = table.groupby(month)[["actual", "expected"]].sum()
+    return sums["actual"] / sums["expected"]
 
 
 def seasons(given: ReportInputs, calendar: Calendar) -> Finding:
     """Do months differ by more than chance, and do the same months do so every year?"""
     table, simulated = _informative(calendar.months)
-    years = len(calendar.fitted_days) / 365.25
+    years = _years(len(calendar.fitted_days) / 365.25)
     if len(table) < 4:
         return Finding(
             "note",
             "Too little history to look for seasons",
-            f"The log covers {_years(years)} before the as-of date. The model knows no seasons: if there are any, a "
-            "forecast of less than a year may be far off.",
+            f"The log covers {years} before the as-of date. The model knows no seasons: if there are any, a forecast "
+            "of less than a year may be far off.",
         )
     actual = table["actual"].to_numpy(dtype=np.float64)
     ratio = pd.Series(actual / table["expected"].to_numpy(), index=table["start"])
-    lowest, highest = ratio.idxmin(), ratio.idxmax()
     span = (
-        f"from {percent(ratio.min() - 1, sign=True)} ({lowest:%B %Y}) to {percent(ratio.max() - 1, sign=True)} "
-        f"({highest:%B %Y}) of what the model expects"
+        f"from {percent(ratio.min() - 1, sign=True)} ({ratio.idxmin():%B %Y}) to {percent(ratio.max() - 1, sign=True)} "
+        f"({ratio.idxmax():%B %Y}) of what the model expects"
     )
-    if years < 2:
-        _, p_value = unevenness(actual, simulated)
-        uneven = p_value < _UNLIKELY
+    if len(table) < 24:
+        uneven = unevenness(actual, simulated) < _UNLIKELY
         said = "more than chance explains" if uneven else "no more than chance explains"
         return Finding(
             "caution" if uneven else "note",
             "Too short a history to tell a season",
-            f"The log covers {_years(years)} before the as-of date; a season can be told from a campaign or from "
-            f"growth only when it comes again, after two years. Monthly purchases range {span}, {said}. The model "
-            "knows no seasons: compare like months before acting on a forecast of less than a year.",
+            f"The log covers {years} before the as-of date; a season can be told from a campaign or from growth only "
+            f"when it comes again, after two years. Monthly purchases range {span}, {said}. The model knows no "
+            "seasons: compare like months before acting on a forecast of less than a year.",
         )
-    month = table["start"].dt.month.to_numpy() - 1
-    _, p_value = unevenness(actual, simulated, month)
-    if p_value >= _UNLIKELY:
+    if calendar.season is None:
         return Finding(
             "fine",
             "No season is to be seen",
-            f"Over {_years(years)}, the same months do not repeatedly differ from what the model expects by more than "
+            f"Over {years}, the same months do not differ from what the model expects, year after year, by more than "
             f"chance (monthly purchases range {span}).",
         )
-    by_month = table.groupby(table["start"].dt.month_name())[["actual", "expected"]].sum()
-    shares = by_month["actual"] / by_month["expected"] - 1
     whole = given.finite and abs(_in_years(given) - round(_in_years(given))) < 0.02
     effect = "evens it out" if whole else "does not even it out, since it is not whole years"
+    high, low = (calendar.season.index[calendar.season.argsort().to_numpy()[end]] for end in (-1, 0))
     return Finding(
-        "note" if whole else "caution",
+        "note" if whole or not given.finite else "caution",
         "Purchases follow a season that the model does not know",
-        f"Over {_years(years)}, the same months differ from what is expected year after year: {shares.idxmax()} by "
-        f"{percent(shares.max(), sign=True)}, {shares.idxmin()} by {percent(shares.min(), sign=True)}. "
+        f"Over {years}, the same months differ from what is expected year after year: {month_name[high]} by "
+        f"{percent(calendar.season.max() - 1, sign=True)}, {month_name[low]} by "
+        f"{percent(calendar.season.min() - 1, sign=True)}. "
         + (f"This horizon {effect}." if given.finite else "An infinite horizon evens it out."),
     )
 
@@ -114,25 +133,25 @@ def trend(calendar: Calendar) -> Finding:
         )
     time = (table["start"] - table["start"].iloc[0]).dt.days.to_numpy(dtype=np.float64)
     time /= time[-1]
-    found = drift(time, table["actual"].to_numpy(dtype=np.float64), simulated, calendar.weeks.level)
+    found = drift(time, _out_of_season(table, calendar), simulated, calendar.weeks.level)
     change = percent(found.slope, sign=True)
     chance = f"chance gives {percent(found.low, sign=True)} to {percent(found.high, sign=True)}"
+    without = ", the season taken out," if calendar.season is not None else ""
     if not found.is_notable:
         return Finding(
             "fine",
             "No trend against the model",
-            f"From the first to the last week of the log, purchases changed by {change} against what the model expects "
-            f"of the customers there were ({chance}).",
+            f"From the first to the last week of the log{without} purchases changed by {change} against what the model "
+            f"expects of the customers there were ({chance}).",
         )
-    direction = "fell" if found.slope < 0 else "rose"
-    side = "too high" if found.slope < 0 else "too low"
+    direction, side = ("fell", "too high") if found.slope < 0 else ("rose", "too low")
     short = len(calendar.fitted_days) < 365
     doubt = " In a log of less than a year, this may be a season too." if short else ""
     return Finding(
         "note" if short else "caution",
         f"Purchases {direction} against what the model expects",
-        f"From the first to the last week of the log by {change} ({chance}). The model knows no trend: if this goes "
-        f"on, the forecast is {side}.{doubt}",
+        f"From the first to the last week of the log{without} by {change} ({chance}). The model knows no trend: if "
+        f"this goes on, the forecast is {side}.{doubt}",
     )
 
 
@@ -140,19 +159,24 @@ def recent(calendar: Calendar) -> Finding:
     """Actual over expected purchases in the last thirteen weeks before the as-of date, where the forecast sets in."""
     fitted = ~calendar.weeks.table["holdout"].to_numpy()
     last = np.flatnonzero(fitted)[-13:]
-    actual = float(calendar.weeks.table["actual"].to_numpy()[last].sum())
+    table = calendar.weeks.table.iloc[last]
+    actual, expected = float(table["actual"].sum()), float(table["expected"].sum())
     simulated = calendar.weeks.simulated[:, last].sum(axis=1)
-    expected = float(calendar.weeks.table["expected"].to_numpy()[last].sum())
     level = calendar.weeks.level
     low, high = np.quantile(simulated, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
-    inside = low <= actual <= high
     share = f" ({percent(actual / expected - 1, sign=True)})" if expected else ""
-    return Finding(
-        "fine" if inside else "caution",
-        "The last weeks are as expected" if inside else "The last weeks differ from what the model expects",
+    text = (
         f"In the last {len(last)} weeks before the as-of date customers made {actual:,.0f} repeat purchases; the model "
-        f"expects {expected:,.0f}{share}, and chance gives {low:,.0f} to {high:,.0f}. The forecast sets in where this "
-        "ends.",
+        f"expects {expected:,.0f}{share}, and chance gives {low:,.0f} to {high:,.0f}. "
+    )
+    if low <= actual <= high:
+        return Finding("fine", "The last weeks are as expected", text + "The forecast sets in where this ends.")
+    if low <= _out_of_season(table, calendar).sum() <= high:
+        return Finding("note", "The last weeks are as their season is", text + "With the season taken out, they agree.")
+    return Finding(
+        "caution",
+        "The last weeks differ from what the model expects",
+        text + "The forecast sets in where this ends, and starts off wrong if it goes on.",
     )
 
 
@@ -216,6 +240,15 @@ def _informative(tracking: Tracking) -> tuple[pd.DataFrame, NDArray[np.float64]]
     expected = tracking.simulated.mean(axis=0)
     kept = ~tracking.table["holdout"].to_numpy() & (expected >= _FEWEST_EXPECTED)
     return tracking.table[kept].reset_index(drop=True), tracking.simulated[:, kept]
+
+
+def _out_of_season(table: pd.DataFrame, calendar: Calendar) -> NDArray[np.float64]:
+    """Actual purchases of each period, the season's share in them taken out."""
+    actual = table["actual"].to_numpy(dtype=np.float64)
+    if calendar.season is None:
+        return actual
+    factor = table["start"].dt.month.map(calendar.season).fillna(1.0).to_numpy(dtype=np.float64)
+    return np.asarray(actual / np.maximum(factor, 0.01))
 
 
 def _in_years(given: ReportInputs) -> float:
