@@ -14,6 +14,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.model_selection import KFold
+from sklearn.utils import _safe_indexing
 
 import predclv as pc
 from engines import ENGINES
@@ -158,6 +160,11 @@ class TestObject:
         assert len(part) == 2
         pd.testing.assert_frame_equal(part.to_pandas(), rfm.to_pandas().iloc[:2])
         assert part.observation_end == rfm.observation_end
+
+    def test_scikit_learn_can_split_it(self, cdnow: RFMSummary) -> None:
+        parts = [cdnow[test, ...] for _, test in KFold(3).split(cdnow)]
+        assert sum(map(len, parts)) == len(cdnow)
+        assert len(_safe_indexing(cdnow, np.arange(10))) == 10
 
     def test_one_row_is_a_summary_too(self, rfm: RFMSummary) -> None:
         assert rfm[2].customer_id.tolist() == ["z"]

@@ -119,7 +119,7 @@ def test_returns_count_in_the_holdout_only_after_a_purchase_of_it() -> None:
     assert found.holdout["purchases"].tolist() == [1, 1, 0]
     assert found.holdout["spend"].tolist() == [32.0, 128.0, 0.0]
     lines = found.quality.set_index("what")["count"]
-    assert lines["return-only periods of earlier purchases, set aside"] == 2
+    assert lines["returns of earlier purchases, set aside"] == 2
     assert found.calibration.monetary_value is not None
     np.testing.assert_array_equal(found.calibration.monetary_value, [2.0, 0.0, 0.0])
 

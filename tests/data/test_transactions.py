@@ -269,9 +269,9 @@ class TestReturns:
         )
         rfm = summarise(engine(log))
         assert quality_count(rfm, "rows with a negative amount, netted") == 4
-        assert quality_count(rfm, "return-only periods before any purchase") == 1
-        assert quality_count(rfm, "return-only periods netted against first") == 1
-        assert quality_count(rfm, "return-only periods netted against repeat") == 1
+        assert quality_count(rfm, "returns before any purchase") == 1
+        assert quality_count(rfm, "returns set against first") == 1
+        assert quality_count(rfm, "returns set against repeat") == 2
 
     def test_excess_is_counted_and_spend_is_zero(self) -> None:
         rfm = summarise(returns_log(*self.BUYS, ("2024-02-01", -90.0)))

@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReturnTotals:
-    """Periods that hold nothing but returns, by the purchase they are set against; money is negative."""
+    """How many returns were set against which purchases, and the (negative) money of those that found none."""
 
     n_first: int = 0
     n_repeat: int = 0
@@ -69,17 +69,16 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     has_amount, has_returns : bool
         Whether there is money, and whether some of it is negative and to be netted.
     """
-    periods = total_by_period(rows, collapse, has_amount, has_returns)
-    purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
-    found = _total_purchases(purchases, has_amount).sort("customer").collect()
+    bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
+    found = _total_purchases(total_by_period(bought, collapse, has_amount), has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
     first_spend, repeat_spend, returns = None, None, ReturnTotals()
     if has_amount:
         first_spend = totals["first_amount"].astype(np.float64)
         repeat_spend = _subtract(totals["amount"].astype(np.float64), first_spend)
     if has_returns and first_spend is not None and repeat_spend is not None:
-        orphans = periods.filter(nw.col("purchases") == 0)
-        returns = _net(orphans, purchases, totals["customer"], first_spend, repeat_spend)
+        returned = rows.filter(nw.col("amount") < 0)
+        returns = _net(returned, bought, totals["customer"], first_spend, repeat_spend)
     first_period = totals["first_period"].astype(np.int64)
     return CustomerTotals(
         totals["customer"],
@@ -93,27 +92,23 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
     )
 
 
-def total_by_period(rows: nw.LazyFrame[Any], collapse: str, has_amount: bool, has_returns: bool) -> nw.LazyFrame[Any]:
-    """Group rows into the periods of each customer.
+def total_by_period(bought: nw.LazyFrame[Any], collapse: str, has_amount: bool) -> nw.LazyFrame[Any]:
+    """Group rows that are no returns into the periods of each customer.
 
     Returns
     -------
     LazyFrame
-        customer, period, purchases (0 where a period holds returns only; 1, or with "none" their number, elsewhere);
-        day, the first one, where the period is longer than a day; amount, where there is one.
+        customer, period, purchases (1, or with "none" how many at that instant); day, the first one, where periods
+        are longer than a day; amount, where there is one.
     """
-    every_row = collapse == "none"
     totals = [nw.col("day").min()] if collapse in ("week", "month") else []
     if has_amount:
         totals.append(nw.col("amount").sum())
-    if has_returns:
-        rows = rows.with_columns(purchases=(nw.col("amount") >= 0).cast(nw.Int64))
-        totals.append(nw.col("purchases").sum() if every_row else nw.col("purchases").max())
-    elif every_row:
-        totals.append(nw.len().alias("purchases"))
+    if collapse == "none":
+        return bought.group_by("customer", "period").agg(*totals, purchases=nw.len())
     keys = "customer", "period"
-    periods = rows.group_by(*keys).agg(*totals) if totals else rows.select(*keys).unique()
-    return periods if has_returns or every_row else periods.with_columns(purchases=nw.lit(1))
+    periods = bought.group_by(*keys).agg(*totals) if totals else bought.select(*keys).unique()
+    return periods.with_columns(purchases=nw.lit(1))
 
 
 def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
@@ -159,20 +154,24 @@ def _subtract(total: FloatArray, first: FloatArray) -> FloatArray:
 
 
 def _net(
-    orphans: nw.LazyFrame[Any],
-    purchases: nw.LazyFrame[Any],
+    returned: nw.LazyFrame[Any],
+    bought: nw.LazyFrame[Any],
     customers: NDArray[Any],
     first_spend: FloatArray,
     repeat_spend: FloatArray,
 ) -> ReturnTotals:
-    """Set return-only periods against the latest earlier purchase, in place."""
-    concerned = orphans.select("customer").unique()
-    theirs = purchases.join(concerned, on="customer", how="semi")
+    """Set returns against the latest purchase in their period or before it, in place.
+
+    Only whether that purchase is the first one matters to the totals: it is from the first purchase's period on, until
+    the period of the second.
+    """
+    concerned = returned.select("customer").unique()
+    theirs = bought.join(concerned, on="customer", how="semi")
     theirs = theirs.select("customer", nw.col("period").cast(nw.Int64))
     firsts = theirs.group_by("customer").agg(first_period=nw.col("period").min())
     later = theirs.join(firsts, on="customer", how="inner").filter(nw.col("period") > nw.col("first_period"))
     seconds = later.group_by("customer").agg(second_period=nw.col("period").min())
-    placed = orphans.join(firsts, on="customer", how="left").join(seconds, on="customer", how="left")
+    placed = returned.join(firsts, on="customer", how="left").join(seconds, on="customer", how="left")
     # Null means there is no such purchase: later than every return.
     first, second = (nw.col(name).fill_null(_NEVER) for name in ("first_period", "second_period"))
     placed = placed.with_columns(

@@ -187,9 +187,9 @@ class RFMSummary:
 
         Notes
         -----
-        Returns under "net". A row with a negative amount is a return; a period of a customer that holds nothing but
-        returns is no purchase. Its money is taken from the latest earlier purchase: where that is the first
-        purchase, repeat spend stays as it is; else the customer's repeat spend falls by it. A return before any
+        Returns under "net". A row with a negative amount is a return and never a purchase. It is set against the
+        customer's purchase in the same period of `collapse`, else against the latest earlier one. Where that is the
+        first purchase, repeat spend stays as it is; else the customer's repeat spend falls by it. A return before any
         purchase is set aside. Repeat spend that returns make negative is 0. Each of these is counted in `quality`.
         """
         from predclv.data.summarize import LogOptions, summarize
@@ -306,8 +306,10 @@ class RFMSummary:
 
         return collapse(self.frequency, self.recency, self.T)
 
-    def __getitem__(self, rows: slice | ArrayLike) -> RFMSummary:
+    def __getitem__(self, rows: slice | ArrayLike | tuple[Any, Any]) -> RFMSummary:
         """Return the summary of some customers: a slice, positions, or a mask. A single position gives one row."""
+        if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
+            rows = rows[0]  # how scikit-learn indexes what is no frame
         picked = rows if isinstance(rows, slice) else np.atleast_1d(np.asarray(rows))
         return replace(
             self,

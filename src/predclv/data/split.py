@@ -115,10 +115,8 @@ def _total_holdout(before: Summarized, options: LogOptions, notes: QualityNotes)
     rows, has_returns = settle_returns(window, options, notes)
     totals = total_by_customer(rows, options.collapse, has_amount=before.log.has_amount, has_returns=has_returns)
     if has_returns:
-        n_unmatched = totals.returns.n_before
-        notes.add(
-            "returns", "return-only periods of earlier purchases, set aside", n_unmatched, window.n_returns, "periods"
-        )
+        n_before = totals.returns.n_before
+        notes.add("returns", "returns of earlier purchases, set aside", n_before, window.n_returns, "rows")
     return totals, window.end
 
 

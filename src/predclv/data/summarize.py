@@ -98,14 +98,13 @@ def settle_returns(window: Window, options: LogOptions, notes: QualityNotes) -> 
 
 def _note_purchases(window: Window, totals: CustomerTotals, options: LogOptions, notes: QualityNotes) -> None:
     returns = totals.returns
-    n_periods = returns.n_first + returns.n_repeat + returns.n_before
     for what, n, note in (
-        ("return-only periods netted against first purchases", returns.n_first, "repeat spend is not touched"),
-        ("return-only periods netted against repeat purchases", returns.n_repeat, ""),
-        ("return-only periods before any purchase, set aside", returns.n_before, f"{returns.money_before:g} in money"),
+        ("returns set against first purchases", returns.n_first, "repeat spend is not touched"),
+        ("returns set against repeat purchases", returns.n_repeat, ""),
+        ("returns before any purchase, set aside", returns.n_before, f"{returns.money_before:.12g} in money"),
     ):
-        if n_periods:
-            notes.add("returns", what, n, n_periods, "periods", note if n else "")
+        if options.returns == "net" and window.n_returns:
+            notes.add("returns", what, n, window.n_returns, "rows", note if n else "")
     n_rows = window.n_rows - window.n_returns
     n_purchases = int(totals.purchases.sum())
     notes.add(
@@ -182,7 +181,7 @@ def _columns(
                 int(below.sum()),
                 n,
                 "customers",
-                f"{float(spend[below].sum()):g} in money",
+                f"{float(spend[below].sum()):.12g} in money",
                 f"customer {fields['customer_id'][int(np.argmax(below))]}",
             )
             spend[below] = 0.0

@@ -54,20 +54,18 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     source = read_log(log, settings, notes)
     window = observe(source, settings, notes, end_matters=False)
     rows, has_returns = settle_returns(window, settings, notes)
-    periods = total_by_period(rows, settings.collapse, source.has_amount, has_returns)
-    purchases = periods.filter(nw.col("purchases") > 0) if has_returns else periods
-    keys = [name for name in ("day", "period") if name in purchases.collect_schema().names()]
-    firsts = purchases.group_by("customer").agg(nw.col(*keys).min())
+    bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
+    purchases = total_by_period(bought, settings.collapse, has_amount=False)
+    firsts = bought.group_by("customer").agg(nw.col("day", "period").min())
     start = local_moment("observation_start", settings.observation_start, source)
     start_day = window.start_day
     if start is not None:
         start_day = start.toordinal()
-        ticks = 1 if "day" in keys else TICKS_PER_DAY[settings.collapse]
-        firsts = firsts.filter(nw.col(keys[0]) >= start_day * ticks)
-        periods = periods.join(firsts.select("customer"), on="customer", how="semi")
-    sums = {name: nw.col(name).sum() for name in ("purchases", "amount") if name != "amount" or source.has_amount}
+        firsts = firsts.filter(nw.col("day") >= start_day)
+        known = firsts.select("customer")
+        purchases, rows = (frame.join(known, on="customer", how="semi") for frame in (purchases, rows))
     at = nw.col("period") // TICKS_PER_DAY[settings.collapse]
-    daily = periods.with_columns(at=at).group_by("at").agg(**sums).collect()
+    daily = purchases.with_columns(at=at).group_by("at").agg(nw.col("purchases").sum()).collect()
     born = firsts.with_columns(at=at).group_by("at").agg(births=nw.len()).collect()
     edges = _edges(start_day, window.end.toordinal(), by)
     table = pd.DataFrame({"start": to_datetime64(edges[:-1], 1), "days": np.diff(edges)})
@@ -75,7 +73,8 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     table["births"] = _bin(born["at"], born["births"], edges).astype(np.int64)
     table["repeat_purchases"] = table["purchases"] - table["births"]
     if source.has_amount:
-        table["spend"] = _bin(daily["at"], daily["amount"], edges)
+        money = rows.group_by("day").agg(nw.col("amount").sum()).collect()
+        table["spend"] = _bin(money["day"], money["amount"], edges)
     return table
 
 
