@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from engines import ENGINES
@@ -263,6 +265,30 @@ def test_session_zone_of_duckdb_must_be_the_one_that_counts() -> None:
     zone = "Asia/Tokyo"
     with pytest.raises(DataError, match=re.escape(f"SET TimeZone='{zone}'")):
         summarise(relation, time_zone=zone)
+
+
+@pytest.mark.parametrize("date", ["'infinity'::TIMESTAMP", "'0044-03-15 (BC)'::DATE", "'20000-01-01'::DATE"])
+def test_dates_beyond_the_calendar_are_refused(date: str) -> None:
+    rows = duckdb.sql(f"SELECT 1 AS customer_id, DATE '2024-01-01' AS date UNION ALL SELECT 2, {date}")
+    with pytest.raises(DataError, match=r"outside the years 1 to 9999 for 1 of 2 rows \(first: customer 2\)"):
+        summarise(rows, amount=None)
+
+
+def test_lists_are_no_ids() -> None:
+    with pytest.raises(DataError, match="which are no ids"):
+        summarise(ENGINES["pyarrow"](log_with(customer_id=[[1], [2], [3], [4]])))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nan_is_null_in_every_library(engine: str) -> None:
+    log = {"pandas": lambda f: f, "polars": lambda f: pl.DataFrame(f.to_dict("series"), nan_to_null=False)}
+    nan_id = log_with(customer_id=[1.0, np.nan, 2.0, 3.0])
+    nan_amount = log_with(amount=[1.0, np.nan, 2.0, 3.0])
+    make = log.get(engine, ENGINES[engine])
+    with pytest.raises(DataError, match=r"customer_id column 'customer_id' is null for 1 of 4 rows"):
+        summarise(make(nan_id))
+    with pytest.raises(DataError, match=r"amount column 'amount' is null for 1 of 4 rows"):
+        summarise(make(nan_amount))
 
 
 @pytest.mark.parametrize("engine", ["pandas", "polars", "pyarrow"])

@@ -92,7 +92,8 @@ def column_to_numpy(column: nw.Series[Any]) -> NDArray[Any]:
     """Return a column as numpy sees it: numbers as numbers, text as Python objects, dates as datetime64."""
     if column.dtype in (nw.Categorical, nw.Enum):
         column = column.cast(nw.String)
-    return np.asarray(column.to_numpy())
+    values = np.asarray(column.to_numpy())
+    return values.astype(object) if values.dtype.kind == "U" else values
 
 
 def count_rows(frame: nw.LazyFrame[Any]) -> int:

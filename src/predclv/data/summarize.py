@@ -64,7 +64,7 @@ def summarize(source: Any, options: LogOptions) -> Summarized:
         )
     carried = carry_columns(window.rows, totals.customer, options, notes) if options.carry else {}
     fields = _columns(totals, kept, window.end_period, options, notes)
-    _warn_of_oddities(fields, totals.first_day[kept], window, options, len(left_out))
+    _warn_of_oddities(fields, totals.first_day[kept], window, options)
     fields |= {
         "carried": {name: column[kept] for name, column in carried.items()},
         "time_unit": options.time_unit,
@@ -208,7 +208,7 @@ def in_units(ticks: NDArray[np.int64] | int, options: LogOptions) -> NDArray[np.
 
 
 def _warn_of_oddities(
-    fields: dict[str, Any], first_day: NDArray[np.int64], window: Window, options: LogOptions, n_left_out: int
+    fields: dict[str, Any], first_day: NDArray[np.int64], window: Window, options: LogOptions
 ) -> None:
     if not (fields["frequency"] > 0).any():
         warnings.warn(

@@ -172,7 +172,14 @@ def _settle_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.LazyFrame
                 f"amount column {options.amount!r} holds {schema['amount']} values where numbers belong. "
                 "Convert it first (mind decimal commas and currency signs)."
             )
-        plain.append(nw.col("amount").cast(nw.Float64))
+        plain.append(nw.col("amount").cast(nw.Float64).fill_nan(None))
+    if schema["customer"].is_nested():
+        raise DataError(
+            f"customer_id column {options.customer_id!r} holds {schema['customer']} values, which are no ids."
+        )
+    if schema["customer"].is_float():
+        # NaN is null in pandas and a number elsewhere.
+        plain.append(nw.col("customer").fill_nan(None))
     return frame.with_columns(*plain) if plain else frame
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microseconds_of, period_of
-from predclv.data.frames import collect_counts
+from predclv.data.frames import collect_counts, count_rows
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, LogOptions, first_case
 from predclv.errors import DataError, ObservationEndWarning
@@ -92,6 +92,7 @@ def observe(
     if end is not None:
         late = nw.col("micro") > instant(end) if fine else nw.col("day") > end.toordinal()
     counts = _count(dated.with_columns(late=late), log.has_amount, fine)
+    _check_calendar(counts, dated, options)
     if end is None:
         end = _last_moment(counts["last"], fine)
         if end_matters:
@@ -128,18 +129,37 @@ def _count(dated: nw.LazyFrame[Any], has_amount: bool, fine: bool) -> dict[str, 
     flags = {"late": nw.col("late")} | ({"returns": kept & (nw.col("amount") < 0)} if has_amount else {})
     totals = dated.select(
         rows=nw.len(),
+        days=nw.col("day").count(),
         first_day=nw.col("day").min(),
+        last_day=nw.col("day").max(),
         last=nw.col("micro" if fine else "day").max(),
         **{name: flag.cast(nw.Int64).sum() for name, flag in flags.items()},
     )
     return {"returns": 0} | collect_counts(totals)
 
 
+def _check_calendar(counts: dict[str, int], dated: nw.LazyFrame[Any], options: LogOptions) -> None:
+    """Refuse dates before the year 1 or after 9999, and infinite ones, which some engines have."""
+    if counts["rows"] == counts["days"] and (counts["days"] == 0 or _in_calendar(counts)):
+        return
+    day = nw.col("day")
+    strange = dated.filter(day.is_null() | (day < 1) | (day > dt.date.max.toordinal()))
+    raise DataError(
+        f"date column {options.date!r} lies outside the years 1 to 9999 for "
+        f"{count_of(count_rows(strange), counts['rows'], 'rows')} (first: customer "
+        f"{strange.select('customer').head(1).collect().item()}). Mend those dates, or leave the rows out."
+    )
+
+
+def _in_calendar(counts: dict[str, int]) -> bool:
+    return counts["first_day"] >= 1 and counts["last_day"] <= dt.date.max.toordinal()
+
+
 def _last_moment(last: int, fine: bool) -> dt.date:
     if not fine:
-        return dt.date.fromordinal(max(last, 1))
+        return dt.date.fromordinal(last)
     day, micro = divmod(last, 86_400_000_000)
-    return dt.datetime.combine(dt.date.fromordinal(max(day, 1)), dt.time()) + dt.timedelta(microseconds=micro)
+    return dt.datetime.combine(dt.date.fromordinal(day), dt.time()) + dt.timedelta(microseconds=micro)
 
 
 def _warn_of_no_end(end: dt.date) -> None:
