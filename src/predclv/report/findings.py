@@ -208,7 +208,7 @@ def _months(given: ReportInputs, calendar: Calendar) -> Table:
         ]
         for row in calendar.months.table.to_dict("records")
     ]
-    columns = ("Month", "Repeat purchases", "Expected", f"{given.sure} band", "Difference", "")
+    columns = ("Month", "Repeat purchases", "Expected", f"{given.sure} band", "Difference", "Remark")
     return Table(
         "Repeat purchases by calendar month (the first and last may be cut)", columns, rows, numeric=range(1, 5)
     )

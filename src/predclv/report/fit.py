@@ -93,7 +93,7 @@ def holdout(given: ReportInputs) -> Section | None:
     if len(split.new_customers):
         lead += f" {len(split.new_customers):,} customers who were new in that time are not counted."
     groups = [_groups(given, "frequency"), _groups(given, "forecast")]
-    columns = ("", "Forecast", f"{given.sure} interval", "Actual")
+    columns = ("What", "Forecast", f"{given.sure} interval", "Actual")
     return Section(
         "holdout",
         "What came true",
