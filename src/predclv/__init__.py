@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
+    from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
     from predclv.models import BGNBD as BGNBD
     from predclv.models import MODELS as MODELS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOME = {
     "RFMSummary": "data.rfm",
     "Split": "data.split",
+    "purchase_timeline": "data.timeline",
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
     "MODELS": "models",
@@ -47,6 +49,7 @@ __all__ = [
     "datasets",
     "load",
     "plots",
+    "purchase_timeline",
     "split_transactions",
     "write_report",
 ]
