@@ -231,6 +231,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         check_level(level)
         parsed = parse_horizon(horizon, self._time_unit, None)
+        self._warn_long(parsed)
         delta = self._delta(discount_rate, parsed)
         counts, spend = self._thetas(estimate)
         bindings = self.transactions_.BINDINGS
@@ -283,9 +284,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_level(level)
         rfm.require_compatible(time_unit=self._time_unit, currency=self.spend_.fingerprint_.currency)
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-        if np.isfinite(parsed.length):
-            longest = self.transactions_.fingerprint_.longest_age
-            warn_long_horizon(parsed, longest, rfm.time_unit)
+        self._warn_long(parsed)
         customers = Customers(
             rfm.frequency.astype(np.float64),
             rfm.recency,
@@ -295,6 +294,11 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             np.zeros(len(rfm), dtype=np.int64) if segment is None else segment,
         )
         return _Task(parsed, self._delta(discount_rate, parsed), customers)
+
+    def _warn_long(self, horizon: Horizon) -> None:
+        # An infinite horizon says so itself, and its value comes with the share that lies far out.
+        if np.isfinite(horizon.length):
+            warn_long_horizon(horizon, self.transactions_.fingerprint_.longest_age, self._time_unit)
 
     def _delta(self, discount_rate: float, horizon: Horizon) -> float:
         if not np.isfinite(discount_rate) or discount_rate < 0:
