@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
 
-__all__ = ["NormalDraws", "Posterior", "paired_draws"]
+__all__ = ["NormalDraws", "Posterior", "paired_draws", "to_plain"]
 
 FloatArray = NDArray[np.float64]
 
@@ -50,7 +52,7 @@ class NormalDraws:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """A point, its curvature, and draws of a model's parameters.
+    """A point, its curvature, and draws of a model's parameters; nothing in it can be written to.
 
     Attributes
     ----------
@@ -74,6 +76,23 @@ class Posterior:
     covariance_unconstrained: FloatArray
     make_draws: Callable[[], FloatArray] = field(repr=False)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("point_array", "covariance_unconstrained"):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "diagnostics", _locked(self.diagnostics))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickle knows no read-only views, and forgets that an array cannot be written to.
+        return {**self.__dict__, "diagnostics": to_plain(self.diagnostics)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+        if "_draws" in self.__dict__:
+            self._draws.flags.writeable = False
 
     @property
     def names(self) -> list[str]:
@@ -117,7 +136,9 @@ class Posterior:
     def summary(self, level: float = 0.9) -> pd.DataFrame:
         """One row a parameter: estimate, standard error, an interval at `level`, and the meaning.
 
-        The interval is taken on the unconstrained (log) scale and mapped back, so it stays in the domain.
+        The interval is taken on the unconstrained (log) scale and mapped back, so it stays in the domain. A parameter
+        that the data do not determine (`diagnostics["runaway"]`) has no standard error, NaN, and its whole open domain
+        for an interval; its estimate is where the search was stopped.
         """
         from scipy.special import ndtri
 
@@ -125,13 +146,15 @@ class Posterior:
         log_error = np.sqrt(np.diag(self.covariance_unconstrained))
         reach = ndtri(0.5 + level / 2) * log_error
         center = to_unconstrained(self.parameters, self.point_array)
+        unknown = np.isin(self.names, list(self.diagnostics.get("runaway", ())))
+        lower_ends = np.array([parameter.above for parameter in self.parameters])
         return pd.DataFrame(
             {
                 "parameter": self.names,
                 "estimate": self.point_array,
-                "std_error": log_error * jacobian(self.parameters, self.point_array),
-                "low": from_unconstrained(self.parameters, center - reach),
-                "high": from_unconstrained(self.parameters, center + reach),
+                "std_error": np.where(unknown, np.nan, log_error * jacobian(self.parameters, self.point_array)),
+                "low": np.where(unknown, lower_ends, from_unconstrained(self.parameters, center - reach)),
+                "high": np.where(unknown, np.inf, from_unconstrained(self.parameters, center + reach)),
                 "meaning": [parameter.meaning for parameter in self.parameters],
             }
         )
@@ -153,9 +176,29 @@ def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> l
     return joint
 
 
+def to_plain(value: Any) -> Any:
+    """Copy locked diagnostics into dicts and lists, as JSON and pickle want them."""
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _locked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _locked(item) for key, item in value.items()})
+    return tuple(_locked(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 def check_level(level: float) -> float:
     """Return an interval's probability, or raise ValueError where it is not in (0, 1)."""
-    if not 0 < level < 1:
+    if not 0 < check_number("level", level) < 1:
         hint = f"; did you mean {level / 100:g}?" if 1 < level < 100 else "."
         raise ValueError(f"'level' must be in (0, 1). Got {level:g}{hint}")
     return float(level)
+
+
+def check_number(option: str, value: object) -> float:
+    """Return an option's value as a float, or raise ValueError naming the option where it is no finite number."""
+    if isinstance(value, bool | str) or not isinstance(value, Real) or not np.isfinite(float(value)):
+        raise ValueError(f"{option!r} must be a finite number. Got {value!r}.")
+    return float(value)
