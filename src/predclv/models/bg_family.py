@@ -78,6 +78,10 @@ class BGFamily:
         """See `TransactionBindings`."""
         return self.k == 1
 
+    def rate_gamma(self, theta: FloatArray) -> tuple[float, float]:
+        """See `TransactionBindings`."""
+        return float(theta[:, 0].mean()), float(theta[:, 1].mean())
+
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
