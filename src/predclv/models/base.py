@@ -132,7 +132,9 @@ class Model(BaseEstimator):  # type: ignore[misc]
         self._check_use(rfm)
         likelihood = self._likelihood(rfm)
         if likelihood.n_observations == 0:
-            raise DataError(f"There is nobody to score: {type(self).__name__} speaks of none of the {len(rfm):,} customers.")
+            raise DataError(
+                f"There is nobody to score: {type(self).__name__} speaks of none of the {len(rfm):,} customers."
+            )
         # A copy, because the compiled kernels tell arrays that cannot be written to from others.
         return likelihood.derivatives(self.posterior_.point_array.copy()).value / likelihood.n_observations
 
@@ -265,7 +267,7 @@ def _to_posterior(likelihood: Likelihood, optimum: Optimum, method: str, seed: i
 
 def check_seed(seed: object) -> int:
     """Return a seed as an int, or raise ValueError: it must be stored with the model and give the same table again."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32:
         raise ValueError(
             f"'random_state' must be a whole number from 0 to 2**32 - 1, so that a saved model gives the same tables. "
             f"Got {seed!r}."
