@@ -35,8 +35,8 @@ PARAMETERS = (
 
 _LACK_OF_DROPOUT = (
     "The data show no customer leaving: nobody has been silent for long compared with their own rhythm. Everyone is "
-    "forecast as alive, and no interval holds the chance that this is wrong. Observe for longer, give the dropout an "
-    "informative prior, or use a model without dropout (NBD)."
+    "forecast as alive, and no interval holds the chance that this is wrong. Observe for longer; where customers can "
+    "leave, set these forecasts beside what is known of comparable businesses."
 )
 
 EDGES = {
@@ -45,7 +45,7 @@ EDGES = {
     (("a", "high"), ("b", "high")): (
         "All customers seem equally likely to leave after a purchase: only a / (a + b) is determined, as happens in "
         "small samples and short logs. Forecasts use that one probability for everyone and understate how much "
-        "customers differ. More customers or an informative prior on a and b would settle it."
+        "customers differ. More customers or a longer log would settle it."
     ),
     (("a", "high"),): "Every customer seems to leave after the first repeat purchase; is the log cut off?",
     (("b", "low"),): (
