@@ -136,7 +136,11 @@ def _known_from_start(
         old = acquired < start_day
         notes.add("window", "customers acquired before the log starts, left out", int(old.sum()), n, "customers")
         kept &= ~old
-        late = (acquired > totals.first_day) & (acquired < np.iinfo(np.int64).max)
+        unknown = acquired == np.iinfo(np.int64).max
+        first = f"customer {totals.customer[int(np.argmax(unknown))]}" if unknown.any() else ""
+        what = "customers without an acquisition date, kept"
+        notes.add("window", what, int(unknown.sum()), n, "customers", "the first purchase counts", first)
+        late = (acquired > totals.first_day) & ~unknown
         if late.any():
             notes.add(
                 "window",
