@@ -122,3 +122,7 @@ def _misses(check: dict[str, Any]) -> list[RenderableType]:
         f"{name} {screen.percent(round(abs(b), 2))} too {'low' if b < 0 else 'high'}" for name, b in bias.items()
     )
     return [f"The forecast missed: {off}. Season, trend and campaigns are not modelled."]
+
+
+def _off(bias: float) -> str:
+    return f"{screen.percent(round(abs(bias), 2))} too {'low' if bias < 0 else 'high'}"
