@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import count_of
 from predclv.data.frames import column_to_numpy
+from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
-from predclv.data.transactions import LogOptions
 from predclv.errors import DataError
 
 __all__ = ["carry_columns"]

@@ -216,7 +216,8 @@ class RFMSummary:
         first purchase, repeat spend stays as it is; else the customer's repeat spend falls by it. A return before any
         purchase is set aside. Repeat spend that returns make negative is 0. Each of these is counted in `quality`.
         """
-        from predclv.data.summarize import LogOptions, summarize
+        from predclv.data.options import LogOptions
+        from predclv.data.summarize import summarize
 
         options = LogOptions(
             customer_id=customer_id,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from predclv.data.aggregate import CustomerTotals, total_by_customer
 from predclv.data.dates import end_tick, instant
 from predclv.data.durations import parse_moment
+from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
 from predclv.data.summarize import Summarized, in_units, settle_returns, summarize
-from predclv.data.transactions import LogOptions
 from predclv.data.window import local_moment, observe
 from predclv.errors import DataError
 

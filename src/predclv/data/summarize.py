@@ -15,12 +15,13 @@ from predclv.data.births import acquired_days, warn_of_spike
 from predclv.data.carry import carry_columns
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, to_datetime64
+from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
-from predclv.data.transactions import Log, LogOptions, first_case, read_log
+from predclv.data.transactions import Log, first_case, read_log
 from predclv.data.window import Window, local_moment, observe
 from predclv.errors import DataError, DataQualityWarning, warn
 
-__all__ = ["LogOptions", "Summarized", "in_units", "settle_returns", "summarize"]
+__all__ = ["Summarized", "in_units", "settle_returns", "summarize"]
 
 _HOURS_PER_UNIT = {"hour": 1, "day": 24, "week": 168, "year": 8766}
 

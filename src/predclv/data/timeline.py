@@ -14,9 +14,10 @@ from predclv.data.aggregate import total_by_period
 from predclv.data.checks import check_option
 from predclv.data.dates import TICKS_PER_DAY, to_datetime64
 from predclv.data.frames import column_to_numpy
+from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.summarize import settle_returns
-from predclv.data.transactions import LogOptions, read_log
+from predclv.data.transactions import read_log
 from predclv.data.window import local_moment, observe
 
 __all__ = ["purchase_timeline"]

@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import pandas as pd
 
-from predclv.data.checks import check_carry, check_option, count_of, pick_column, quote_list, suggest
-from predclv.data.dates import COLLAPSES, settle_dates
-from predclv.data.durations import check_time_unit, parse_moment
+from predclv.data.checks import count_of, pick_column, quote_list, suggest
+from predclv.data.dates import settle_dates
 from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
+from predclv.data.options import LogOptions
 from predclv.data.paths import is_path, open_path, reading, text_to_numbers
 from predclv.data.quality import QualityNotes
 from predclv.errors import DataError
 
-__all__ = ["Log", "LogOptions", "first_case", "read_log"]
-
-
-@dataclass(frozen=True)
-class LogOptions:
-    """How a log is to be read: the arguments of `RFMSummary.from_transactions`, checked."""
-
-    customer_id: str = "customer_id"
-    date: str = "date"
-    amount: str | None = None
-    time_unit: str = "week"
-    collapse: str = "day"
-    observation_end: Any = None
-    observation_start: Any = None
-    acquired: str | None = None
-    carry: Sequence[str] = ()
-    carry_conflict: str = "error"
-    returns: str = "net"
-    currency: str | None = None
-    time_zone: str | None = None
-    date_format: str | None = None
-    after_end: str = "set_aside"
-    on_null: str = "error"
-
-    def __post_init__(self) -> None:
-        check_time_unit(self.time_unit)
-        check_option("collapse", self.collapse, COLLAPSES)
-        check_option("returns", self.returns, ("net", "ignore", "error"))
-        check_option("carry_conflict", self.carry_conflict, ("error", "first", "last"))
-        check_option("after_end", self.after_end, ("set_aside", "error"))
-        check_option("on_null", self.on_null, ("error", "drop"))
-        check_carry(self.carry)
-        if self.returns == "error" and self.amount is None:
-            raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
-        for name in ("observation_end", "observation_start"):
-            object.__setattr__(self, name, parse_moment(name, getattr(self, name)))
+__all__ = ["Log", "first_case", "read_log"]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import pandas as pd
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microseconds_of, period_of
 from predclv.data.frames import collect_counts, count_rows
+from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
-from predclv.data.transactions import Log, LogOptions, first_case
+from predclv.data.transactions import Log, first_case
 from predclv.errors import DataError, ObservationEndWarning, warn
 
 __all__ = ["Window", "local_moment", "observe"]

@@ -1,0 +1,49 @@
+"""The options of reading a log, checked before a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from predclv.data.checks import check_carry, check_option
+from predclv.data.dates import COLLAPSES
+from predclv.data.durations import check_time_unit, parse_moment
+from predclv.errors import DataError
+
+__all__ = ["LogOptions"]
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """How a log is to be read: the arguments of `RFMSummary.from_transactions`, checked."""
+
+    customer_id: str = "customer_id"
+    date: str = "date"
+    amount: str | None = None
+    time_unit: str = "week"
+    collapse: str = "day"
+    observation_end: Any = None
+    observation_start: Any = None
+    acquired: str | None = None
+    carry: Sequence[str] = ()
+    carry_conflict: str = "error"
+    returns: str = "net"
+    currency: str | None = None
+    time_zone: str | None = None
+    date_format: str | None = None
+    after_end: str = "set_aside"
+    on_null: str = "error"
+
+    def __post_init__(self) -> None:
+        check_time_unit(self.time_unit)
+        check_option("collapse", self.collapse, COLLAPSES)
+        check_option("returns", self.returns, ("net", "ignore", "error"))
+        check_option("carry_conflict", self.carry_conflict, ("error", "first", "last"))
+        check_option("after_end", self.after_end, ("set_aside", "error"))
+        check_option("on_null", self.on_null, ("error", "drop"))
+        check_carry(self.carry)
+        if self.returns == "error" and self.amount is None:
+            raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
+        for name in ("observation_end", "observation_start"):
+            object.__setattr__(self, name, parse_moment(name, getattr(self, name)))
