@@ -21,6 +21,7 @@ from predclv.inference.optimize import Optimum
 from predclv.kernels import gamma_gamma_compiled as kernel
 from predclv.models.base import Estimate, Likelihood, Model, choose_theta
 from predclv.parameters import Parameter
+from predclv.priors.distributions import LogNormal
 
 __all__ = ["Dependence", "GammaGamma"]
 
@@ -61,6 +62,13 @@ class GammaGamma(Model):
             "gamma", "rate of the gamma over customers; mean spend is p gamma / (q - 1)", (1.0, 200.0), unit="money"
         ),
     )
+    PRIORS: ClassVar = {
+        "p": LogNormal(4.0, 1.0),
+        # Above 1: below it, a new customer's mean spend is infinite.
+        "q": LogNormal(4.0, 0.8, above=1.0),
+        # With p and q at their medians the mean spend is one basket.
+        "gamma": LogNormal(0.75, 1.0, unit="basket"),
+    }
     EDGES: ClassVar = {
         (("q", "high"), ("gamma", "high")): (
             "All customers seem to spend alike, so their history says nothing about their basket."
@@ -76,13 +84,13 @@ class GammaGamma(Model):
     def dependence_(self) -> Dependence:
         """Check of the assumption that spend does not go with frequency."""
         check_is_fitted(self)
-        return Dependence(**self.posterior_.diagnostics["dependence"])
+        return Dependence(**self.posterior_.fit_diagnostics["dependence"])
 
     @property
     def n_left_out_(self) -> int:
         """Repeat buyers without positive spend, whom the fit left out."""
         check_is_fitted(self)
-        return int(self.posterior_.diagnostics["n_left_out"])
+        return int(self.posterior_.fit_diagnostics["n_left_out"])
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate p, q and γ from repeat buyers; see `Model.fit`.
@@ -103,7 +111,7 @@ class GammaGamma(Model):
         frequency, mean_spend, n_left_out = _repeat_spend(rfm)
         dependence = _dependence(frequency, mean_spend)
         found = {"dependence": asdict(dependence), "n_left_out": n_left_out}
-        self.posterior_ = replace(self.posterior_, diagnostics={**self.posterior_.diagnostics, **found})
+        self.posterior_ = replace(self.posterior_, fit_diagnostics={**self.posterior_.fit_diagnostics, **found})
         if dependence.is_notable:
             warn(_dependence_message(dependence), DependenceWarning)
         return self
@@ -129,8 +137,15 @@ class GammaGamma(Model):
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         frequency, mean_spend, _ = _repeat_spend(rfm)
-        evaluate = partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(len(frequency)))
-        return Likelihood(self.PARAMETERS, len(frequency), evaluate)
+        n = len(frequency)
+        return Likelihood(
+            self.PARAMETERS,
+            n_observations=n,
+            # The values at many thetas cost a logarithm a customer for some tens of them, not for each theta.
+            n_rows=1,
+            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(n)),
+            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, np.ones(n)),
+        )
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         p, q = 6.0, 4.0

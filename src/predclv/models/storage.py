@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from predclv.errors import ModelFileError
 from predclv.files import replace_folder
-from predclv.inference.posterior import Posterior
+from predclv.inference.posterior import Draws, Posterior
 from predclv.parameters import Parameter
 
 __all__ = ["SCHEMA_VERSION", "StoredDraws", "posterior_from_dict", "posterior_to_dict", "read_model", "write_model"]
@@ -37,9 +37,9 @@ class StoredDraws:
 
     draws: NDArray[np.float64]
 
-    def __call__(self) -> NDArray[np.float64]:
+    def __call__(self) -> Draws:
         """Return the draws."""
-        return self.draws
+        return Draws(self.draws)
 
 
 def write_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -143,8 +144,14 @@ class TransactionModel(Model):
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         rfm.require_repeat_buyers()
         rows = collapse(rfm.frequency, rfm.recency, rfm.T, need_inverse=False)
-        evaluate = self.BINDINGS.log_likelihood(rows.x, rows.t_x, rows.T, rows.weight)
-        return Likelihood(self.PARAMETERS, len(rfm), evaluate)
+        bound = rows.x, rows.t_x, rows.T, rows.weight
+        return Likelihood(
+            self.PARAMETERS,
+            n_observations=len(rfm),
+            n_rows=len(rows.x),
+            evaluate=self.BINDINGS.log_likelihood(*bound),
+            make_evaluate_many=partial(self.BINDINGS.log_likelihood_values, *bound),
+        )
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         return self.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))

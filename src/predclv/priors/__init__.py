@@ -1,0 +1,2 @@
+"""Priors."""
+from predclv.priors.distributions import Gamma, LogNormal, Prior
