@@ -28,6 +28,9 @@ _FEWEST_POINTS = 1024
 # Points times rows: some three seconds of one core. Beyond, points are halved, down to the fewest.
 _BUDGET = 400_000_000
 _DEGREES = 5.0  # of the t: heavier tails than any posterior under proper priors that the data inform
+_SCRAMBLES = 32
+_LEADING = 64  # draws that forecasts for single customers use
+_FARTHEST = 300.0  # logarithm of a parameter
 _LARGEST_K = 0.5
 _LARGEST_SHIFT = 0.1
 _LARGEST_STRETCH = 0.05
@@ -108,10 +111,14 @@ class ImportanceDraws:
 
     def _sample(self, center: FloatArray, covariance: FloatArray, n: int, seed: int) -> _Round:
         points, log_proposal = _draw_t(center, covariance, n, seed)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            # Far out a value may overflow, and its density with it: such a point weighs nothing.
-            log_target = self.density.values(from_unconstrained(self.density.parameters, points))
-        log_weight, k_hat = smooth_weights(np.where(np.isfinite(log_target), log_target - log_proposal, -np.inf))
+        # Far out a value, or its density, leaves the range of numbers: such a point weighs nothing.
+        log_weight = np.full(n, -np.inf)
+        with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+            natural = from_unconstrained(self.density.parameters, points)
+            inside = ((natural > np.exp(-_FARTHEST)) & (natural < np.exp(_FARTHEST))).all(axis=1)
+            log_weight[inside] = self.density.values(natural[inside]) - log_proposal[inside]
+        log_weight[~np.isfinite(log_weight)] = -np.inf
+        log_weight, k_hat = smooth_weights(log_weight)
         weight = np.exp(log_weight)
         mean = weight @ points
         centered = points - mean
@@ -155,23 +162,38 @@ def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArr
     """
     from scipy.stats import qmc
 
-    order = _order_by_halving(points, weight, depth=int(math.log2(n)))
+    white = _whiten(points, weight)
+    order = _order_by_halving(white, weight, depth=int(math.log2(n)))
     cumulated = np.cumsum(weight[order])
-    place = qmc.Sobol(1, scramble=True, rng=seed).random(n)[:, 0] * cumulated[-1]
-    found = np.searchsorted(cumulated, place, side="right")
-    return np.asarray(order[np.minimum(found, len(order) - 1)], dtype=np.int64)
+    candidates = []
+    for scramble in range(_SCRAMBLES):
+        place = qmc.Sobol(1, scramble=True, rng=[seed, scramble]).random(n)[:, 0] * cumulated[-1]
+        found = np.searchsorted(cumulated, place, side="right")
+        candidates.append(order[np.minimum(found, len(order) - 1)])
+    # Every scramble is right on average; the one whose first draws repeat mean and covariance best is taken.
+    chosen = min(candidates, key=lambda candidate: _distance_of_moments(white[candidate[:_LEADING]]))
+    return np.asarray(chosen, dtype=np.int64)
 
 
-def _order_by_halving(points: FloatArray, weight: FloatArray, depth: int) -> NDArray[np.intp]:
-    """Order in which each half, quarter, ... of the weight is a box, cut across one principal axis after another."""
-    mean = weight @ points
-    centered = points - mean
+def _whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
+    """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights."""
+    centered = points - weight @ points
     variance, axes = np.linalg.eigh((centered.T * weight) @ centered)
-    along = centered @ axes[:, np.argsort(-variance)]
-    box = np.zeros(len(points), dtype=np.int64)
-    order = np.arange(len(points))
+    white: FloatArray = (centered @ axes / np.sqrt(variance))[:, ::-1]
+    return white
+
+
+def _distance_of_moments(white: FloatArray) -> float:
+    covariance = white.T @ white / len(white)
+    return float(np.sum(white.mean(axis=0) ** 2) + 0.5 * np.sum((covariance - np.eye(white.shape[1])) ** 2))
+
+
+def _order_by_halving(white: FloatArray, weight: FloatArray, depth: int) -> NDArray[np.intp]:
+    """Order in which each half, quarter, ... of the weight is a box, cut across one principal axis after another."""
+    box = np.zeros(len(white), dtype=np.int64)
+    order = np.arange(len(white))
     for level in range(depth):
-        order = np.lexsort((along[:, level % along.shape[1]], box))
+        order = np.lexsort((white[:, level % white.shape[1]], box))
         # The share of the weight that lies before a point says in which half of its box it is.
         before = np.cumsum(weight[order]) - 0.5 * weight[order]
         box[order] = np.maximum(2 * box[order], np.minimum(2 * box[order] + 1, (before * 2 ** (level + 1)).astype(int)))
