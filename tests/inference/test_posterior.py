@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from predclv.inference.posterior import NormalDraws, Posterior, check_level, paired_draws
+from predclv.inference.posterior import Draws, NormalDraws, Posterior, check_level, paired_draws
 from predclv.parameters import Parameter
 
 PARAMETERS = (
@@ -69,7 +69,7 @@ def test_summary_is_on_the_natural_scale_with_an_interval_inside_the_domain():
 
 def test_wrong_draws_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n_draws, 2\)"):
-        Posterior(PARAMETERS, "mle", POINT, COVARIANCE, lambda: np.ones((3, 1))).draws_array()
+        Posterior(PARAMETERS, "mle", POINT, COVARIANCE, lambda: Draws(np.ones((3, 1)))).draws_array()
 
 
 @pytest.mark.parametrize(("level", "message"), [(95, "did you mean 0.95"), (0, "in \\(0, 1\\)"), (1, "Got 1")])

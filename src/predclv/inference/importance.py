@@ -7,8 +7,9 @@ from the second. Where both rounds agree, and the weights' tail is short, no cha
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _DEGREES = 5.0  # of the t: heavier tails than any posterior under proper priors
 _SCRAMBLES = 32
 _LEADING = 64  # draws that forecasts for single customers use
 _FARTHEST = 300.0  # logarithm of a parameter
+_NARROWEST = 1e-4
 _LARGEST_K = 0.5
 _LARGEST_SHIFT = 0.1
 _LARGEST_STRETCH = 0.05
@@ -85,9 +87,12 @@ class ImportanceDraws:
         n_points = _number_of_points(self.density.n_rows)
         mode = to_unconstrained(self.density.parameters, self.center)
         pilot = self._sample(mode, self.covariance, n_points // 2, self.seed)
-        final = self._sample(pilot.mean, pilot.covariance, n_points, self.seed + 1)
-        error = np.sqrt(np.diag(final.covariance))
-        diagnostics = {
+        # Where a few points carry all the weight, they span no proposal; the gate then stays closed.
+        spans = np.linalg.eigvalsh(pilot.covariance)[0] > _NARROWEST * np.linalg.eigvalsh(self.covariance)[0]
+        adapted = (pilot.mean, pilot.covariance) if spans else (mode, self.covariance)
+        final = self._sample(*adapted, n_points, self.seed + 1)
+        error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
+        diagnostics: dict[str, Any] = {
             "approximation": "importance sampling",
             "k_hat": final.k_hat,
             "k_hat_at_mode": pilot.k_hat,
@@ -125,7 +130,7 @@ class ImportanceDraws:
         return _Round(points, weight, k_hat, mean, (centered.T * weight) @ centered)
 
 
-def gate(diagnostics: dict[str, float | str]) -> str:
+def gate(diagnostics: Mapping[str, Any]) -> str:
     """Say in words why draws should not be trusted; an empty string where they may be.
 
     They may where k-hat is below 0.5, and both rounds agree to 0.1 standard deviations in mean and 5 % in standard
@@ -179,7 +184,8 @@ def _whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
     """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights."""
     centered = points - weight @ points
     variance, axes = np.linalg.eigh((centered.T * weight) @ centered)
-    white: FloatArray = (centered @ axes / np.sqrt(variance))[:, ::-1]
+    scale = np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
+    white: FloatArray = (centered @ axes / scale)[:, ::-1]
     return white
 
 

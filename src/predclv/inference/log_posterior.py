@@ -62,7 +62,7 @@ class LogPosterior:
 
     def values(self, theta: FloatArray) -> FloatArray:
         """Value at each of many natural parameter vectors, (n_draws, n_parameters) -> (n_draws,)."""
-        value = self.likelihood.values(theta) + np.log(jacobian(self.parameters, theta)).sum(axis=1)
+        value: FloatArray = self.likelihood.values(theta) + np.log(jacobian(self.parameters, theta)).sum(axis=1)
         for prior, column in zip(self._in_order(), theta.T, strict=True):
             value += prior.log_density(column)
         return value

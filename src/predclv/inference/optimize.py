@@ -68,9 +68,7 @@ class Optimum:
     n_flat: int
 
 
-def maximize(
-    density: LogDensity, start: FloatArray, *, max_iterations: int = 200, proper: bool = False
-) -> Optimum:
+def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 200, proper: bool = False) -> Optimum:
     """Climb from natural values `start` (n,) to the mode of `density`.
 
     Where the density is `proper`, as under proper priors, it has a mode, and no direction counts as flat, however wide.
@@ -124,9 +122,7 @@ def _line_search(
     return position, here, False
 
 
-def _finish(
-    density: LogDensity, first: FloatArray, position: FloatArray, n_iterations: int, proper: bool
-) -> Optimum:
+def _finish(density: LogDensity, first: FloatArray, position: FloatArray, n_iterations: int, proper: bool) -> Optimum:
     there = unconstrained_derivatives(density, position)
     if not there.is_finite:
         raise FitError(f"The log density is not finite at {_format(density, position)}, where the search ended.")

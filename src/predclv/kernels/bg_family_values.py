@@ -40,7 +40,7 @@ class ValueTables(NamedTuple):
 
     row_x: Indices
     row_t: Indices
-    row_T: Indices
+    row_age: Indices
     row_weight: Floats
     x: Floats
     x_weight: Floats
@@ -65,18 +65,20 @@ def tabulate(
     """
     x, t_x, T, weight = as_rows(x), as_rows(t_x), as_rows(T), as_rows(weight)
     distinct_x, row_x = np.unique(x, return_inverse=True)
-    distinct_T, row_T = np.unique(T, return_inverse=True)
+    distinct_T, row_age = np.unique(T, return_inverse=True)
     leaves = (x > 0) | dropout_at_first
     distinct_t, row_t = np.unique(t_x[leaves], return_inverse=True)
     return ValueTables(
-        *(index.astype(np.uint32) for index in (row_x[leaves], row_t, row_T[leaves])),
+        row_x[leaves].astype(np.uint32),
+        row_t.astype(np.uint32),
+        row_age[leaves].astype(np.uint32),
         as_rows(weight[leaves]),
         distinct_x,
         np.bincount(row_x, weight).astype(np.float64),
         distinct_t,
         distinct_T,
-        np.bincount(row_T, weight).astype(np.float64),
-        np.bincount(row_T, weight * x).astype(np.float64),
+        np.bincount(row_age, weight).astype(np.float64),
+        np.bincount(row_age, weight * x).astype(np.float64),
         int(dropout_at_first),
     )
 
@@ -97,7 +99,7 @@ def log_likelihood_values(tables: ValueTables, theta: npt.ArrayLike) -> Floats:
 def _values(
     row_x: Indices,
     row_t: Indices,
-    row_T: Indices,
+    row_age: Indices,
     row_weight: Floats,
     x: Floats,
     x_weight: Floats,
@@ -121,7 +123,7 @@ def _values(
             value -= T_weight[j] * r * log_T[j] + T_purchases[j] * (log_T[j] + log_alpha)
         for j in range(len(t_x)):
             log_t[j] = math.log1p(t_x[j] / alpha)
-        out[d] = value + _sum_left(row_x, row_t, row_T, row_weight, log_odds, exponent, log_t, log_T, terms)
+        out[d] = value + _sum_left(row_x, row_t, row_age, row_weight, log_odds, exponent, log_t, log_T, terms)
     return out
 
 
@@ -149,7 +151,7 @@ def _sum_by_x(
 def _sum_left(
     row_x: Indices,
     row_t: Indices,
-    row_T: Indices,
+    row_age: Indices,
     row_weight: Floats,
     log_odds: Floats,
     exponent: Floats,
@@ -163,10 +165,10 @@ def _sum_left(
         n = min(_CHUNK, len(row_x) - start)
         for i in range(n):
             x = row_x[start + i]
-            terms[i] = log_odds[x] + exponent[x] * (log_T[row_T[start + i]] - log_t[row_t[start + i]])
+            terms[i] = log_odds[x] + exponent[x] * (log_T[row_age[start + i]] - log_t[row_t[start + i]])
         for i in range(n):
             terms[i] = row_weight[start + i] * _log_1_exp(terms[i])
-        total += np.sum(terms[:n])
+        total += float(np.sum(terms[:n]))
     return total
 
 
@@ -194,4 +196,5 @@ def _log_1_exp(log_D: float) -> float:
     g = _ARTANH[6] + z * (_ARTANH[7] + z * g)
     g = _ARTANH[4] + z * (_ARTANH[5] + z * g)
     g = _ARTANH[2] + z * (_ARTANH[3] + z * g)
-    return larger + s * (_ARTANH[0] + z * (_ARTANH[1] + z * g))
+    log_1_e: float = s * (_ARTANH[0] + z * (_ARTANH[1] + z * g))
+    return larger + log_1_e

@@ -115,7 +115,8 @@ def _interpolate(nodes: FloatArray, at_nodes: FloatArray, position: FloatArray) 
     # At a node itself the formula is 0 / 0; next to it, it is not.
     distance[distance == 0.0] = 1e-300
     share = barycentric / distance
-    return (at_nodes @ share.T) / share.sum(axis=1)
+    interpolated: FloatArray = (at_nodes @ share.T) / share.sum(axis=1)
+    return interpolated
 
 
 @njit(cache=True, error_model="numpy")

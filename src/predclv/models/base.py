@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,19 +15,20 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ConvergenceWarning, FitError, ModelFileError, warn
-from predclv.inference.importance import ImportanceDraws, gate
-from predclv.inference.log_density import Derivatives
+from predclv.errors import ConvergenceWarning, ModelFileError, warn
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import NormalDraws, Posterior
+from predclv.models import bayes
+from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
+from predclv.models.likelihood import Likelihood
 from predclv.models.storage import posterior_from_dict, posterior_to_dict, write_model
 from predclv.parameters import Parameter
-from predclv.priors.distributions import Prior, prior_from_dict, prior_to_dict
-from predclv.priors.settle import Scales, check_priors, priors_table, settle_priors, supported
+from predclv.priors.distributions import Prior
+from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
 
-__all__ = ["Estimate", "Likelihood", "Model", "choose_theta"]
+__all__ = ["Estimate", "Model", "choose_theta"]
 
 FloatArray = NDArray[np.float64]
 Estimate = Literal["point", "draws"]
@@ -39,38 +39,6 @@ METHODS = ("mle", "map", "auto")
 CUSTOMER_DRAWS = 64
 # A standard error of a log parameter above this leaves the parameter unknown within a factor of 12 either way.
 _VAGUE = 1.5
-# A posterior wider than this share of a default prior, on the log scale, is that prior more than the data.
-_PRIOR_DECIDES = 0.5
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """A log-likelihood bound to data: what `inference` climbs and samples.
-
-    Attributes
-    ----------
-    parameters : tuple of Parameter
-    n_observations, n_rows : int
-        Customers, and distinct histories among them.
-    evaluate : callable
-        From one theta (n_parameters,) to value, gradient and Hessian.
-    make_evaluate_many : callable
-        Returns a function from thetas (n_draws, n_parameters) to values (n_draws,); called when draws are made.
-    """
-
-    parameters: tuple[Parameter, ...]
-    n_observations: int
-    n_rows: int
-    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
-    make_evaluate_many: Callable[[], Callable[[FloatArray], FloatArray]]
-
-    def derivatives(self, values: FloatArray) -> Derivatives:
-        """Value, gradient and Hessian in the natural parameters."""
-        return Derivatives(*self.evaluate(values))
-
-    def values(self, theta: FloatArray) -> FloatArray:
-        """Value at each of many natural parameter vectors, (n_draws, n_parameters) -> (n_draws,)."""
-        return self.make_evaluate_many()(theta)
 
 
 class Model(BaseEstimator):  # type: ignore[misc]
@@ -148,7 +116,10 @@ class Model(BaseEstimator):  # type: ignore[misc]
             posterior, priors = _to_posterior(likelihood, optimum, self.random_state), {}
         else:
             priors = self.priors_for(rfm)
-            posterior, optimum = self._fit_posterior(likelihood, priors, self._start(rfm))
+            density = LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
+            posterior, optimum = bayes.fit_posterior(
+                density, self._start(rfm), self.random_state, type(self).__name__, strict=self.method == "auto"
+            )
         self.posterior_, self.priors_ = posterior, priors
         self.fingerprint_ = Fingerprint.of(rfm)
         self._warn(optimum)
@@ -158,7 +129,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
         if self.priors is not None:
             check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
-        return settle_priors(self.priors, self.PRIORS, self.PARAMETERS, _scales(rfm))
+        return settle_priors(self.priors, self.PRIORS, self.PARAMETERS, scales_of(rfm))
 
     def priors_table(self, rfm: RFMSummary | None = None) -> pd.DataFrame:
         """Table of the priors: parameter, prior, low (5 %), median, high (95 %), unit, meaning.
@@ -200,8 +171,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Everything of the fitted model but its draws, as JSON types."""
         return {
             "key": self.KEY,
-            "settings": {**self.get_params(), "priors": _priors_to_dict(self.priors)},
-            "priors": _priors_to_dict(self.priors_),
+            "settings": {**self.get_params(), "priors": priors_to_dict(self.priors)},
+            "priors": priors_to_dict(self.priors_),
             "posterior": posterior_to_dict(self.posterior_),
             "fingerprint": self.fingerprint_.to_dict(),
         }
@@ -210,8 +181,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def from_dict(cls, stored: Mapping[str, Any], draws: Mapping[str, pa.Table]) -> Self:
         """Rebuild from `to_dict` and the tables of draws; ModelFileError where they do not fit."""
         try:
-            model = cls(**{**stored["settings"], "priors": _priors_from_dict(stored["settings"].get("priors"))})
-            model.priors_ = _priors_from_dict(stored.get("priors")) or {}
+            model = cls(**{**stored["settings"], "priors": priors_from_dict(stored["settings"].get("priors"))})
+            model.priors_ = priors_from_dict(stored.get("priors")) or {}
             parameters = supported(cls.PARAMETERS, model.priors_) if model.priors_ else cls.PARAMETERS
             model.posterior_ = posterior_from_dict(stored["posterior"], parameters, draws[cls.KIND])
             model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
@@ -224,24 +195,6 @@ class Model(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"'method' must be one of {', '.join(map(repr, METHODS))}. Got {self.method!r}.")
         if self.priors is not None and self.method == "mle":
             raise ValueError("method='mle' uses no priors. Use method='map', or leave 'priors' out.")
-
-    def _fit_posterior(
-        self, likelihood: Likelihood, priors: dict[str, Prior], start: FloatArray
-    ) -> tuple[Posterior, Optimum]:
-        density = LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
-        # Where a prior is far from the start, the way to the mode begins inside the prior.
-        low, high = np.transpose([priors[p.name].quantile([0.01, 0.99]) for p in self.PARAMETERS])
-        optimum = maximize(density, np.clip(start, low, high), proper=True)
-        if optimum.n_flat:
-            raise FitError(f"{type(self).__name__}: the posterior has no proper mode. Narrow the widest priors.")
-        posterior = _to_map_posterior(density, optimum, self.random_state, type(self).__name__, self.method == "map")
-        if self.method == "auto" and (objection := gate(posterior.diagnostics)):
-            raise FitError(
-                f"{type(self).__name__}: importance sampling is not to be trusted here: {objection}. MCMC (NUTS), which "
-                "method='auto' would turn to, is not in this version. Give more informative priors or more data, or "
-                "accept the draws with a warning: method='map'."
-            )
-        return posterior, optimum
 
     @abstractmethod
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
@@ -259,7 +212,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Say in plain words what the data could not tell."""
         name = type(self).__name__
         if self.priors_:
-            self._warn_of_default_priors(optimum)
+            bayes.warn_of_default_priors(name, self.posterior_, self.priors_, self.priors or {})
             return
         if optimum.runaway:
             warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning)
@@ -273,23 +226,6 @@ class Model(BaseEstimator):  # type: ignore[misc]
                 f"{name}: {row.parameter} is hardly determined by {self.fingerprint_.n_customers:,} customers: "
                 f"{row.estimate:.3g}, 90 % interval {row.low:.3g} to {row.high:.3g}. The normal approximation is rough "
                 "here; more customers, a longer window, or an informative prior would settle it.",
-                ConvergenceWarning,
-            )
-
-    def _warn_of_default_priors(self, optimum: Optimum) -> None:
-        """Say which parameters the data leave to priors that nobody chose."""
-        given = self.priors or {}
-        decided = []
-        for parameter, error in zip(self.posterior_.parameters, np.sqrt(np.diag(optimum.covariance)), strict=True):
-            low, high = self.priors_[parameter.name].quantile([0.16, 0.84]) - parameter.above
-            share = float(error / (0.5 * np.log(high / low)))
-            if parameter.name not in given and share > _PRIOR_DECIDES:
-                decided.append(f"{parameter.name} ({share:.0%} as wide as its prior)")
-        if decided:
-            warn(
-                f"{type(self).__name__}: {self.fingerprint_.n_customers:,} customers say little about "
-                f"{', '.join(decided)}, so the default priors help to decide the forecast. Say what you know "
-                "(predclv.priors has helpers), or read priors_table() and judge whether you agree.",
                 ConvergenceWarning,
             )
 
@@ -337,38 +273,6 @@ def _to_posterior(likelihood: Likelihood, optimum: Optimum, seed: int) -> Poster
             "n_flat_directions": optimum.n_flat,
         },
     )
-
-
-def _to_map_posterior(density: LogPosterior, optimum: Optimum, seed: int, name: str, warns: bool) -> Posterior:
-    return Posterior(
-        parameters=density.parameters,
-        method="map",
-        point_array=optimum.values,
-        covariance_unconstrained=optimum.covariance,
-        make_draws=ImportanceDraws(density, optimum.values, optimum.covariance, seed, name, warns),
-        fit_diagnostics={
-            "log_posterior": optimum.log_density,
-            "log_likelihood": density.likelihood.derivatives(optimum.values).value,
-            "n_observations": density.n_observations,
-            "n_iterations": optimum.n_iterations,
-        },
-    )
-
-
-def _scales(rfm: RFMSummary) -> Scales:
-    basket = None
-    if rfm.monetary_value is not None:
-        mean_spend = rfm.repeat_spend()[1]
-        basket = float(np.median(mean_spend)) if len(mean_spend) else None
-    return Scales(rfm.time_unit, rfm.currency, float(rfm.T.mean()), basket)
-
-
-def _priors_to_dict(priors: Mapping[str, Prior] | None) -> dict[str, Any] | None:
-    return None if priors is None else {name: prior_to_dict(prior) for name, prior in priors.items()}
-
-
-def _priors_from_dict(stored: Mapping[str, Any] | None) -> dict[str, Prior] | None:
-    return None if stored is None else {name: prior_from_dict(prior) for name, prior in stored.items()}
 
 
 def _require_summary(rfm: object) -> None:

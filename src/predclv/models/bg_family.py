@@ -36,8 +36,8 @@ PARAMETERS = (
     Parameter("b", "beta over dropout: the larger a + b, the more alike customers leave", (0.5, 15.0)),
 )
 
-# Within a factor of 5 to 12 either way (90 %). A customer as old as the mean makes 1.75 repeat purchases at the medians,
-# 0.09 to 34 at the 5 and 95 % points, and leaves after one of four.
+# Each within a factor of 5 to 12 either way (90 %). At the medians a customer of mean age would have made 1.75 repeat
+# purchases, and leaves after one of four.
 PRIORS = {
     "r": LogNormal(0.7, 1.0),
     "alpha": LogNormal(0.4, 1.5, unit="age"),
@@ -94,9 +94,7 @@ class BGFamily:
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
         """See `TransactionBindings`."""
-        return partial(
-            log_likelihood_derivatives, x, t_x, T, weight, k=self.k, dropout_at_first=self.dropout_at_first
-        )
+        return partial(log_likelihood_derivatives, x, t_x, T, weight, k=self.k, dropout_at_first=self.dropout_at_first)
 
     def log_likelihood_values(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray

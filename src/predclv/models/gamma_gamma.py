@@ -19,7 +19,8 @@ from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
 from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.optimize import Optimum
 from predclv.kernels import gamma_gamma_compiled as kernel
-from predclv.models.base import Estimate, Likelihood, Model, choose_theta
+from predclv.models.base import Estimate, Model, choose_theta
+from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 

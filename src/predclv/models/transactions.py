@@ -19,7 +19,8 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
-from predclv.models.base import CUSTOMER_DRAWS, Estimate, Likelihood, Model, choose_theta
+from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta
+from predclv.models.likelihood import Likelihood
 
 __all__ = ["TransactionModel", "finite_horizon", "warn_long_horizon"]
 

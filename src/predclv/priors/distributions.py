@@ -114,7 +114,10 @@ class LogNormal(Prior):
         """Value below which so much of the probability lies."""
         from scipy.special import ndtri
 
-        return np.asarray(self.above + (self.median - self.above) * np.exp(self.spread * ndtri(probability)))
+        return np.asarray(
+            self.above
+            + (self.median - self.above) * np.exp(self.spread * ndtri(np.asarray(probability, dtype=np.float64)))
+        )
 
     def rescale(self, factor: float, unit: str | None = None) -> Self:
         """Return the same prior in another unit, of which the old one holds `factor`."""
@@ -169,7 +172,8 @@ class Gamma(Prior):
         """Value below which so much of the probability lies."""
         from scipy.special import gammaincinv
 
-        return np.asarray(self.above + gammaincinv(self.shape, probability) / self._rate)
+        standard = gammaincinv(np.float64(self.shape), np.asarray(probability, dtype=np.float64))
+        return np.asarray(self.above + standard / self._rate, dtype=np.float64)
 
     def rescale(self, factor: float, unit: str | None = None) -> Self:
         """Return the same prior in another unit, of which the old one holds `factor`."""

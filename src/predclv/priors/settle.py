@@ -50,7 +50,7 @@ def check_priors(given: object, defaults: Mapping[str, Prior], parameters: Seque
             close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{model} has no parameter {name!r} to give a prior; it has {', '.join(names)}.{hint}")
-        if not isinstance(prior, tuple(FAMILIES.values())):
+        if not isinstance(prior, Prior) or type(prior).__name__ not in FAMILIES:
             raise ValueError(
                 f"The prior of {name!r} must be proper, a {' or a '.join(FAMILIES)} of predclv.priors. Got {prior!r}."
             )
