@@ -37,8 +37,8 @@ METHODS = ("mle", "map", "auto")
 # Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
 # Sobol points spread so few draws well.
 CUSTOMER_DRAWS = 64
-# A standard error of a log parameter above this leaves the parameter unknown within a factor of 12 either way.
-_VAGUE = 1.5
+# A standard error of a log parameter above this leaves the parameter unknown within a factor of 5 either way.
+_VAGUE = 1.0
 
 
 class Model(BaseEstimator):  # type: ignore[misc]
