@@ -16,45 +16,34 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-THETA = 0.243, 4.414, 0.793, 2.426  # CDNOW, weeks; Fader, Hardie & Lee (2005)
-MILLION = 1_000_000
 COLD = "cold"
 
 
-def simulate(n: int, longest: float, step: float, seed: int = 1) -> pd.DataFrame:
-    """BG/NBD histories in weeks, ages uniform to `longest`, times on a lattice of `step`."""
-    rng = np.random.default_rng(seed)
-    r, alpha, a, b = THETA
-    age = rng.integers(1, round(longest / step) + 1, n) * step
-    rate, dropout = rng.gamma(r, 1 / alpha, n), rng.beta(a, b, n)
-    frequency, recency = np.zeros(n), np.zeros(n)
-    active, now = np.arange(n), np.zeros(n)
-    while len(active):
-        now = now + rng.exponential(size=len(active)) / rate[active]
-        buys = now < age[active]
-        active, now = active[buys], now[buys]
-        frequency[active] += 1
-        recency[active] = np.minimum(np.ceil(now / step) * step, age[active])
-        stays = rng.random(len(active)) > dropout[active]
-        active, now = active[stays], now[stays]
-    return pd.DataFrame({"frequency": frequency, "recency": recency, "T": age})
+def simulate(weeks: float, lattice: int) -> pd.DataFrame:
+    """A million BG/NBD customers of CDNOW's kind, aged up to so many weeks; `lattice` time steps to a week."""
+    import predclv as pc
+
+    return columns(pc.datasets.simulate_rfm(n_customers=1_000_000, T=(0.0, weeks), lattice=lattice, seed=1).rfm)
+
+
+def columns(rfm: Any) -> pd.DataFrame:
+    return rfm.to_pandas()[["frequency", "recency", "T"]].astype(float)
 
 
 def cdnow() -> pd.DataFrame:
     import predclv as pc
 
     rfm = pc.RFMSummary.from_transactions(pc.datasets.load_cdnow(), observation_end="1997-09-30")
-    return rfm.to_pandas()[["frequency", "recency", "T"]].astype(float)
+    return columns(rfm)
 
 
 CASES: dict[str, tuple[Callable[[], pd.DataFrame], int, int, int]] = {
     # Histories; repeats here and of lifetimes; how many times less is wanted.
     "CDNOW, 2,357 customers": (cdnow, 21, 11, 30),
-    "1,000,000 customers, 1 year in weeks": (lambda: simulate(MILLION, 52, 1.0), 7, 3, 100),
-    "1,000,000 customers, 2 years in days": (lambda: simulate(MILLION, 730 / 7, 1 / 7), 7, 3, 100),
+    "1,000,000 customers, 1 year in weeks": (lambda: simulate(52, 1), 7, 3, 100),
+    "1,000,000 customers, 2 years in days": (lambda: simulate(730 / 7, 7), 7, 3, 100),
 }
 
 

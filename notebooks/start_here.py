@@ -11,7 +11,7 @@
 # %% [markdown]
 # # Start here: from a purchase log to customer value
 #
-# CDNOW sold music by mail. We look at 2,357 of its customers on 30 September 1997, ask what each of them will be
+# CDNOW was an online music shop. We look at 2,357 of its customers on 30 September 1997, ask what each of them will be
 # worth, and then turn to what they did in the 39 weeks that followed, which the models have not seen.
 
 # %%

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
+    from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
     from predclv.models import BGNBD as BGNBD
     from predclv.models import MODELS as MODELS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "RFMSummary": "data.rfm",
     "Split": "data.split",
+    "purchase_timeline": "data.timeline",
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
     "MODELS": "models",
@@ -49,6 +51,7 @@ __all__ = [
     "load",
     "plots",
     "priors",
+    "purchase_timeline",
     "split_transactions",
     "write_report",
 ]

@@ -7,11 +7,13 @@ wrong with a saved model. A warning's class is what a user filters or a batch jo
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+# With the separator, or a neighbour called predclv_extensions would pass for a part of the package.
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class PredCLVError(Exception):
@@ -59,7 +61,7 @@ class HeavyTailWarning(PredCLVWarning):
 
 
 class HorizonWarning(PredCLVWarning):
-    """A forecast reaches further than the data it was learnt from, or cuts a season."""
+    """A forecast reaches further than the data it was learnt from, or its discount rate looks like a slip."""
 
 
 class ExtrapolationWarning(PredCLVWarning):

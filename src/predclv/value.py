@@ -17,13 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import check_margin, histories, margins, mean_spend, segments
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import HorizonWarning, ModelFileError, warn
+from predclv.errors import ModelFileError
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
-from predclv.inference.posterior import check_level, paired_draws
+from predclv.inference.posterior import check_level, check_number, paired_draws
 from predclv.kernels.discounting import continuous_rate
 from predclv.models import BGNBD, MODELS, GammaGamma
-from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta
+from predclv.models.base import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, Model, choose_theta
 from predclv.models.storage import read_model, write_model
 from predclv.models.transactions import TransactionModel, warn_long_horizon
 
@@ -156,7 +156,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             A carried column; one row for each of its values, in order, before the total.
         n_draws : int, optional
             Joint draws of the parameters, each with one simulation of every customer; by default 1,024, fewer
-            from 200,000 customers on, never below 256.
+            from 200,000 customers or 10,000 segments on, never below 256. Intervals of means over an infinite
+            horizon always take 256.
 
         Returns
         -------
@@ -169,7 +170,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         names, codes = segments(rfm, by)
         task = self._task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
-        counts, spend = self._thetas(estimate, portfolio.MEAN_DRAWS)
+        draws = portfolio.number_of_draws(len(rfm), n_segments) if n_draws is None else n_draws
+        counts, spend = self._thetas(estimate, draws if np.isfinite(task.horizon.length) else MEAN_DRAWS)
         order = np.argsort(histories(rfm)[1], kind="stable")
         expected = portfolio.expected_totals(
             self.transactions_.BINDINGS,
@@ -182,7 +184,6 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             level=level,
             long_run=_THREE_YEARS_IN_DAYS / rfm.days_per_unit,
         )
-        draws = portfolio.number_of_draws(len(rfm)) if n_draws is None else n_draws
         theta, theta_spend = paired_draws([self.transactions_.posterior_, self.spend_.posterior_], draws)
         totals = portfolio.simulate_totals(
             self.transactions_.BINDINGS,
@@ -199,7 +200,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         if by is None:
             table = table.iloc[-1:]
         table.insert(0, "segment", [*names, "existing customers"])
-        table["share_of_value"] = table["expected_clv"] / table["expected_clv"].iloc[-1]
+        expected_clv = table["expected_clv"].to_numpy()
+        table["share_of_value"] = portfolio.share(expected_clv, expected_clv[-1])
         return table[list(portfolio.COLUMNS)].reset_index(drop=True)
 
     def new_customer(
@@ -232,10 +234,12 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_level(level)
         parsed = parse_horizon(horizon, self._time_unit, None)
         delta = self._delta(discount_rate, parsed)
+        margin = check_margin(margin)
+        self._warn_long(parsed)
         counts, spend = self._thetas(estimate)
         bindings = self.transactions_.BINDINGS
         zero = np.zeros(1)
-        customer = Customers(zero, zero, zero, zero, np.array([check_margin(margin)]), np.zeros(1, dtype=np.int64))
+        customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
         by_count = count_columns(bindings, counts, zero, zero, zero, parsed.length, level)
         by_value = value_columns(
             bindings, counts, spend, customer, parsed.length, delta, level, first_purchase=include_first
@@ -262,11 +266,11 @@ class CLV(BaseEstimator):  # type: ignore[misc]
     def _time_unit(self) -> str:
         return self.transactions_.fingerprint_.time_unit
 
-    def _thetas(self, estimate: Estimate | None, n_draws: int = CUSTOMER_DRAWS) -> tuple[Thetas, Thetas]:
+    def _thetas(self, estimate: Estimate | None, n_mean_draws: int = MEAN_DRAWS) -> tuple[Thetas, Thetas]:
         posteriors = [self.transactions_.posterior_, self.spend_.posterior_]
-        draws = paired_draws(posteriors, n_draws)
+        few, many = paired_draws(posteriors, CUSTOMER_DRAWS), paired_draws(posteriors, n_mean_draws)
         counts, spend = (
-            Thetas(choose_theta(posterior, estimate), few) for posterior, few in zip(posteriors, draws, strict=True)
+            Thetas(choose_theta(posterior, estimate), few[i], many[i]) for i, posterior in enumerate(posteriors)
         )
         return counts, spend
 
@@ -283,9 +287,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_level(level)
         rfm.require_compatible(time_unit=self._time_unit, currency=self.spend_.fingerprint_.currency)
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-        if np.isfinite(parsed.length):
-            longest = self.transactions_.fingerprint_.longest_age
-            warn_long_horizon(parsed, longest, rfm.time_unit)
+        delta = self._delta(discount_rate, parsed)
         customers = Customers(
             rfm.frequency.astype(np.float64),
             rfm.recency,
@@ -294,18 +296,17 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             margins(rfm, margin),
             np.zeros(len(rfm), dtype=np.int64) if segment is None else segment,
         )
-        return _Task(parsed, self._delta(discount_rate, parsed), customers)
+        self._warn_long(parsed)
+        self.transactions_.warn_outside(rfm)
+        return _Task(parsed, delta, customers)
+
+    def _warn_long(self, horizon: Horizon) -> None:
+        warn_long_horizon(horizon, self.transactions_.fingerprint_.longest_age, self._time_unit)
 
     def _delta(self, discount_rate: float, horizon: Horizon) -> float:
-        if not np.isfinite(discount_rate) or discount_rate < 0:
-            raise ValueError(
-                f"'discount_rate' must be finite and at least 0, a share a year (0.10 is 10 %). Got {discount_rate:g}."
-            )
-        if discount_rate >= 1:
-            warn(
-                f"A discount rate of {discount_rate:.0%} a year; did you mean {discount_rate / 100:g}?",
-                HorizonWarning,
-            )
+        if not 0 <= check_number("discount_rate", discount_rate) < 1:
+            hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
+            raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
         if discount_rate == 0 and not np.isfinite(horizon.length):
             raise ValueError(
                 "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."

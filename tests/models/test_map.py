@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import warnings
 from dataclasses import replace
 
@@ -225,6 +226,26 @@ def test_far_priors_are_reached(cdnow):
         model = pc.BGNBD(method="map", priors={"alpha": LogNormal(1e8, 0.05), "r": LogNormal(0.24, 1e-3)}).fit(cdnow)
     assert model.posterior_.point["r"] == pytest.approx(0.24, rel=0.01)
     assert np.isfinite(model.posterior_.draws_array()).all()
+
+
+def test_a_closed_gate_is_saved_with_the_model(cdnow, tmp_path, monkeypatch):
+    made = Draws(
+        np.full((1024, 4), 2.0),
+        {"k_hat": None, "disagreement_mean": 0.0, "disagreement_sd": 0.0, "gate": "k-hat is inf"},
+    )
+    monkeypatch.setattr("predclv.inference.importance.ImportanceDraws.__call__", lambda self: made)
+    pc.BGNBD(method="map").fit(cdnow).save(tmp_path / "doubtful")
+    assert pc.load(tmp_path / "doubtful").posterior_.diagnostics["gate"] == "k-hat is inf"
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_fitted_models_survive_another_process(cdnow, drawn):
+    model = pc.BGNBD(method="map").fit(cdnow)
+    if drawn:
+        model.posterior_.draws_array()
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.posterior_.draws_array(), model.posterior_.draws_array())
+    assert again.posterior_.diagnostics == model.posterior_.diagnostics
 
 
 def test_posteriors_are_made_once(fitted):

@@ -66,7 +66,7 @@ def test_saving_again_replaces_a_model_and_nothing_else(clv, saved, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelFileError, match="other things"):
+    with pytest.raises(ModelFileError, match="did not write there"):
         clv.save(other)
     assert (other / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("")

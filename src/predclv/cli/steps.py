@@ -109,10 +109,10 @@ def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSum
             raise DataError("--date means a purchase log, which needs --customer-id too.")
         return summarize(table, keep, **options)
     asked = given(**options)
-    for name in set(asked) - {"customer_id", "carry", *_UNITS}:
+    for name in sorted(set(asked) - {"customer_id", "carry", *_UNITS}):
         raise DataError(f"{_flag(name)} is about a purchase log, which needs --date too.")
     units = read_units(Path(table))
-    for name in set(units) & set(asked):
+    for name in sorted(set(units) & set(asked)):
         if units[name] != asked[name]:
             raise UnitError(
                 f"'{table}' was made with {_flag(name)} {units[name]}, not {asked[name]}. "

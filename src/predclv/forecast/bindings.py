@@ -28,6 +28,10 @@ class TransactionBindings(Protocol):
         """Whether the future of a customer alive at T depends on (x, T) alone, and not on t_x."""
         ...
 
+    def rate_gamma(self, theta: FloatArray) -> tuple[float, float]:
+        """Typical shape and rate (a time) of the gamma over purchase rates: how finely ages must be told apart."""
+        ...
+
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:

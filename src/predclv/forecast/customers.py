@@ -18,7 +18,7 @@ from predclv.forecast.lifetime_value import value_quantiles
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 
-__all__ = ["CHUNK", "Customers", "Thetas", "count_columns", "runs", "value_columns"]
+__all__ = ["CHUNK", "Customers", "Thetas", "count_columns", "runs", "times_margin", "value_columns"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,11 +36,18 @@ class Thetas:
     center : (1 or n_draws, n_parameters) array
         Where expectations are taken: the point, or all draws.
     draws : (n, n_parameters) array
-        The few draws behind a customer's interval; two models' draws are paired by row.
+        The few draws behind the interval of an outcome; two models' draws are paired by row.
+    mean_draws : (n, n_parameters) array, optional
+        More of them, for the interval of a mean, whose ends are quantiles over the draws themselves.
     """
 
     center: FloatArray
     draws: FloatArray
+    mean_draws: FloatArray | None = None
+
+    def for_means(self) -> FloatArray:
+        """Draws behind the interval of a mean."""
+        return self.draws if self.mean_draws is None else self.mean_draws
 
 
 @dataclass(frozen=True)
@@ -160,9 +167,11 @@ def _value_chunk(
 
     center = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.center)
     spend_at_center = mean_expected_spend(x, mean_spend, spend.center)
-    by_draw = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.draws)
-    means = (by_draw[:, inverse] + now) * expected_spend(x, mean_spend, spend.draws)
-    mean_low, mean_high = np.quantile(means, ends, axis=0)
+    by_draw = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.for_means())
+    means = expected_spend(x, mean_spend, spend.for_means())
+    means *= by_draw[:, inverse] + now
+    # A draw with p x + q <= 1 has an infinite mean; interpolation between infinities would be NaN.
+    mean_low, mean_high = np.quantile(means, ends, axis=0, method="inverted_cdf")
 
     # Customers of one history and one basket, one-time buyers above all, have one distribution.
     distinct, back = runs(customers.x, customers.t_x, customers.T, mean_spend)
@@ -181,12 +190,17 @@ def _value_chunk(
     )[back]
     return {
         "expected_spend": spend_at_center,
-        "expected_clv": margin * (center.mean(axis=0)[inverse] + now) * spend_at_center,
-        "clv_low": margin * low_high[:, 0],
-        "clv_high": margin * low_high[:, 1],
-        "expected_clv_low": margin * mean_low,
-        "expected_clv_high": margin * mean_high,
+        "expected_clv": times_margin(margin, (center.mean(axis=0)[inverse] + now) * spend_at_center),
+        "clv_low": times_margin(margin, low_high[:, 0]),
+        "clv_high": times_margin(margin, low_high[:, 1]),
+        "expected_clv_low": times_margin(margin, mean_low),
+        "expected_clv_high": times_margin(margin, mean_high),
     }
+
+
+def times_margin(margin: FloatArray, spend: FloatArray) -> FloatArray:
+    """Value of a spend, (n_customers,); without a margin nothing, even of an infinite mean."""
+    return np.where(margin > 0, margin * np.where(margin > 0, spend, 0.0), 0.0)
 
 
 def runs(*columns: FloatArray) -> tuple[IntArray, IntArray]:

@@ -65,7 +65,7 @@ def value_quantiles(
     Parameters
     ----------
     bindings : TransactionBindings
-        A model whose second parameter, alpha, is a time.
+        Of a model that forgets recency.
     theta_transactions : (n_draws, n_parameters) array
     theta_spend : (n_draws, 3) array
         p, q, gamma; paired with `theta_transactions` by row.
@@ -175,8 +175,8 @@ class _Lattice:
         self.horizon, self.delta, self.first_purchase = horizon, delta, first_purchase
         self.Q = spend[:, 1] + spend[:, 0] * x
         self.step = min(_STEP / math.sqrt(self.Q.max()), 0.4)
-        self.alpha = float(theta[:, 1].mean())
-        deviation = math.sqrt(1 / (float(theta[:, 0].mean()) + x) + 1 / float(self.Q.mean()))
+        shape, self.alpha = bindings.rate_gamma(theta)
+        deviation = math.sqrt(1 / (shape + x) + 1 / float(self.Q.mean()))
         self.spacing = _NODE_SPACING * min(deviation, 1.0)
 
     def prepare(self, T: FloatArray) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
-from predclv.forecast.customers import Customers, Thetas
+from predclv.forecast.customers import Customers, Thetas, times_margin
 from predclv.forecast.purchases import p_purchase
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 
-__all__ = ["COLUMNS", "MEAN_DRAWS", "Totals", "expected_totals", "intervals", "number_of_draws", "simulate_totals"]
+__all__ = ["COLUMNS", "Totals", "expected_totals", "intervals", "number_of_draws", "share", "simulate_totals"]
 
 COLUMNS = (
     "segment",
@@ -43,8 +43,8 @@ IntArray = NDArray[np.int64]
 # Customer-draws a portfolio is worth: some ten seconds of one core.
 _BUDGET = 200_000_000
 _FEWEST, _MOST = 256, 1024
-#: Draws behind the interval of a mean total: the mean is smooth in the parameters, so few suffice.
-MEAN_DRAWS = 256
+# Totals held: 80 MB of floats for purchases and as much for value.
+_TOTALS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,14 @@ class Totals:
     value: FloatArray
 
 
-def number_of_draws(n_customers: int) -> int:
-    """How many draws a portfolio of this size gets: 1,024, fewer from 200,000 customers on, never below 256."""
-    return int(np.clip(_BUDGET // max(n_customers, 1), _FEWEST, _MOST))
+def number_of_draws(n_customers: int, n_segments: int = 1) -> int:
+    """How many draws a portfolio of this size gets: 1,024, never below 256.
+
+    Fewer from 200,000 customers on, for the time, and from 10,000 segments on, for the memory: every draw holds
+    two totals a segment.
+    """
+    affordable = min(_BUDGET // max(n_customers, 1), _TOTALS // max(n_segments, 1))
+    return int(np.clip(affordable, _FEWEST, _MOST))
 
 
 def simulate_totals(
@@ -139,24 +144,25 @@ def expected_totals(
     """
     names = ("customers", "expected_buyers", "expected_purchases", "expected_clv", "early_clv")
     sums = dict.fromkeys(names, np.zeros(n_segments))
-    means = np.zeros((len(counts.draws), n_segments))
+    draws, spend_draws = counts.for_means(), spend.for_means()
+    means = np.zeros((len(draws), n_segments))
     for part in customers.chunks():
         rows, inverse = part.histories()
-        worth = part.margin * mean_expected_spend(part.x, part.mean_spend, spend.center)
+        worth = times_margin(part.margin, mean_expected_spend(part.x, part.mean_spend, spend.center))
         by_row = _expected_by_row(bindings, counts.center, *rows, horizon, delta, long_run)
         columns = {name: column[inverse] for name, column in by_row.items()}
         columns["expected_clv"] *= worth
         columns["early_clv"] *= worth
         for name, column in columns.items():
             sums[name] = sums[name] + _by_segment(column, part.segment, n_segments)
-        discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, counts.draws)
-        worth_by_draw = expected_spend(part.x, part.mean_spend, spend.draws)
         for i in range(len(means)):
-            means[i] += _by_segment(part.margin * discounted[i, inverse] * worth_by_draw[i], part.segment, n_segments)
+            discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, draws[i : i + 1])[0]
+            spent = discounted[inverse] * expected_spend(part.x, part.mean_spend, spend_draws[i : i + 1])[0]
+            means[i] += _by_segment(times_margin(part.margin, spent), part.segment, n_segments)
     totals = {name: np.append(column, column.sum()) for name, column in sums.items()}
-    ends = np.quantile(_with_sum(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    ends = np.quantile(_with_sum(means), [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
     early = totals.pop("early_clv")
-    late = 1.0 - early / totals["expected_clv"] if horizon > long_run else np.full_like(early, np.nan)
+    late = 1.0 - share(early, totals["expected_clv"]) if horizon > long_run else np.full_like(early, np.nan)
     return {
         **totals,
         "customers": totals["customers"].astype(np.int64),
@@ -164,6 +170,12 @@ def expected_totals(
         "expected_clv_high": ends[1],
         "share_beyond_3_years": late,
     }
+
+
+def share(part: FloatArray, whole: FloatArray | float) -> FloatArray:
+    """`part` over `whole`; NaN where there is nothing to share, or infinitely much."""
+    known = np.isfinite(whole) & (np.asarray(whole) > 0)
+    return np.where(known, part / np.where(known, whole, 1.0), np.nan)
 
 
 def _by_segment(column: FloatArray, segment: IntArray, n_segments: int) -> FloatArray:

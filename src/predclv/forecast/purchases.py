@@ -87,10 +87,33 @@ def purchase_distribution(
     theta: FloatArray,
     *,
     tail: float = 1e-6,
-) -> FloatArray:
-    """Probabilities of 0, 1, 2, ... purchases, (n_rows, n_max + 1).
+) -> tuple[FloatArray, IntArray]:
+    """Probabilities of 0, 1, 2, ... purchases, row after row.
 
-    n_max is the smallest count that leaves at most `tail` beyond it in every row.
+    Returns
+    -------
+    probability : (sum of lengths,) array
+        For each row the probabilities up to the smallest count that leaves at most `tail` beyond it.
+    length : (n_rows,) array
+        How many of them each row has.
     """
-    largest = purchase_quantiles(bindings, x, t_x, T, horizon, theta, [1.0 - tail]).max(initial=0)
-    return bindings.purchase_pmf(x, t_x, T, horizon, theta, int(largest))
+    length = purchase_quantiles(bindings, x, t_x, T, horizon, theta, [1.0 - tail])[:, 0] + 1
+    start = np.cumsum(length) - length
+    probability = np.empty(int(length.sum()))
+    # Rows of similar length together: a heavy buyer's table is not made for everyone.
+    for rows in np.split(np.argsort(length, kind="stable"), _chunk_ends(np.sort(length))):
+        widest = int(length[rows].max(initial=1))
+        pmf = bindings.purchase_pmf(x[rows], t_x[rows], T[rows], horizon, theta, widest - 1)
+        for row, probabilities in zip(rows, pmf, strict=True):
+            probability[start[row] : start[row] + length[row]] = probabilities[: length[row]]
+    return probability, length
+
+
+def _chunk_ends(length: IntArray) -> list[int]:
+    """Cut rows of rising lengths where a length doubles, or where a table would be too large."""
+    ends, first = [], 0
+    for i in range(1, len(length)):
+        if length[i] > 2 * length[first] + 16 or (i - first + 1) * length[i] > _TABLE:
+            ends.append(i)
+            first = i
+    return ends

@@ -77,7 +77,7 @@ class ImportanceDraws:
     n_draws: int = N_DRAWS
 
     def __call__(self) -> Draws:
-        """Make the draws.
+        """Make the draws; a diagnostic that is not finite is None.
 
         Warns
         -----
@@ -94,12 +94,12 @@ class ImportanceDraws:
         error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
         diagnostics: dict[str, Any] = {
             "approximation": "importance sampling",
-            "k_hat": final.k_hat,
-            "k_hat_at_mode": pilot.k_hat,
+            "k_hat": _number(final.k_hat),
+            "k_hat_at_mode": _number(pilot.k_hat),
             "n_points": n_points,
             "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
-            "disagreement_mean": float(np.max(np.abs(pilot.mean - final.mean) / error)),
-            "disagreement_sd": float(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
+            "disagreement_mean": _number(np.max(np.abs(pilot.mean - final.mean) / error)),
+            "disagreement_sd": _number(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
         }
         objection = gate(diagnostics)
         diagnostics["gate"] = objection or "passed"
@@ -136,7 +136,8 @@ def gate(diagnostics: Mapping[str, Any]) -> str:
     They may where k-hat is below 0.5, and both rounds agree to 0.1 standard deviations in mean and 5 % in standard
     deviation for each log parameter.
     """
-    k_hat, shift, stretch = (float(diagnostics[key]) for key in ("k_hat", "disagreement_mean", "disagreement_sd"))
+    keys = ("k_hat", "disagreement_mean", "disagreement_sd")
+    k_hat, shift, stretch = (math.inf if diagnostics[key] is None else diagnostics[key] for key in keys)
     objections = []
     if not k_hat < _LARGEST_K:
         objections.append(f"k-hat is {k_hat:.2f}, and should be below {_LARGEST_K}")
@@ -145,6 +146,11 @@ def gate(diagnostics: Mapping[str, Any]) -> str:
     if not stretch < _LARGEST_STRETCH:
         objections.append(f"two proposals differ by {stretch:.0%} in a standard deviation")
     return "; ".join(objections)
+
+
+def _number(value: float) -> float | None:
+    """A float, or None where there is none: JSON has no infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
 
-__all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws"]
+__all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "to_plain"]
 
 FloatArray = NDArray[np.float64]
 
@@ -58,7 +59,7 @@ class NormalDraws:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """A point, its curvature, and draws of a model's parameters.
+    """A point, its curvature, and draws of a model's parameters; nothing in it can be written to.
 
     Attributes
     ----------
@@ -83,6 +84,26 @@ class Posterior:
     make_draws: Callable[[], Draws] = field(repr=False)
     fit_diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("point_array", "covariance_unconstrained"):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "fit_diagnostics", _locked(self.fit_diagnostics))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickle knows no read-only views, and forgets that an array cannot be written to.
+        state = {**self.__dict__, "fit_diagnostics": to_plain(self.fit_diagnostics)}
+        if "_made" in state:
+            state["_made"] = Draws(self._made.values, to_plain(self._made.diagnostics))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+        if "_made" in self.__dict__:
+            self._made.values.flags.writeable = False
+
     @property
     def names(self) -> list[str]:
         """The parameters' names."""
@@ -102,9 +123,9 @@ class Posterior:
         )
 
     @property
-    def diagnostics(self) -> dict[str, Any]:
+    def diagnostics(self) -> Mapping[str, Any]:
         """How the fit and the draws went; makes the draws, so it is the same before and after their first use."""
-        return {**self.fit_diagnostics, **self._made.diagnostics}
+        return MappingProxyType({**self.fit_diagnostics, **_locked(self._made.diagnostics)})
 
     @cached_property
     def _made(self) -> Draws:
@@ -132,7 +153,9 @@ class Posterior:
         """One row a parameter: estimate, standard error, an interval at `level`, and the meaning.
 
         For maximum likelihood the interval is a normal one on the unconstrained (log) scale, mapped back, so it stays
-        in the domain. Otherwise standard deviation and quantiles are the draws'.
+        in the domain. A parameter that the data do not determine (`diagnostics["runaway"]`) has no standard error, NaN,
+        and its whole open domain for an interval; its estimate is where the search was stopped. Otherwise standard
+        deviation and quantiles are the draws'.
         """
         check_level(level)
         error, low, high = self._normal_spread(level) if self.method == "mle" else self._drawn_spread(level)
@@ -153,8 +176,11 @@ class Posterior:
         log_error = np.sqrt(np.diag(self.covariance_unconstrained))
         reach = ndtri(0.5 + level / 2) * log_error
         center = to_unconstrained(self.parameters, self.point_array)
-        low, high = (from_unconstrained(self.parameters, center + sign * reach) for sign in (-1.0, 1.0))
-        return log_error * jacobian(self.parameters, self.point_array), low, high
+        unknown = np.isin(self.names, list(self.fit_diagnostics.get("runaway", ())))
+        lower_ends = np.array([parameter.above for parameter in self.parameters])
+        error = np.where(unknown, np.nan, log_error * jacobian(self.parameters, self.point_array))
+        low = np.where(unknown, lower_ends, from_unconstrained(self.parameters, center - reach))
+        return error, low, np.where(unknown, np.inf, from_unconstrained(self.parameters, center + reach))
 
     def _drawn_spread(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         draws = self.draws_array()
@@ -178,9 +204,29 @@ def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> l
     return joint
 
 
+def to_plain(value: Any) -> Any:
+    """Copy locked diagnostics into dicts and lists, as JSON and pickle want them."""
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _locked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _locked(item) for key, item in value.items()})
+    return tuple(_locked(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 def check_level(level: float) -> float:
     """Return an interval's probability, or raise ValueError where it is not in (0, 1)."""
-    if not 0 < level < 1:
+    if not 0 < check_number("level", level) < 1:
         hint = f"; did you mean {level / 100:g}?" if 1 < level < 100 else "."
         raise ValueError(f"'level' must be in (0, 1). Got {level:g}{hint}")
     return float(level)
+
+
+def check_number(option: str, value: object) -> float:
+    """Return an option's value as a float, or raise ValueError naming the option where it is no finite number."""
+    if isinstance(value, bool | str) or not isinstance(value, Real) or not np.isfinite(float(value)):
+        raise ValueError(f"{option!r} must be a finite number. Got {value!r}.")
+    return float(value)

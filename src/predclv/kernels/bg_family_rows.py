@@ -62,7 +62,7 @@ def forecast(
         out /= len(draws)
     if order is not None:
         out[:, :, order] = out.copy()
-    return out.reshape(-1, len(x))
+    return out.reshape(out.shape[0] * n_out, len(x))
 
 
 def as_draws(theta: npt.ArrayLike) -> Floats:

@@ -75,8 +75,9 @@ def simulate_totals(
         horizon = -math.log(_NEGLIGIBLE) / delta
     n_draws = theta_transactions.shape[0]
     purchases, value = np.zeros((n_draws, n_segments)), np.zeros((n_draws, n_segments))
-    # Customers of one history next to each other share its probabilities.
-    order = np.lexsort((t_x, T, x))
+    # Customers of one history next to each other share its probabilities. The rest of the order makes the random
+    # numbers those of the row's content, so that totals do not depend on how the customers came.
+    order = np.lexsort((segment, margin, mean_spend, t_x, T, x))
     sorted_rows = np.column_stack((x, t_x, T, mean_spend, margin)).astype(np.float64)[order]
     codes = np.asarray(segment, dtype=np.int64)[order]
     no_spend = np.zeros(3)

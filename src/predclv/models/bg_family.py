@@ -47,8 +47,8 @@ PRIORS = {
 
 _LACK_OF_DROPOUT = (
     "The data show no customer leaving: nobody has been silent for long compared with their own rhythm. Everyone is "
-    "forecast as alive, and no interval holds the chance that this is wrong. Observe for longer, give the dropout an "
-    "informative prior, or use a model without dropout (NBD)."
+    "forecast as alive, and no interval holds the chance that this is wrong. Observe for longer; where customers can "
+    "leave, say what is known of comparable businesses in priors on a and b (method='map')."
 )
 
 EDGES = {
@@ -57,7 +57,7 @@ EDGES = {
     (("a", "high"), ("b", "high")): (
         "All customers seem equally likely to leave after a purchase: only a / (a + b) is determined, as happens in "
         "small samples and short logs. Forecasts use that one probability for everyone and understate how much "
-        "customers differ. More customers or an informative prior on a and b would settle it."
+        "customers differ. More customers, a longer log or priors on a and b (method='map') would settle it."
     ),
     (("a", "high"),): "Every customer seems to leave after the first repeat purchase; is the log cut off?",
     (("b", "low"),): (
@@ -90,6 +90,10 @@ class BGFamily:
         """See `TransactionBindings`."""
         return self.k == 1
 
+    def rate_gamma(self, theta: FloatArray) -> tuple[float, float]:
+        """See `TransactionBindings`."""
+        return float(theta[:, 0].mean()), float(theta[:, 1].mean())
+
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
@@ -101,8 +105,7 @@ class BGFamily:
     ) -> Callable[[FloatArray], FloatArray]:
         """See `TransactionBindings`."""
         if self.k > 1:
-            evaluate = self.log_likelihood(x, t_x, T, weight)
-            return lambda theta: np.array([evaluate(row)[0] for row in theta])
+            return partial(_values_one_by_one, self.log_likelihood(x, t_x, T, weight))
         return partial(log_likelihood_values, tabulate(x, t_x, T, weight, self.dropout_at_first))
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
@@ -215,3 +218,9 @@ class BGFamily:
             raise NotImplementedError(
                 f"{what} is written for k = 1, where every event is a purchase. Got k = {self.k}."
             )
+
+
+def _values_one_by_one(
+    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]], theta: FloatArray
+) -> FloatArray:
+    return np.array([evaluate(row)[0] for row in theta])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from predclv.data.durations import check_time_unit
 from predclv.data.rfm import RFMSummary
 from predclv.errors import UnitError
 
@@ -53,9 +57,16 @@ class Fingerprint:
         )
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Fingerprint:
-        """Rebuild from `to_dict`; TypeError where a field is missing or unknown."""
-        return cls(**fields)
+    def from_dict(cls, fields: Mapping[str, Any]) -> Fingerprint:
+        """Rebuild from `to_dict`; TypeError or ValueError where a field is missing, unknown or of another kind."""
+        fingerprint = cls(**fields)
+        for name, value in asdict(fingerprint).items():
+            if not _IS_VALID[cls.__annotations__[name]](value):
+                raise ValueError(f"{name!r} of the data fitted on is {value!r}.")
+        check_time_unit(fingerprint.time_unit)
+        if fingerprint.observation_end is not None:
+            dt.datetime.fromisoformat(fingerprint.observation_end)
+        return fingerprint
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
@@ -70,3 +81,12 @@ class Fingerprint:
                     f"The transaction model was fitted with {name} = {mine!r}, the spend model with {theirs!r}. "
                     "Fit both on one summary."
                 )
+
+
+# By annotation, which is text here. A bool is an int to Python and no number to us.
+_IS_VALID: dict[str, Callable[[Any], bool]] = {
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    "float": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf,
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+}

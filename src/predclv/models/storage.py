@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from predclv.errors import ModelFileError
-from predclv.files import replace_folder
-from predclv.inference.posterior import Draws, Posterior
+from predclv.files import check_replaceable, replace_folder
+from predclv.inference.posterior import N_DRAWS, Draws, Posterior, to_plain
 from predclv.parameters import Parameter
 
 __all__ = ["SCHEMA_VERSION", "StoredDraws", "posterior_from_dict", "posterior_to_dict", "read_model", "write_model"]
@@ -47,13 +47,13 @@ def write_model(
 ) -> None:
     """Write `description` and each posterior's draws to the folder `path`, whole or not at all.
 
-    A folder that is there is replaced if it is empty or holds a model; otherwise ModelFileError.
+    A folder that is there is replaced if it is empty or holds a model and nothing else; otherwise ModelFileError.
     """
     target = Path(path)
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise ModelFileError(f"'{target}' is a folder with other things in it. Save to a new or empty folder.")
-    if target.exists() and not target.is_dir():
-        raise ModelFileError(f"'{target}' is a file. Save to a folder.")
+    try:
+        check_replaceable(target, MANIFEST)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ModelFileError(str(error)) from error
     files = {f"{name}.parquet": _parquet_bytes(posterior) for name, posterior in posteriors.items()}
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -94,7 +94,7 @@ def posterior_to_dict(posterior: Posterior) -> dict[str, Any]:
         "parameters": posterior.names,
         "point": posterior.point_array.tolist(),
         "covariance_unconstrained": posterior.covariance_unconstrained.tolist(),
-        "diagnostics": dict(posterior.diagnostics),
+        "diagnostics": to_plain(posterior.diagnostics),
     }
 
 
@@ -102,23 +102,59 @@ def posterior_from_dict(stored: Mapping[str, Any], parameters: tuple[Parameter, 
     """Rebuild a posterior; ModelFileError where it does not fit `parameters`."""
     names = [parameter.name for parameter in parameters]
     try:
-        point = np.array(stored["point"], dtype=np.float64)
-        covariance = np.array(stored["covariance_unconstrained"], dtype=np.float64)
-        fits = stored["parameters"] == names and point.shape == (len(names),)
-        fits = fits and covariance.shape == (len(names), len(names)) and np.isfinite(covariance).all()
-        fits = fits and draws.column_names == names and draws.num_rows > 0
+        if stored["parameters"] != names:
+            raise ValueError(f"its parameters are {stored['parameters']!r}, not {names}.")
+        point = _numbers(stored, "point", (len(names),))
+        covariance = _numbers(stored, "covariance_unconstrained", (len(names), len(names)))
         for parameter, value in zip(parameters, point, strict=True):
             parameter.check(value)
-        method, diagnostics = str(stored["method"]), dict(stored["diagnostics"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"The saved model is damaged: {error}.") from error
-    if not fits:
-        raise ModelFileError(f"The saved model is damaged: its arrays do not fit the parameters {names}.")
-    array = np.column_stack([draws[name].to_numpy() for name in names]).astype(np.float64, copy=False)
-    lower_ends = np.array([parameter.above for parameter in parameters])
-    if not (np.isfinite(array).all() and (array > lower_ends).all()):
-        raise ModelFileError("The saved model is damaged: draws are outside the parameters' domain.")
-    return Posterior(parameters, method, point, covariance, StoredDraws(np.ascontiguousarray(array)), diagnostics)
+        _check_covariance(covariance)
+        if not isinstance(stored["method"], str):
+            raise ValueError(f"'method' is {stored['method']!r}.")
+        _check_diagnostics(stored["diagnostics"], names)
+        values = _draws(draws, parameters)
+    except KeyError as error:
+        raise ModelFileError(f"The saved model is damaged: it lacks {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"The saved model is damaged: {error}") from error
+    return Posterior(parameters, stored["method"], point, covariance, StoredDraws(values), stored["diagnostics"])
+
+
+def _numbers(stored: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    # Left to itself, NumPy reads text as numbers.
+    array = np.array(stored[name])
+    if array.dtype.kind not in "if" or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{name!r} holds no finite numbers of shape {shape}.")
+    return array.astype(np.float64)
+
+
+def _check_covariance(covariance: NDArray[np.float64]) -> None:
+    # Rounding leaves a covariance of flat directions a little below zero.
+    slack = 1e-9 * max(float(np.abs(covariance).max()), 1e-300)
+    if np.abs(covariance - covariance.T).max() > slack or np.linalg.eigvalsh(covariance).min() < -slack:
+        raise ValueError("'covariance_unconstrained' is no covariance: it must be symmetric and positive semidefinite.")
+
+
+def _check_diagnostics(diagnostics: object, names: list[str]) -> None:
+    if not isinstance(diagnostics, dict):
+        raise ValueError("'diagnostics' is no mapping.")
+    runaway = diagnostics.get("runaway", {})
+    if not isinstance(runaway, dict) or not all(k in names and v in ("low", "high") for k, v in runaway.items()):
+        raise ValueError(f"'runaway' must give edges, 'low' or 'high', of {names}. Got {runaway!r}.")
+
+
+def _draws(table: pa.Table, parameters: tuple[Parameter, ...]) -> NDArray[np.float64]:
+    names = [parameter.name for parameter in parameters]
+    if table.column_names != names:
+        raise ValueError(f"its draws are of {table.column_names}, not of {names}.")
+    if not all(pa.types.is_floating(column.type) for column in table.columns):
+        raise ValueError("its draws are not all floating-point numbers.")
+    if table.num_rows < N_DRAWS:
+        raise ValueError(f"it holds {table.num_rows:,} draws; forecasts need {N_DRAWS:,}.")
+    array = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64, copy=False)
+    if not (np.isfinite(array).all() and (array > [parameter.above for parameter in parameters]).all()):
+        raise ValueError("draws are outside the parameters' domain.")
+    return np.ascontiguousarray(array)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -131,7 +167,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("package") != "predclv":
         raise ModelFileError(f"'{folder / MANIFEST}' was not written by predclv.")
     version = manifest.get("schema_version")
-    if not isinstance(version, int) or version < 1:
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelFileError(f"'{folder / MANIFEST}' is damaged: schema_version is {version!r}.")
     if version > SCHEMA_VERSION:
         raise ModelFileError(

@@ -13,16 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import histories
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import HorizonWarning, warn
+from predclv.errors import DataError, ExtrapolationWarning, HorizonWarning, warn
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
-from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta
+from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta, require_summary
 from predclv.models.likelihood import Likelihood
 
-__all__ = ["TransactionModel", "finite_horizon", "warn_long_horizon"]
+__all__ = ["TransactionModel", "parse_finite_horizon", "warn_long_horizon"]
 
 FloatArray = NDArray[np.float64]
 
@@ -119,31 +119,43 @@ class TransactionModel(Model):
         rfm, horizon, estimate
             As in `predict`.
         tail : float
-            Largest probability left beyond the last count listed.
+            Largest probability left beyond the last count listed for a customer.
 
         Returns
         -------
         frame of customer_id, n, probability, one row a customer and count
+            Each customer's counts go as far as `tail` asks, so a few heavy buyers do not lengthen the others'.
         """
         if not 0 < tail < 1:
             raise ValueError(f"'tail' must be in (0, 1). Got {tail:g}.")
-        length = self._length(rfm, horizon)
+        window = self._length(rfm, horizon)
         rows, inverse = histories(rfm)
-        theta = choose_theta(self.posterior_, estimate)[:CUSTOMER_DRAWS]
-        pmf = purchases.purchase_distribution(self.BINDINGS, rows.x, rows.t_x, rows.T, length, theta, tail=tail)
-        counts = np.arange(pmf.shape[1])
+        theta = choose_theta(self.posterior_, estimate)
+        probability, length = purchases.purchase_distribution(
+            self.BINDINGS, rows.x, rows.t_x, rows.T, window, theta, tail=tail
+        )
+        start = np.cumsum(length) - length
+        own = length[inverse]
+        n = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
         return rfm.to_native(
             pd.DataFrame(
                 {
-                    "customer_id": np.repeat(rfm.customer_id, len(counts)),
-                    "n": np.tile(counts, len(rfm)),
-                    "probability": pmf[inverse].ravel(),
+                    "customer_id": np.repeat(rfm.customer_id, own),
+                    "n": n,
+                    "probability": probability[np.repeat(start[inverse], own) + n],
                 }
             )
         )
 
-    def _likelihood(self, rfm: RFMSummary) -> Likelihood:
+    def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
+        if not rfm.T.any():
+            raise DataError(
+                f"Nobody has been observed for any time: T is 0 for all {len(rfm):,} customers. Is the as-of date that "
+                "of their first purchases?"
+            )
         rfm.require_repeat_buyers()
+
+    def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         rows = collapse(rfm.frequency, rfm.recency, rfm.T, need_inverse=False)
         bound = rows.x, rows.t_x, rows.T, rows.weight
         return Likelihood(
@@ -159,14 +171,29 @@ class TransactionModel(Model):
 
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)
+        require_summary(rfm)
         rfm.require_compatible(time_unit=self.fingerprint_.time_unit)
+
+    def warn_outside(self, rfm: RFMSummary) -> None:
+        """Warn where customers lie far outside what the fit has seen: twice its oldest, or twice its most purchases."""
+        seen = self.fingerprint_
+        outside = (rfm.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < rfm.T)
+        if outside.any():
+            first = int(np.argmax(outside))
+            warn(
+                f"{outside.sum():,} of {len(rfm):,} customers lie outside twice the range of the fit (first: customer "
+                f"{rfm.customer_id[first]}, frequency {rfm.frequency[first]}, T {rfm.T[first]:.4g}; the fit saw up to "
+                f"{seen.most_purchases} and {seen.longest_age:.4g} {seen.time_unit}s). Fit again on newer data.",
+                ExtrapolationWarning,
+            )
 
     def _length(self, rfm: RFMSummary, horizon: Any) -> float:
         self._check_use(rfm)
-        return finite_horizon(horizon, rfm, self.fingerprint_.longest_age).length
+        self.warn_outside(rfm)
+        return parse_finite_horizon(horizon, rfm, self.fingerprint_.longest_age).length
 
 
-def finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
+def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
     """Parse a horizon, warn where it reaches further than the log, and refuse an endless one."""
     parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
     if not np.isfinite(parsed.length):

@@ -1,0 +1,125 @@
+"""Each customer's intervals, on simulated customers whose future is known.
+
+Twenty populations of 5,000 with CDNOW's parameters. A model fitted to 10 to 52 weeks of each customer forecasts
+purchases, revenue and discounted value one and three years ahead. All runs are seeded: a test that fails is a defect.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import predclv as pc
+from predclv.datasets.populations import CDNOW_SPEND
+from predclv.errors import DependenceWarning, HorizonWarning
+from predclv.inference.posterior import paired_draws
+from predclv.kernels.gamma_gamma import expected_spend
+from predclv.models.base import CUSTOMER_DRAWS
+from scoring import FAMILY, LEVEL, OUTCOMES, YEAR, Draws, Outcome, actual, coverage_by_group, largest_t, score, simulate
+
+GROUPS = ("x", "expected_purchases", "p_alive")
+N_POPULATIONS, N_CUSTOMERS = 20, 5_000
+# In all, four groups of x, ten of expected purchases, ten of p_alive.
+N_GROUPS = 25
+KNOWN = Draws(
+    pc.BGNBD.BINDINGS,
+    np.array([[0.243, 4.414, 0.793, 2.426]]),
+    np.array([[CDNOW_SPEND[name] for name in ("p", "q", "gamma")]]),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=str)
+def test_intervals_hold_in_all_and_in_every_group(outcome):
+    populations = [simulate(N_CUSTOMERS, seed) for seed in range(N_POPULATIONS)]
+    everyone = np.sort(np.concatenate([actual(population, outcome) for population in populations]))
+    fits = [pc.CLV().fit(population.rfm) for population in populations]
+    scores = [
+        score(population, Draws(pc.BGNBD.BINDINGS, *few_draws(fit)), outcome, everyone, seed)
+        for seed, (population, fit) in enumerate(zip(populations, fits, strict=True))
+    ]
+    check_table(fits[0], populations[0].rfm, outcome, scores[0])
+    check_groups(coverage_by_group(scores, "covered", GROUPS), outcome)
+    check_without_history(coverage_by_group(scores, "marginal_covered", GROUPS))
+
+    ours, marginal, raw = (
+        np.array([s[column].mean() for s in scores]) for column in ("crps", "marginal_crps", "raw_covered")
+    )
+    print(f"CRPS {ours.mean():.4g}, without history {marginal.mean():.4g}; raw coverage {raw.mean():.4f}")
+    assert (ours < 0.9 * marginal).all()
+    # Whoever buys nothing is held for sure by an interval from 0, and most customers' begin there.
+    assert 0.92 < raw.mean() < 0.98
+
+
+def few_draws(clv: pc.CLV) -> list[np.ndarray]:
+    return paired_draws([clv.transactions_.posterior_, clv.spend_.posterior_], CUSTOMER_DRAWS)
+
+
+def check_table(clv: pc.CLV, rfm: pc.RFMSummary, outcome: Outcome, scored: pd.DataFrame) -> None:
+    """What is scored is what users get."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HorizonWarning)  # years ahead, from 52 weeks: meant
+        table = clv.predict(rfm, f"{outcome.years} years", discount_rate=0.10 if outcome.what == "value" else 0.0)
+    name = "purchases" if outcome.what == "purchases" else "clv"
+    np.testing.assert_allclose(scored[["low", "high"]], table[[f"{name}_low", f"{name}_high"]], rtol=1e-12)
+
+
+def check_groups(table: pd.DataFrame, outcome: Outcome) -> None:
+    print(f"\n{outcome}\n{table.round(4).to_string()}")
+    assert len(table) == N_GROUPS
+    assert 0.88 < table.loc["all", "coverage"] < 0.92
+    assert table["t"].abs().max() < largest_t(N_POPULATIONS, N_GROUPS * len(OUTCOMES))
+    # Errors small enough for this to mean something.
+    assert table["standard_error"].max() < 0.008
+
+
+def check_without_history(table: pd.DataFrame) -> None:
+    """The forecast that is one for all customers passes in all and fails where it should."""
+    assert 0.88 < table.loc["all", "coverage"] < 0.92
+    failed = table["t"].abs() > largest_t(N_POPULATIONS, N_GROUPS * len(OUTCOMES))
+    # A group of middling customers may be held as often as all are, by accident.
+    assert failed[["x 0", "x 4+", "expected_purchases 0", "expected_purchases 9", "p_alive 9"]].all()
+    assert failed[table.index.str.startswith("expected_purchases ")].sum() >= 8
+
+
+@pytest.mark.slow
+def test_the_interval_of_the_mean_holds_the_mean_given_the_history():
+    held = []
+    for seed in range(100):
+        population = simulate(N_CUSTOMERS, 1_000 + seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HorizonWarning)  # a year ahead, from 52 weeks: meant
+            warnings.simplefilter("ignore", DependenceWarning)  # by chance, once in a hundred populations
+            some = population.rfm[:100]
+            table = pc.CLV().fit(population.rfm).predict(some, "1 year")
+        x = some.frequency.astype(float)
+        purchases = KNOWN.bindings.discounted_expected_purchases(
+            x, some.recency, some.T, YEAR, population.delta, KNOWN.theta
+        )[0]
+        truth = purchases * expected_spend(x, some.monetary_value, *KNOWN.theta_spend[0])
+        held.append(((table["expected_clv_low"] <= truth) & (truth <= table["expected_clv_high"])).mean())
+    # The customers of a population share its error, so a hundred shares count, and no customer by itself.
+    error = np.std(held, ddof=1) / np.sqrt(len(held))
+    print(f"\ncoverage of the mean: {np.mean(held):.3f} (standard error {error:.3f})")
+    assert np.mean(held) == pytest.approx(LEVEL, abs=largest_t(len(held), 1) * error)
+    assert error < 0.025
+
+
+def test_intervals_hold_where_the_parameters_are_known():
+    # With nothing estimated the customers are independent, and one population tells.
+    population = simulate(4_000, 99)
+    outcomes = OUTCOMES[:3]
+    limit = stats.norm.ppf(1 - FAMILY / (2 * N_GROUPS * len(outcomes)))
+    for outcome in outcomes:
+        scored = score(population, KNOWN, outcome, np.sort(actual(population, outcome)), 1)
+        for column, holds in (("covered", True), ("marginal_covered", False)):
+            # Two halves, only to have the groups counted; the error is the binomial's.
+            table = coverage_by_group([scored.iloc[::2], scored.iloc[1::2]], column, GROUPS)
+            z = (table["coverage"] - LEVEL) / np.sqrt(LEVEL * (1 - LEVEL) / table["customers"])
+            assert abs(z["all"]) < limit
+            assert (z.abs().max() < limit) == holds
+        assert scored["crps"].mean() < 0.9 * scored["marginal_crps"].mean()

@@ -1,0 +1,420 @@
+"""What holds for every model: a new one is tested by being listed in MODELS.
+
+What a kind of model needs beside that is in KINDS; a model's likelihood in its literal form is in LITERAL.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import approx_fprime
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import predclv as pc
+from predclv.datasets.populations import settle_parameters, settle_spend
+from predclv.errors import ExtrapolationWarning, HorizonWarning
+from predclv.inference.optimize import maximize
+from predclv.kernels import bg_family, gamma_gamma
+from predclv.models.base import Model
+from predclv.models.likelihood import Likelihood
+from predclv.parameters import to_unconstrained
+
+FloatArray = NDArray[np.float64]
+
+HORIZONS = (1e-6, 1.0, 13.0, 52.0, 520.0)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Customers of a model of one kind, at known parameters, and all that the model says of customers."""
+
+    truth: Callable[[str], dict[str, float]]
+    simulate: Callable[[str, int, int], pc.RFMSummary]
+    forecast: Callable[[Any, pc.RFMSummary], pd.DataFrame]
+
+
+def simulate_transactions(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
+    return pc.datasets.simulate_rfm(key, n_customers=n_customers, T=(10.0, 104.0), lattice=7, seed=seed).rfm
+
+
+def simulate_spend(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
+    return pc.datasets.simulate_rfm(n_customers=n_customers, T=(10.0, 104.0), seed=seed).rfm
+
+
+KINDS = {
+    "transactions": Kind(
+        lambda key: settle_parameters(key, None), simulate_transactions, lambda model, rfm: model.predict(rfm, 13)
+    ),
+    "spend": Kind(lambda key: settle_spend(None), simulate_spend, lambda model, rfm: model.expected_spend(rfm)),
+}
+
+#: Log-likelihood of each customer that informs the model, from a summary and the model's parameters.
+LITERAL: dict[str, Callable[..., FloatArray]] = {
+    "bg_nbd": lambda rfm, *theta: bg_family.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
+    "gamma_gamma": lambda rfm, *theta: gamma_gamma.log_likelihood(*rfm.repeat_spend()[:2], *theta),
+}
+
+every_model = pytest.mark.parametrize("model_class", pc.MODELS.values(), ids=pc.MODELS)
+every_transaction_model = pytest.mark.parametrize(
+    "model_class",
+    [model for model in pc.MODELS.values() if model.KIND == "transactions"],
+    ids=[key for key, model in pc.MODELS.items() if model.KIND == "transactions"],
+)
+every_spend_model = pytest.mark.parametrize(
+    "model_class",
+    [model for model in pc.MODELS.values() if model.KIND == "spend"],
+    ids=[key for key, model in pc.MODELS.items() if model.KIND == "spend"],
+)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Callable[[type[Model]], tuple[Any, pc.RFMSummary]]:
+    """A model fitted to 3,000 customers of its own kind; each is fitted once."""
+    fits: dict[str, tuple[Any, pc.RFMSummary]] = {}
+
+    def fit(model_class: type[Model]) -> tuple[Any, pc.RFMSummary]:
+        if model_class.KEY not in fits:
+            rfm = KINDS[model_class.KIND].simulate(model_class.KEY, 3_000, 11)
+            fits[model_class.KEY] = model_class().fit(rfm), rfm
+        return fits[model_class.KEY]
+
+    return fit
+
+
+def typical_values(model_class: type[Model], n: int) -> FloatArray:
+    """Parameter values drawn from the declared typical ranges, log-uniformly, (n, n_parameters)."""
+    low, high = np.log(np.array([parameter.typical for parameter in model_class.PARAMETERS])).T
+    return np.exp(np.random.default_rng(3).uniform(low, high, (n, len(low))))
+
+
+# Every model
+
+
+@every_model
+def test_the_model_is_listed_under_its_key_and_declares_its_parameters(model_class):
+    assert pc.MODELS[model_class.KEY] is model_class
+    assert getattr(pc, model_class.__name__) is model_class
+    assert model_class.KIND in KINDS
+    assert set(KINDS[model_class.KIND].truth(model_class.KEY)) == {p.name for p in model_class.PARAMETERS}
+    for edges in model_class.EDGES:
+        for parameter, edge in edges:
+            assert parameter in {p.name for p in model_class.PARAMETERS}
+            assert edge in ("low", "high")
+
+
+@every_model
+@pytest.mark.parametrize("seed", [1, 2])
+def test_parameters_are_recovered(model_class, seed):
+    kind = KINDS[model_class.KIND]
+    truth = kind.truth(model_class.KEY)
+    model = model_class().fit(kind.simulate(model_class.KEY, 20_000, seed))
+    posterior = model.posterior_
+    error = to_unconstrained(model.PARAMETERS, posterior.point_array) - to_unconstrained(
+        model.PARAMETERS, [truth[name] for name in posterior.names]
+    )
+    covariance = posterior.covariance_unconstrained
+    assert (np.abs(error) < 4 * np.sqrt(np.diag(covariance))).all()
+    # All together, along the ridge as across it.
+    assert error @ np.linalg.solve(covariance, error) < stats.chi2.ppf(0.9999, len(error))
+    # Standard errors that say something, on the log scale.
+    assert np.sqrt(np.diag(covariance)).max() < 0.5
+
+
+@every_model
+def test_the_fast_likelihood_is_the_literal_one(model_class, fitted):
+    _, rfm = fitted(model_class)
+    few = rfm[:400]
+    likelihood = model_class()._likelihood(few)
+
+    def literal(theta: FloatArray) -> float:
+        return float(LITERAL[model_class.KEY](few, *theta).sum())
+
+    for theta in typical_values(model_class, 12):
+        derivatives = likelihood.derivatives(theta)
+        assert derivatives.value == pytest.approx(literal(theta), rel=1e-11)
+        # One-sided differences carry half a step of curvature.
+        step = 1e-7 * theta
+        slack = 1e-6 * np.abs(derivatives.gradient).max() + np.abs(np.diag(derivatives.hessian)) * step
+        numeric = approx_fprime(theta, literal, step)
+        assert (np.abs(derivatives.gradient - numeric) <= slack + 1e-8 * abs(derivatives.value) / theta).all()
+
+
+@every_model
+def test_the_score_is_the_mean_log_likelihood(model_class, fitted):
+    model, rfm = fitted(model_class)
+    literal = LITERAL[model.KEY](rfm, *model.posterior_.point_array)
+    assert model.score(rfm) == pytest.approx(literal.mean(), rel=1e-11)
+    assert model.posterior_.diagnostics["log_likelihood"] == pytest.approx(literal.sum(), rel=1e-11)
+    assert model.posterior_.diagnostics["n_observations"] == len(literal)
+
+
+@every_model
+def test_the_order_of_customers_does_not_matter(model_class, fitted):
+    model, rfm = fitted(model_class)
+    shuffled = model_class().fit(rfm[np.random.default_rng(8).permutation(len(rfm))])
+    np.testing.assert_allclose(shuffled.posterior_.point_array, model.posterior_.point_array, rtol=1e-9)
+
+
+@every_model
+def test_another_unit_is_the_same_model(model_class, fitted):
+    model, rfm = fitted(model_class)
+    scaled = pc.RFMSummary.from_frame(
+        rfm.to_pandas().assign(
+            recency=rfm.recency * 7, T=rfm.T * 7, monetary_value=np.asarray(rfm.monetary_value) * 100
+        ),
+        time_unit="day",
+    )
+    factor = np.array([{"time": 7.0, "money": 100.0, None: 1.0}[p.unit] for p in model.PARAMETERS])
+    other = model_class().fit(scaled)
+    np.testing.assert_allclose(other.posterior_.point_array, factor * model.posterior_.point_array, rtol=1e-7)
+
+
+@every_model
+def test_the_summary_lies_in_the_domain(model_class, fitted):
+    model, _ = fitted(model_class)
+    summary = model.summary
+    assert list(summary.columns) == ["parameter", "estimate", "std_error", "low", "high", "meaning"]
+    assert list(summary["parameter"]) == [p.name for p in model.PARAMETERS]
+    above = np.array([p.above for p in model.PARAMETERS])
+    assert ((above < summary["low"]) & (summary["low"] < summary["estimate"])).all()
+    assert (summary["estimate"] < summary["high"]).all()
+    assert (summary["std_error"] > 0).all()
+    assert summary["meaning"].str.len().min() > 10
+
+
+@every_model
+def test_draws_are_those_of_the_posterior(model_class, fitted):
+    model, rfm = fitted(model_class)
+    posterior = model.posterior_
+    draws = to_unconstrained(model.PARAMETERS, posterior.draws_array())
+    assert np.isfinite(draws).all()
+    # Sobol points: their moments are far closer than those of independent draws.
+    error = np.sqrt(np.diag(posterior.covariance_unconstrained))
+    center = to_unconstrained(model.PARAMETERS, posterior.point_array)
+    np.testing.assert_allclose(draws.mean(axis=0), center, atol=0.02 * error.max())
+    np.testing.assert_allclose(
+        np.cov(draws.T), posterior.covariance_unconstrained, rtol=0.05, atol=0.02 * error.max() ** 2
+    )
+    again, other = (model_class(random_state=seed).fit(rfm).posterior_.draws_array() for seed in (0, 1))
+    np.testing.assert_array_equal(again, posterior.draws_array())
+    assert not np.array_equal(other, posterior.draws_array())
+
+
+@every_model
+def test_inputs_are_left_alone(model_class, fitted):
+    model, rfm = fitted(model_class)
+    before, parameters = rfm.to_pandas(), model.get_params()
+    model_class().fit(rfm)
+    KINDS[model.KIND].forecast(model, rfm)
+    model.score(rfm)
+    pd.testing.assert_frame_equal(rfm.to_pandas(), before, check_exact=True)
+    assert model.get_params() == parameters
+
+
+@every_model
+def test_scikit_learn_conventions(model_class, fitted):
+    _, rfm = fitted(model_class)
+    model = model_class(random_state=5)
+    copy = clone(model)
+    assert copy is not model
+    assert copy.get_params() == model.get_params() == {"method": "mle", "priors": None, "random_state": 5}
+    assert model_class.__name__ in model._repr_html_()
+    for use in (lambda: model.summary, lambda: model.score(rfm), lambda: KINDS[model.KIND].forecast(model, rfm)):
+        with pytest.raises(NotFittedError):
+            use()
+    assert model.fit(rfm) is model
+    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "fingerprint_"]
+    assert not hasattr(clone(model), "posterior_")
+    with pytest.raises(ValueError, match="'method' must be one of"):
+        model_class(method="guess").fit(rfm)
+    with pytest.raises(TypeError, match=r"Expected an RFMSummary\. Got DataFrame"):
+        model_class().fit(rfm.to_pandas())
+
+
+@every_model
+def test_save_and_load_are_exact(model_class, fitted, tmp_path):
+    model, rfm = fitted(model_class)
+    model.save(tmp_path / "model")
+    again = pc.load(tmp_path / "model")
+    assert type(again) is model_class
+    assert again.get_params() == model.get_params()
+    assert again.fingerprint_ == model.fingerprint_
+    assert again.posterior_.diagnostics == model.posterior_.diagnostics
+    np.testing.assert_array_equal(again.posterior_.draws_array(), model.posterior_.draws_array())
+    pd.testing.assert_frame_equal(again.summary, model.summary, check_exact=True)
+    forecast = KINDS[model.KIND].forecast
+    pd.testing.assert_frame_equal(forecast(again, rfm), forecast(model, rfm), check_exact=True)
+    assert not list(tmp_path.rglob("*.pkl"))
+
+
+@every_model
+def test_rows_of_the_forecast_are_the_customers(model_class, fitted):
+    model, rfm = fitted(model_class)
+    forecast = KINDS[model.KIND].forecast
+    whole = forecast(model, rfm)
+    assert (whole["customer_id"] == rfm.customer_id).all()
+    pick = np.random.default_rng(2).permutation(len(rfm))[:200]
+    pd.testing.assert_frame_equal(forecast(model, rfm[pick]), whole.iloc[pick].reset_index(drop=True), check_exact=True)
+
+
+# Transaction models
+
+
+@every_transaction_model
+def test_a_fit_to_collapsed_customers_is_one_to_all(model_class, fitted):
+    model, rfm = fitted(model_class)
+    rows = rfm.collapsed
+    assert len(rows.x) < len(rfm)
+    columns = rfm.frequency.astype(float), rfm.recency, rfm.T
+    bound = *columns, np.ones(len(rfm))
+    each = Likelihood(
+        model.PARAMETERS,
+        n_observations=len(rfm),
+        n_rows=len(rfm),
+        evaluate=model.BINDINGS.log_likelihood(*bound),
+        make_evaluate_many=partial(model.BINDINGS.log_likelihood_values, *bound),
+    )
+    start = model.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
+    optimum = maximize(each, start)
+    np.testing.assert_allclose(optimum.values, model.posterior_.point_array, rtol=1e-9)
+    np.testing.assert_allclose(optimum.covariance, model.posterior_.covariance_unconstrained, rtol=1e-7)
+
+
+@every_transaction_model
+@pytest.mark.parametrize("estimate", ["point", "draws"])
+def test_the_pmf_sums_to_one_and_its_mean_is_the_expectation(model_class, fitted, estimate):
+    model, rfm = fitted(model_class)
+    few = rfm[:150]
+    long = model.purchase_distribution(few, 13, estimate=estimate, tail=1e-10)
+    assert (long["probability"] >= 0).all()
+    # Each customer's counts end where no more than the tail is left.
+    pmf = long.pivot_table(index="customer_id", columns="n", values="probability", fill_value=0.0).to_numpy()
+    assert len(pmf) == len(few)
+    np.testing.assert_allclose(pmf.sum(axis=1), 1.0, atol=2e-10)
+    mean = model.expected_purchases(few, 13, estimate=estimate)["expected_purchases"]
+    # The tail's 1e-10, at counts not much larger than the last one listed, is missing.
+    np.testing.assert_allclose(pmf @ np.arange(pmf.shape[1]), mean, rtol=1e-10, atol=2e-10 * pmf.shape[1])
+
+
+@every_transaction_model
+def test_probabilities_are_probabilities_and_agree_with_each_other(model_class, fitted):
+    model, rfm = fitted(model_class)
+    for estimate in ("point", "draws"):
+        table = model.predict(rfm, 13, estimate=estimate)
+        assert table["p_alive"].between(0, 1).all()
+        # For those who are gone for sure, one minus the probability of no purchase is rounded.
+        assert table["p_purchase"].between(0, table["p_alive"] + 1e-15).all()
+        # At least one purchase, so its probability is at most the mean.
+        assert (table["p_purchase"] <= table["expected_purchases"] + 1e-15).all()
+        assert (table["purchases_low"] <= table["purchases_high"]).all()
+        np.testing.assert_array_equal(table["p_alive"], model.p_alive(rfm, estimate=estimate)["p_alive"])
+        expected = model.expected_purchases(rfm, 13, estimate=estimate)["expected_purchases"]
+        np.testing.assert_array_equal(table["expected_purchases"], expected)
+
+
+@every_transaction_model
+def test_extreme_customers_have_finite_forecasts(model_class, fitted):
+    model, _ = fitted(model_class)
+    extremes = pc.RFMSummary.from_frame(
+        pd.DataFrame(
+            {
+                "frequency": [0, 0, 1, 1, 3000, 3000, 3000, 50],
+                "recency": [0.0, 0.0, 1e-3, 520.0, 520.0, 1.0, 39.0, 0.1],
+                "T": [0.0, 520.0, 520.0, 520.0, 520.0, 520.0, 39.0, 520.0],
+            }
+        ),
+        time_unit="week",
+    )
+    with warnings.catch_warnings():
+        # Far outside the fit, in age and horizon: meant.
+        warnings.simplefilter("ignore", HorizonWarning)
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        for horizon in HORIZONS:
+            table = model.predict(extremes, horizon)
+            assert np.isfinite(table.to_numpy(dtype=float)).all()
+            assert table["p_alive"].between(0, 1).all()
+            assert (table["expected_purchases"] >= 0).all()
+    # Who bought 3,000 times in the first of 520 weeks is gone; who bought to the end is not.
+    assert table["p_alive"][5] < 1e-9
+    assert table["p_alive"][6] > 0.99
+
+
+@every_transaction_model
+def test_forecasts_grow_with_the_horizon(model_class, fitted):
+    model, rfm = fitted(model_class)
+    few = rfm[:300]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HorizonWarning)  # ten years: meant
+        tables = [model.predict(few, horizon) for horizon in HORIZONS]
+    assert tables[0]["expected_purchases"].max() < 1e-4
+    assert (tables[0]["purchases_high"] == 0).all()
+    for short, long in pairwise(tables):
+        assert (short["expected_purchases"] < long["expected_purchases"]).all()
+        for column in ("p_purchase", "purchases_low", "purchases_high"):
+            assert (short[column] <= long[column]).all()
+        np.testing.assert_array_equal(short["p_alive"], long["p_alive"])
+
+
+@every_transaction_model
+def test_discounted_purchases_lie_between_none_and_all(model_class, fitted):
+    model, rfm = fitted(model_class)
+    few, theta = rfm[:300], model.thetas().draws[:4]
+    columns = few.frequency.astype(float), few.recency, few.T
+    plain = model.BINDINGS.expected_purchases(*columns, 52.0, theta)
+    undiscounted, mild, strong = (
+        model.BINDINGS.discounted_expected_purchases(*columns, 52.0, delta, theta) for delta in (0.0, 0.002, 0.05)
+    )
+    np.testing.assert_allclose(undiscounted, plain, rtol=1e-10)
+    assert (mild < plain).all()
+    assert (strong < mild).all()
+    # Nothing is discounted by more than all of the horizon.
+    assert (mild > np.exp(-0.002 * 52) * plain).all()
+    endless = model.BINDINGS.discounted_expected_purchases(*columns, np.inf, 0.002, theta)
+    assert np.isfinite(endless).all()
+    assert (endless > mild).all()
+
+
+@every_transaction_model
+def test_a_mean_over_draws_is_the_mean_of_the_draws(model_class, fitted):
+    model, rfm = fitted(model_class)
+    rows, theta = rfm.collapsed, model.thetas().draws
+    columns = rows.x, rows.t_x, rows.T
+    for one, mean in (
+        (model.BINDINGS.p_alive(*columns, theta), model.BINDINGS.mean_p_alive(*columns, theta)),
+        (
+            model.BINDINGS.expected_purchases(*columns, 13.0, theta),
+            model.BINDINGS.mean_expected_purchases(*columns, 13.0, theta),
+        ),
+    ):
+        assert one.shape == (len(theta), len(rows.x))
+        np.testing.assert_allclose(one.mean(axis=0), mean, rtol=1e-12)
+
+
+# Spend models
+
+
+@every_spend_model
+def test_spend_lies_between_the_customers_own_and_everyones(model_class, fitted):
+    model, rfm = fitted(model_class)
+    own, spend = np.asarray(rfm.monetary_value), model.expected_spend(rfm)["expected_spend"].to_numpy()
+    once = rfm.frequency == 0
+    assert np.ptp(spend[once]) == 0
+    everyones = spend[once][0]
+    assert everyones == pytest.approx(own[~once].mean(), rel=0.1)
+    between = (spend - everyones) * (own - spend)
+    assert (between[~once] > -1e-9 * everyones**2).all()
+    # The more purchases, the more of it is the customer's own.
+    weight = (spend[~once] - everyones) / (own[~once] - everyones)
+    order = np.argsort(rfm.frequency[~once], kind="stable")
+    assert (np.diff(weight[order]) > -1e-6).all()
