@@ -314,7 +314,15 @@ def test_units_and_currencies_are_held_together() -> None:
         rfm.require_compatible(time_unit="day")
     with pytest.raises(UnitError, match="fitted in USD and this summary is in EUR"):
         rfm.require_compatible(currency="USD")
-    summarise(GOOD).require_compatible(currency="USD")
+    with pytest.raises(UnitError, match=r"currency is unknown.*currency='USD'"):
+        summarise(GOOD).require_compatible(currency="USD")
+    with pytest.raises(UnitError, match=r"of an unknown currency and this summary is in EUR"):
+        rfm.require_compatible(currency=None)
+    summarise(GOOD).require_compatible(currency=None)
+    rfm.require_compatible(collapse="day")
+    rfm.require_compatible(collapse=None)
+    with pytest.raises(UnitError, match=r"merged by 'week' and this summary merges them by 'day'.*collapse='week'"):
+        rfm.require_compatible(collapse="week")
 
 
 def test_spend_is_asked_for_by_name() -> None:

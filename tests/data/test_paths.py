@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predclv import RFMSummary, split_transactions
-from predclv.errors import DataError
+from predclv.errors import DataError, DataQualityWarning
 
 LOG = pd.DataFrame(
     {
@@ -108,3 +108,60 @@ def test_damage_far_down_a_file_is_said(reader: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(f"customer_id,date,amount\n{rows}1,2024-01-02,a lot\n")
     with pytest.raises(DataError, match=r"amount|cannot be read"):
         summarise(tmp_path / "log.csv")
+
+
+def test_empty_fields_are_null_and_labels_keep_their_zeros(reader: str, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("customer_id,date,amount,store\n007,2024-01-01,1,01\n7,2024-01-02,2,02\n,2024-01-03,3,02\n7,,4,\n")
+    options = {"amount": "amount", "observation_end": "2024-03-31", "carry": ["store"]}
+    with pytest.raises(DataError, match=r"'customer_id' is null or blank for 1 of 4 rows \(first: 2024-01-03, 3\)"):
+        RFMSummary.from_transactions(log, **options)  # type: ignore[arg-type]
+    with pytest.warns(DataQualityWarning, match="bought once"):
+        rfm = RFMSummary.from_transactions(log, on_null="drop", **options)  # type: ignore[arg-type]
+    assert rfm.customer_id.tolist() == ["007", "7"]
+    assert rfm.carried["store"].tolist() == ["01", "02"]
+    assert rfm.quality.set_index("what")["count"]["rows without customer, date or finite amount, dropped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["1", "2", "30"], [1, 2, 30]),
+        (["0.4", "1.0", "-2.25"], [0.4, 1.0, -2.25]),
+        (["0.40", "0.35", "1.0"], ["0.40", "0.35", "1.0"]),
+        (["1", "01", "2"], ["1", "01", "2"]),
+        (["1", "1.0", "2"], ["1", "1.0", "2"]),
+        (["NA", "null", "nan"], ["NA", "null", "nan"]),
+        (["true", "2024-01-01", ""], ["true", "2024-01-01", None]),
+        (["9007199254740993", "", "1"], [9007199254740993, None, 1]),
+    ],
+)
+def test_carried_columns_of_a_csv_file_lose_nothing(
+    reader: str, tmp_path: Path, written: list[str], expected: list[object]
+) -> None:
+    ids = pd.DataFrame({"customer_id": [1, 2, 3], "label": written})
+    LOG.assign(customer_id=[1, 2, 2, 3, 2]).merge(ids).to_csv(tmp_path / "log.csv", index=False)
+    found = RFMSummary.from_transactions(
+        tmp_path / "log.csv", amount="amount", observation_end="2024-03-31", carry=["label"]
+    ).carried["label"]
+    assert found.tolist() == expected
+    summarise(LOG).to_pandas().assign(customer_id=[1, 2, 3], label=written).to_csv(tmp_path / "rfm.csv", index=False)
+    again = RFMSummary.from_frame(tmp_path / "rfm.csv", time_unit="week", carry=["label"])
+    assert again.carried["label"].tolist() == expected
+
+
+def test_ids_of_a_table_keep_their_zeros(reader: str, tmp_path: Path) -> None:
+    table = tmp_path / "rfm.csv"
+    table.write_text("customer_id,frequency,recency,T\n007,1,2.5,10\n008,0,0,4\n")
+    assert RFMSummary.from_frame(table, time_unit="week").customer_id.tolist() == ["007", "008"]
+    table.write_text("customer_id,frequency,recency,T\n7,1,2.5,10\n8,0,0,4\n")
+    assert RFMSummary.from_frame(table, time_unit="week").customer_id.tolist() == [7, 8]
+
+
+def test_a_header_alone_is_an_empty_log(reader: str, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("customer_id,date,amount\n")
+    with pytest.raises(DataError, match="log is empty"):
+        summarise(tmp_path / "log.csv")
+    (tmp_path / "rfm.csv").write_text("customer_id,frequency,recency,T\n")
+    with pytest.raises(DataError, match="no customers"):
+        RFMSummary.from_frame(tmp_path / "rfm.csv", time_unit="week")

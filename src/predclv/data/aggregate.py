@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY
 from predclv.data.frames import column_to_numpy
+from predclv.errors import DataError
 
 __all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer", "total_by_period"]
 
@@ -70,12 +72,14 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
         Whether there is money, and whether some of it is negative and to be netted.
     """
     bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
-    found = _total_purchases(total_by_period(bought, collapse, has_amount), has_amount).sort("customer").collect()
+    with np.errstate(over="ignore"):  # pandas would warn of what is refused below
+        found = _total_purchases(total_by_period(bought, collapse, has_amount), has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
     first_spend, repeat_spend, returns = None, None, ReturnTotals()
     if has_amount:
-        first_spend = totals["first_amount"].astype(np.float64)
-        repeat_spend = _subtract(totals["amount"].astype(np.float64), first_spend)
+        first_spend, spend = totals["first_amount"].astype(np.float64), totals["amount"].astype(np.float64)
+        _refuse_endless(spend, totals["customer"])
+        repeat_spend = _subtract(spend, first_spend)
     if has_returns and first_spend is not None and repeat_spend is not None:
         returned = rows.filter(nw.col("amount") < 0)
         returns = _net(returned, bought, totals["customer"], first_spend, repeat_spend)
@@ -144,6 +148,15 @@ def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool, has_day: bo
         )
     )
     return totals
+
+
+def _refuse_endless(spend: FloatArray, customers: NDArray[Any]) -> None:
+    endless = ~np.isfinite(spend)
+    if endless.any():
+        raise DataError(
+            f"Amounts sum to more than a number holds for {count_of(int(endless.sum()), len(spend), 'customers')} "
+            f"(first: customer {customers[int(np.argmax(endless))]}). Mend them, or give them in a larger unit."
+        )
 
 
 def _subtract(total: FloatArray, first: FloatArray) -> FloatArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from predclv.data.dates import day_of
 from predclv.data.frames import column_to_numpy
-from predclv.errors import DataQualityWarning
+from predclv.errors import DataQualityWarning, warn
 
 __all__ = ["acquired_days", "warn_of_spike"]
 
@@ -55,11 +54,10 @@ def warn_of_spike(first_day: IntArray, start_day: int, end_day: int) -> None:
     early = int((age < _FIRST_DAYS).sum())
     usual = int(((age >= _FIRST_DAYS) & (age < _FIRST_DAYS + later_days)).sum()) * _FIRST_DAYS / later_days
     if early > 2 * usual and early - usual > 5 * np.sqrt(usual + 1):
-        warnings.warn(
+        warn(
             f"{early:,} of {len(first_day):,} customers have their first purchase in the first week of the log, from "
             f"{dt.date.fromordinal(start_day)}; in the weeks after it {usual:,.0f} a week have. Customers from before "
             "the log look new and bias the fit: give observation_start (a date some time into the log) or acquired "
             "(a column), or observation_start at the first day if they are new.",
             DataQualityWarning,
-            stacklevel=5,
         )

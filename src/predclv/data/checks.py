@@ -8,7 +8,10 @@ from typing import Any
 
 from predclv.errors import DataError
 
-__all__ = ["check_option", "count_of", "pick_column", "quote_list", "suggest"]
+__all__ = ["OWN_COLUMNS", "check_carry", "check_option", "count_of", "pick_column", "quote_list", "suggest"]
+
+#: What a summary calls its own columns, so that no carried column may be called so.
+OWN_COLUMNS = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_purchase")
 
 
 def count_of(count: int, total: int, noun: str) -> str:
@@ -34,6 +37,17 @@ def check_option(option: str, value: object, allowed: Sequence[str]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     raise DataError(f"{option!r} must be one of {quote_list(allowed)}. Got {value!r}.{suggest(value, allowed)}")
+
+
+def check_carry(carry: Sequence[str]) -> None:
+    """Raise DataError where carried columns would stand in the place of the summary's own, or are not a list."""
+    if isinstance(carry, str):
+        raise DataError(f"carry={carry!r} must be a list of columns: [{carry!r}].")
+    for name in carry:
+        if name in OWN_COLUMNS:
+            raise DataError(
+                f"carry={name!r}: {quote_list(OWN_COLUMNS)} are names of the summary's own columns. Rename the column."
+            )
 
 
 def pick_column(option: str, name: object, columns: Sequence[str], table: str) -> str:

@@ -47,7 +47,14 @@ _AWARE = rf"{_DATE}{_TIME} ?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)$"
 
 
 def settle_dates(
-    frame: nw.LazyFrame[Any], column: str, label: str, time_zone: str | None, date_format: str | None
+    frame: nw.LazyFrame[Any],
+    column: str,
+    label: str,
+    time_zone: str | None = None,
+    date_format: str | None = None,
+    *,
+    fine: bool = False,
+    may_be_dates: bool = False,
 ) -> nw.LazyFrame[Any]:
     """Turn a date column into local dates or datetimes.
 
@@ -60,6 +67,10 @@ def settle_dates(
         Zone to convert aware datetimes to.
     date_format : str, optional
         strptime format of text or whole numbers.
+    fine : bool
+        Whether fractions of seconds matter: in text they are dropped, and refused where they matter.
+    may_be_dates : bool
+        Whether a column of dates may come with a `date_format`, which is another column's then.
 
     Raises
     ------
@@ -72,7 +83,14 @@ def settle_dates(
         return _parse_formatted(frame, column, label, date_format)
     if dtype == nw.String:
         _check_text(frame, column, label, time_zone)
+        if fine:
+            _refuse_fractions(frame, column, label)
         return frame.with_columns(_parse_text(nw.col(column).str.strip_chars()))
+    if date_format is not None and not may_be_dates and (dtype == nw.Date or isinstance(dtype, nw.Datetime)):
+        raise DataError(
+            f"date_format={date_format!r} was given, but {label} holds dates already, not text or whole numbers. "
+            "Leave date_format out."
+        )
     if dtype == nw.Date:
         _refuse_zone(label, time_zone)
         return frame
@@ -164,6 +182,15 @@ def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: st
         f"{label} is text with time-zone offsets (first: {first!r}). Parse it into datetimes that know their zone, "
         "and give time_zone='...' for the calendar that counts."
     )
+
+
+def _refuse_fractions(frame: nw.LazyFrame[Any], column: str, label: str) -> None:
+    cases = frame.filter(~nw.col(column).is_null()).filter(nw.col(column).str.contains(r"\.\d*[1-9]"))
+    if n := count_rows(cases):
+        raise DataError(
+            f"{label} is text with fractions of seconds in {n:,} rows (first: {cases.head(1).collect()[column][0]!r}), "
+            "which collapse='none' tells apart. Parse it into datetimes first, or collapse by 'hour' or 'day'."
+        )
 
 
 def _parse_text(text: nw.Expr) -> nw.Expr:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import quote_list
 from predclv.errors import DataError
 
-__all__ = ["PANDAS", "Backend", "collect_counts", "column_to_numpy", "count_rows", "open_frame"]
+__all__ = ["PANDAS", "Backend", "collect_counts", "column_to_numpy", "count_rows", "nullable", "open_frame"]
 
 _SUPPORTED = {
     nw.Implementation.PANDAS: "pandas",
@@ -89,11 +89,31 @@ def open_frame(table: Any, what: str) -> tuple[nw.LazyFrame[Any], Backend]:
 
 
 def column_to_numpy(column: nw.Series[Any]) -> NDArray[Any]:
-    """Return a column as numpy sees it: numbers as numbers, text as Python objects, dates as datetime64."""
+    """Return a column as numpy sees it: numbers as numbers, text as Python objects, dates as datetime64.
+
+    Whole numbers and flags with nulls among them are objects with None: as floats, large numbers would lose digits.
+    """
     if column.dtype in (nw.Categorical, nw.Enum):
         column = column.cast(nw.String)
+    if (column.dtype.is_integer() or column.dtype == nw.Boolean) and column.null_count():
+        objects = np.empty(len(column), dtype=object)
+        objects[:] = [None if pd.isna(value) else value for value in column.to_list()]
+        return objects
     values = np.asarray(column.to_numpy())
     return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def nullable(column: NDArray[Any]) -> Any:
+    """Whole numbers and flags with None among them as what pandas has for them; other columns as they are."""
+    if column.dtype != object:
+        return column
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "boolean":
+        return pd.array(column, dtype="boolean")
+    try:
+        return pd.array(column, dtype="Int64") if kind == "integer" else column
+    except OverflowError:
+        return column  # beyond 64 bits
 
 
 def count_rows(frame: nw.LazyFrame[Any]) -> int:
@@ -104,8 +124,7 @@ def count_rows(frame: nw.LazyFrame[Any]) -> int:
 def collect_counts(frame: nw.LazyFrame[Any]) -> dict[str, int]:
     """Return the only row of a frame of whole numbers; 0 where a minimum or sum of nothing gave null."""
     row = frame.collect().row(0)
-    # NaN, pandas' null, is the one value that differs from itself.
     return {
-        name: 0 if value is None or value != value else int(value)
+        name: 0 if pd.isna(value) else int(value)
         for name, value in zip(frame.collect_schema().names(), row, strict=True)
     }

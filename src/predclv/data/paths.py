@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import narwhals.stable.v2 as nw
+
+from predclv.data.frames import collect_counts
 from predclv.errors import DataError
 
-__all__ = ["is_path", "open_path", "reading"]
+__all__ = ["is_path", "open_path", "reading", "text_to_numbers"]
+
+_WHOLE = r"^(?:0|-?[1-9]\d{0,17})$"
+_FRACTION = r"^-?(?:0|[1-9]\d{0,9})\.(?:0|\d{0,4}[1-9])$"
 
 
 def is_path(table: object) -> bool:
@@ -27,7 +33,7 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
     path : path
     text_columns : tuple of str
         Columns of a CSV file that are read as text and not guessed: dates, whose format must not be guessed, and
-        ids, which may have leading zeros.
+        ids and labels, which may have leading zeros (see `text_to_numbers`). An empty field is null in any column.
 
     Returns
     -------
@@ -75,8 +81,10 @@ def _open_with_duckdb(place: Path, kind: str, text_columns: tuple[str, ...]) -> 
     if kind == "parquet":
         pattern = place / "**" / "*.parquet" if place.is_dir() else place
         return connection.read_parquet(str(pattern))
-    columns = connection.read_csv(str(place)).columns
-    return connection.read_csv(str(place), dtype={name: "VARCHAR" for name in text_columns if name in columns})
+    # Told that there is a header, which it would take for a row where nothing follows it.
+    columns = connection.read_csv(str(place), header=True).columns
+    text = {name: "VARCHAR" for name in text_columns if name in columns}
+    return connection.read_csv(str(place), header=True, dtype=text)
 
 
 def _open_with_pyarrow(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
@@ -88,6 +96,33 @@ def _open_with_pyarrow(place: Path, kind: str, text_columns: tuple[str, ...]) ->
         return pq.read_table(place)
     from pyarrow import csv
 
-    return csv.read_csv(
-        place, convert_options=csv.ConvertOptions(column_types={name: pa.string() for name in text_columns})
+    # Empty fields are null and nothing else is, as DuckDB has it.
+    convert = csv.ConvertOptions(
+        column_types={name: pa.string() for name in text_columns}, null_values=[""], strings_can_be_null=True
     )
+    return csv.read_csv(place, convert_options=convert)
+
+
+def text_to_numbers(frame: nw.LazyFrame[Any], columns: Sequence[str], *, fractions: bool = True) -> nw.LazyFrame[Any]:
+    """Make text columns of a CSV file numbers where nothing is lost by it.
+
+    Either every value is a whole number without leading zeros or, with `fractions`, every one is a decimal number
+    that prints as it was written ("0.4", "1.0" but not "0.40"). Other columns stay text: '01' is no 1.
+    """
+    schema = frame.collect_schema()
+    for column in columns:
+        if schema[column] != nw.String:
+            continue
+        known = frame.select(column).filter(~nw.col(column).is_null())
+        counts = collect_counts(
+            known.select(
+                known=nw.len(),
+                whole=nw.col(column).str.contains(_WHOLE).cast(nw.Int64).sum(),
+                fraction=nw.col(column).str.contains(_FRACTION).cast(nw.Int64).sum(),
+            )
+        )
+        if counts["known"] and counts["whole"] == counts["known"]:
+            frame = frame.with_columns(nw.col(column).cast(nw.Int64))
+        elif fractions and counts["known"] and counts["fraction"] == counts["known"]:
+            frame = frame.with_columns(nw.col(column).cast(nw.Float64))
+    return frame

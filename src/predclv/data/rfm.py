@@ -6,17 +6,20 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from predclv.data import rfm_checks
-from predclv.data.durations import DAYS_PER_UNIT, check_time_unit, parse_moment
-from predclv.data.frames import PANDAS, Backend
-from predclv.data.quality import empty_quality
-from predclv.errors import DataError, UnitError
+from predclv.data import compatible, rfm_checks
+from predclv.data.checks import OWN_COLUMNS
+from predclv.data.compatible import NOT_ASKED, NotAsked
+from predclv.data.durations import DAYS_PER_UNIT, parse_moment
+from predclv.data.frames import PANDAS, Backend, nullable
+from predclv.data.frozen import CopiedFrame, locked
+from predclv.errors import DataError
 
 if TYPE_CHECKING:
     from predclv.kernels.collapse import Collapsed
@@ -53,8 +56,9 @@ class RFMSummary:
     monetary_value : (n_customers,) float array or None
         Mean spend of the repeat purchases, 0 for one-time buyers; None where no amounts were given.
     first_purchase : (n_customers,) datetime64 array or None
-    carried : dict of str to (n_customers,) array
-        Customer columns carried along, for segments and margins.
+    carried : read-only mapping of str to (n_customers,) array
+        Customer columns carried along, for segments and margins. Whole numbers and flags with gaps are objects with
+        None, so that no digit is lost.
     time_unit : {"hour", "day", "week", "year"}
     collapse : {"none", "hour", "day", "week", "month"} or None
         Which purchases counted as one; None where a ready table did not say.
@@ -63,7 +67,8 @@ class RFMSummary:
     returns : str or None
         Policy for negative amounts.
     quality : pandas.DataFrame
-        What was dropped, merged, netted and set aside: step, what, count, total, unit, share, note, first_case.
+        What was dropped, merged, netted and set aside: step, what, count, total, unit, share, note, first_case. A
+        copy, so that a change of it changes nothing here.
     backend : Backend
         The caller's dataframe library.
 
@@ -86,24 +91,40 @@ class RFMSummary:
     observation_start: dt.date | None = None
     currency: str | None = None
     returns: str | None = None
-    quality: pd.DataFrame = field(default_factory=empty_quality)
+    quality: CopiedFrame = CopiedFrame()  # noqa: RUF009, a descriptor
     backend: Backend = PANDAS
 
     def __post_init__(self) -> None:
-        check_time_unit(self.time_unit)
+        rfm_checks.check_labels(self.time_unit, self.collapse, self.returns, self.currency, self.carried)
         columns = rfm_checks.check_columns(
             self.customer_id, self.frequency, self.recency, self.T, self.monetary_value, self.time_unit
         )
         n = len(columns["frequency"])
-        for name in ("first_purchase",):
-            if getattr(self, name) is not None:
-                columns[name] = rfm_checks.check_length(name, getattr(self, name), n)
+        if self.first_purchase is not None:
+            columns["first_purchase"] = rfm_checks.check_dates("first_purchase", self.first_purchase, n)
         carried = {name: rfm_checks.check_length(name, column, n) for name, column in self.carried.items()}
         for name, column in columns.items():
-            object.__setattr__(self, name, _frozen(column))
-        object.__setattr__(self, "carried", {name: _frozen(column) for name, column in carried.items()})
+            object.__setattr__(self, name, column)
+        object.__setattr__(self, "carried", carried)
+        self._lock()
         object.__setattr__(self, "observation_end", parse_moment("observation_end", self.observation_end))
         object.__setattr__(self, "observation_start", parse_moment("observation_start", self.observation_start))
+
+    def _lock(self) -> None:
+        for name in OWN_COLUMNS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, locked(getattr(self, name)))
+        carried = MappingProxyType({name: locked(column) for name, column in self.carried.items()})
+        object.__setattr__(self, "carried", carried)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "carried": dict(self.carried)}
+        state.pop("collapsed", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock()
 
     @classmethod
     def from_transactions(
@@ -151,22 +172,25 @@ class RFMSummary:
             Column with each customer's true date of acquisition. Customers acquired before the log starts are left
             out and counted.
         carry : sequence of str
-            Columns that say something constant about the customer, kept in `carried`.
+            Columns that say something constant about the customer, kept in `carried`. In a CSV file they are text,
+            unless all of a column are numbers that lose nothing as such ('01' does).
         carry_conflict : {"error", "first", "last"}
-            What to do where such a column changes within a customer: refuse, or take the earliest or latest value.
+            What to do where such a column changes within a customer: refuse, or take the value of the earliest or
+            latest row (the smallest, where several rows share that moment).
         returns : {"net", "ignore", "error"}
             What a negative amount is. "net": it lowers the spend of the customer's purchase of the same period, else
             of the latest earlier one, and never makes or removes a purchase (see the notes).
         currency : str, optional
             A column, which must hold one currency, or a code such as "USD".
         time_zone : str, optional
-            Zone whose calendar counts, for a column that knows time zones.
+            Zone whose calendar and clock count, for a column that knows time zones. Elapsed time is by that clock,
+            so a day is a day, and with hours one that spans the change to summer time counts an hour too much.
         date_format : str, optional
-            strptime format of dates that are text or whole numbers and not ISO 8601.
+            strptime format of dates that are text or whole numbers and not ISO 8601; refused for others.
         after_end : {"set_aside", "error"}
             What to do with rows after `observation_end`.
         on_null : {"error", "drop"}
-            What to do with rows without a customer, date or finite amount.
+            What to do with rows without a customer (null or blank), date or finite amount.
 
         Returns
         -------
@@ -243,7 +267,8 @@ class RFMSummary:
             Columns, as defined in `RFMSummary`.
         customer_id, monetary_value, first_purchase : str, optional
             Columns. Left out, those of the same name where the table has them; customers without ids are numbered
-            from 0. `monetary_value` is 0 or null where frequency is 0.
+            from 0. `monetary_value` is 0 or null where frequency is 0. The index of a pandas table is a column where
+            its name is the one looked for; an index of another name is refused where there are no ids.
         carry : sequence of str
             Further columns to keep.
         collapse, observation_end, observation_start, currency
@@ -304,13 +329,24 @@ class RFMSummary:
         """Distinct (x, t_x, T) with their weights, and the row of each customer (`inverse`)."""
         from predclv.kernels.collapse import collapse
 
-        return collapse(self.frequency, self.recency, self.T)
+        rows = collapse(self.frequency, self.recency, self.T)
+        inverse = None if rows.inverse is None else locked(rows.inverse)
+        return type(rows)(locked(rows.x), locked(rows.t_x), locked(rows.T), locked(rows.weight), inverse)
 
     def __getitem__(self, rows: slice | ArrayLike | tuple[Any, Any]) -> RFMSummary:
-        """Return the summary of some customers: a slice, positions, or a mask. A single position gives one row."""
+        """Return the summary of some customers: a slice, positions, or a mask. A single position gives one row.
+
+        Raises
+        ------
+        DataError
+            Nobody is picked, somebody twice (a summary has one row a customer), or `rows` are no rows; a mask has
+            another length.
+        IndexError
+            A position lies outside.
+        """
         if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
             rows = rows[0]  # how scikit-learn indexes what is no frame
-        picked = rows if isinstance(rows, slice) else np.atleast_1d(np.asarray(rows))
+        picked = rfm_checks.check_rows(rows, len(self))
         return replace(
             self,
             customer_id=self.customer_id[picked],
@@ -334,7 +370,7 @@ class RFMSummary:
             columns["monetary_value"] = self.monetary_value
         if self.first_purchase is not None:
             columns["first_purchase"] = self.first_purchase
-        return pd.DataFrame({**columns, **self.carried})
+        return pd.DataFrame(columns | {name: nullable(column) for name, column in self.carried.items()})
 
     def to_native(self, frame: pd.DataFrame | None = None) -> Any:
         """Give a pandas result, by default `to_pandas()`, in the library that this summary came from.
@@ -377,18 +413,30 @@ class RFMSummary:
                 "they leave. Observe for longer, or check that customer_id names a customer and not an order."
             )
 
-    def require_compatible(self, *, time_unit: str | None = None, currency: str | None = None) -> None:
-        """Raise UnitError where this summary is in another time unit or currency than the one required."""
-        if time_unit is not None and time_unit != self.time_unit:
-            raise UnitError(
-                f"The model was fitted in {time_unit}s and this summary is in {self.time_unit}s. "
-                f"Summarise with time_unit={time_unit!r}, or fit again."
-            )
-        if currency is not None and self.currency is not None and currency != self.currency:
-            raise UnitError(
-                f"The model was fitted in {currency} and this summary is in {self.currency}. "
-                "Convert the amounts, or fit again."
-            )
+    def require_compatible(
+        self,
+        *,
+        time_unit: str | NotAsked = NOT_ASKED,
+        currency: str | NotAsked | None = NOT_ASKED,
+        collapse: str | NotAsked | None = NOT_ASKED,
+    ) -> None:
+        """Raise UnitError where this summary was counted otherwise than a model's.
+
+        Parameters
+        ----------
+        time_unit : str, optional
+            What the model was fitted in.
+        currency : str or None, optional
+            Likewise; None where it was not known, which agrees with None alone.
+        collapse : str or None, optional
+            Likewise; None, here or there, agrees with all, for a ready table need not say.
+        """
+        if time_unit is not NOT_ASKED:
+            compatible.check_time_unit(time_unit, self.time_unit)
+        if currency is not NOT_ASKED:
+            compatible.check_currency(currency, self.currency)
+        if collapse is not NOT_ASKED:
+            compatible.check_collapse(collapse, self.collapse)
 
     def __repr__(self) -> str:
         spend = "no spend" if self.monetary_value is None else f"spend{f' in {self.currency}' if self.currency else ''}"
@@ -403,9 +451,3 @@ class RFMSummary:
         # The private pandas method is what a notebook calls.
         head = self.to_pandas().head(5)._repr_html_()  # type: ignore[operator]
         return f"<p>{self.__repr__()[1:-1]}</p>{head}"
-
-
-def _frozen(column: NDArray[Any]) -> NDArray[Any]:
-    view = column.view()
-    view.flags.writeable = False
-    return view

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import count_of
+from predclv.data.checks import check_carry, check_option, count_of
+from predclv.data.dates import COLLAPSES
+from predclv.data.durations import check_time_unit
 from predclv.errors import DataError
 
-__all__ = ["check_columns", "check_length"]
+__all__ = ["check_columns", "check_dates", "check_labels", "check_length", "check_rows"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 # Tables printed with few digits may put recency above T by a rounding error; that much is mended.
 _ROUNDING = 1e-9
+
+
+# Beyond it, floats skip whole numbers.
+_MOST_PURCHASES = 2**53
+
+
+def check_labels(
+    time_unit: object, collapse: object, returns: object, currency: object, carried: Mapping[str, Any]
+) -> None:
+    """Raise DataError where what says how a summary was counted is none of what is known."""
+    check_time_unit(time_unit)
+    if collapse is not None:
+        check_option("collapse", collapse, COLLAPSES)
+    if returns is not None:
+        check_option("returns", returns, ("net", "ignore", "error"))
+    if not (currency is None or (isinstance(currency, str) and currency.strip())):
+        raise DataError(f"currency={currency!r} is no currency. Give a code such as 'USD', or leave it out.")
+    check_carry(tuple(carried))
 
 
 def check_columns(
@@ -36,6 +57,9 @@ def check_columns(
         _refuse(ids, column, column < 0, f"{name!r} is negative", _NEGATIVE[name])
     _refuse(
         ids, count, np.floor(count) != count, "'frequency' is no whole number", "It counts purchases after the first."
+    )
+    _refuse(
+        ids, count, count > _MOST_PURCHASES, "'frequency' is beyond counting", "It counts purchases after the first."
     )
     _check_recency(ids, count, last, age, time_unit)
     columns: dict[str, NDArray[Any]] = {
@@ -64,7 +88,44 @@ def check_length(name: str, column: Any, n: int) -> NDArray[Any]:
     return array
 
 
+def check_dates(name: str, column: Any, n: int) -> NDArray[np.datetime64]:
+    """Return a copy as n datetimes, or raise DataError where it holds something else."""
+    array = check_length(name, column, n)
+    if array.dtype.kind == "M":
+        return array
+    kind = pd.api.types.infer_dtype(array, skipna=True)
+    try:
+        if kind in ("date", "datetime", "datetime64", "string", "empty"):
+            return np.array([None if pd.isna(value) else value for value in array], dtype="datetime64[us]")
+    except ValueError as error:
+        raise DataError(
+            f"{name!r} cannot be read as dates: {error}. Give dates, or text such as '1997-09-30'."
+        ) from error
+    raise DataError(f"{name!r} holds {kind} values where dates belong.")
+
+
+def check_rows(rows: Any, n: int) -> slice | NDArray[Any]:
+    """Return what picks rows of n, or raise DataError where it picks nobody, somebody twice, or nothing known."""
+    if isinstance(rows, slice):
+        if not range(*rows.indices(n)):
+            raise DataError(f"No customer is picked: {rows} of {n:,} rows.")
+        return rows
+    picked = np.atleast_1d(np.asarray(rows))
+    if picked.size == 0 or (picked.dtype == bool and not picked.any()):
+        raise DataError(f"No customer is picked: an empty list or a mask of nothing but False, for {n:,} rows.")
+    if picked.ndim != 1 or picked.dtype.kind not in "biu":
+        raise DataError(
+            f"A summary is indexed by positions, a mask or a slice, not by {rows!r}. Its columns are attributes."
+        )
+    if picked.dtype == bool and len(picked) != n:
+        raise DataError(f"The mask has {len(picked):,} items and the summary {n:,} customers.")
+    if picked.dtype != bool and len(np.unique(np.where(picked < 0, picked + n, picked))) < len(picked):
+        raise DataError("A customer is picked twice. A summary has one row a customer; pick from its columns instead.")
+    return picked
+
+
 def _to_float(name: str, column: Any, n: int | None = None) -> FloatArray:
+    _refuse_no_numbers(name, np.asarray(column))
     try:
         array = np.array(column, dtype=np.float64)
     except (TypeError, ValueError):
@@ -76,6 +137,21 @@ def _to_float(name: str, column: Any, n: int | None = None) -> FloatArray:
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise DataError(f"{name!r} has shape {array.shape} where one value a customer belongs.")
     return array
+
+
+def _refuse_no_numbers(name: str, array: NDArray[Any]) -> None:
+    """Refuse flags, text, dates and spans of time, all of which numpy would turn into floats of its own making."""
+    kind = array.dtype.kind
+    if kind == "O":
+        inferred = pd.api.types.infer_dtype(array.ravel(), skipna=True)
+        if inferred in ("integer", "floating", "mixed-integer-float", "decimal", "empty"):
+            return
+    elif kind in "iuf":
+        return
+    else:
+        inferred = str(array.dtype)
+    hint = " Convert spans of time to numbers of the time unit." if "timedelta" in inferred else ""
+    raise DataError(f"{name!r} holds {inferred} values where numbers belong.{hint}")
 
 
 def _check_ids(ids: NDArray[Any]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from predclv.data.checks import pick_column
+from predclv.data.checks import check_carry, pick_column
+from predclv.data.dates import settle_dates
 from predclv.data.frames import PANDAS, Backend, column_to_numpy, open_frame
-from predclv.data.paths import is_path, open_path, reading
+from predclv.data.paths import is_path, open_path, reading, text_to_numbers
 from predclv.errors import DataError
 
 __all__ = ["read_rfm_table"]
@@ -28,15 +30,19 @@ def read_rfm_table(table: Any, names: Mapping[str, str | None], carry: Sequence[
     carry : sequence of str
         Further columns.
     """
-    if isinstance(carry, str):
-        raise DataError(f"carry={carry!r} must be a list of columns: [{carry!r}].")
+    check_carry(carry)
     with reading(table):
         return _read(table, names, carry)
 
 
 def _read(table: Any, names: Mapping[str, str | None], carry: Sequence[str]) -> tuple[dict[str, Any], Backend]:
     from_path = is_path(table)
-    frame, backend = open_frame(open_path(table) if from_path else table, "the table")
+    labels = [names["customer_id"] or "customer_id", names["first_purchase"] or "first_purchase", *carry]
+    if from_path:
+        table = open_path(table, tuple(labels))
+    elif isinstance(table, pd.DataFrame):
+        table = _with_index(table, names["customer_id"])
+    frame, backend = open_frame(table, "the table")
     available = frame.collect_schema().names()
     found: dict[str, str] = {}
     for argument, name in names.items():
@@ -45,10 +51,31 @@ def _read(table: Any, names: Mapping[str, str | None], carry: Sequence[str]) -> 
         elif argument in available:
             found[argument] = argument
     kept = [pick_column("carry", name, available, "the table") for name in carry]
-    collected = frame.select(*dict.fromkeys([*found.values(), *kept])).collect()
+    frame = frame.select(*dict.fromkeys([*found.values(), *kept]))
+    if from_path:
+        frame = text_to_numbers(frame, [found["customer_id"]] if "customer_id" in found else [], fractions=False)
+        frame = text_to_numbers(frame, kept)
+    if "first_purchase" in found:
+        frame = settle_dates(frame, found["first_purchase"], f"first_purchase column {found['first_purchase']!r}")
+    collected = frame.collect()
     columns: dict[str, Any] = {argument: column_to_numpy(collected[name]) for argument, name in found.items()}
     columns.setdefault("customer_id", np.arange(len(collected)))
     if "first_purchase" in columns:
         columns["first_purchase"] = columns["first_purchase"].astype("datetime64[us]")
     columns["carried"] = {name: column_to_numpy(collected[name]) for name in kept}
     return columns, PANDAS if from_path else backend
+
+
+def _with_index(table: pd.DataFrame, customer_id: str | None) -> pd.DataFrame:
+    """Make the index a column where it holds the ids, as in what lifetimes returns."""
+    name, wanted = table.index.name, customer_id or "customer_id"
+    if name is None or wanted in table.columns:
+        return table
+    if name == wanted:
+        return table.reset_index()
+    if customer_id is None:
+        raise DataError(
+            f"The table has no column 'customer_id' and an index called {name!r}. Give customer_id={name!r}, or drop "
+            "the index with .reset_index(drop=True)."
+        )
+    return table

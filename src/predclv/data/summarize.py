@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from predclv.data.dates import TICKS_PER_DAY, to_datetime64
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, LogOptions, first_case, read_log
 from predclv.data.window import Window, local_moment, observe
-from predclv.errors import DataError, DataQualityWarning
+from predclv.errors import DataError, DataQualityWarning, warn
 
 __all__ = ["LogOptions", "Summarized", "in_units", "settle_returns", "summarize"]
 
@@ -137,7 +136,11 @@ def _known_from_start(
         old = acquired < start_day
         notes.add("window", "customers acquired before the log starts, left out", int(old.sum()), n, "customers")
         kept &= ~old
-        late = (acquired > totals.first_day) & (acquired < np.iinfo(np.int64).max)
+        unknown = acquired == np.iinfo(np.int64).max
+        first = f"customer {totals.customer[int(np.argmax(unknown))]}" if unknown.any() else ""
+        what = "customers without an acquisition date, kept"
+        notes.add("window", what, int(unknown.sum()), n, "customers", "the first purchase counts", first)
+        late = (acquired > totals.first_day) & ~unknown
         if late.any():
             notes.add(
                 "window",
@@ -211,11 +214,10 @@ def _warn_of_oddities(
     fields: dict[str, Any], first_day: NDArray[np.int64], window: Window, options: LogOptions
 ) -> None:
     if not (fields["frequency"] > 0).any():
-        warnings.warn(
+        warn(
             f"All {len(first_day):,} customers bought once. No model can be fitted to such data: does "
             f"{options.customer_id!r} name a customer and not an order?",
             DataQualityWarning,
-            stacklevel=4,
         )
     if options.observation_start is None and options.acquired is None:
         warn_of_spike(first_day, window.start_day, window.end.toordinal())

@@ -11,11 +11,11 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import pandas as pd
 
-from predclv.data.checks import check_option, count_of, pick_column, quote_list
+from predclv.data.checks import check_carry, check_option, count_of, pick_column, quote_list, suggest
 from predclv.data.dates import COLLAPSES, settle_dates
 from predclv.data.durations import check_time_unit, parse_moment
 from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
-from predclv.data.paths import is_path, open_path, reading
+from predclv.data.paths import is_path, open_path, reading, text_to_numbers
 from predclv.data.quality import QualityNotes
 from predclv.errors import DataError
 
@@ -50,8 +50,9 @@ class LogOptions:
         check_option("carry_conflict", self.carry_conflict, ("error", "first", "last"))
         check_option("after_end", self.after_end, ("set_aside", "error"))
         check_option("on_null", self.on_null, ("error", "drop"))
-        if isinstance(self.carry, str):
-            raise DataError(f"carry={self.carry!r} must be a list of columns: [{self.carry!r}].")
+        check_carry(self.carry)
+        if self.returns == "error" and self.amount is None:
+            raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
         for name in ("observation_end", "observation_start"):
             object.__setattr__(self, name, parse_moment(name, getattr(self, name)))
 
@@ -103,21 +104,33 @@ def read_log(source: Any, options: LogOptions, notes: QualityNotes) -> Log:
 def _read(source: Any, options: LogOptions, notes: QualityNotes) -> Log:
     from_path = is_path(source)
     if from_path:
-        as_text = options.customer_id, options.date, *([options.acquired] if options.acquired else [])
+        as_text = options.customer_id, options.date, *([options.acquired] if options.acquired else []), *options.carry
         source = open_path(source, as_text)
     frame, backend = open_frame(source, "the log")
     frame, code = _pick_columns(frame, options)
-    frame = settle_dates(frame, "date", f"date column {options.date!r}", options.time_zone, options.date_format)
+    # An empty column may have no type, of which the next steps would complain instead.
+    if from_path or frame.implementation is nw.Implementation.PANDAS:
+        _refuse_empty(frame)
+    frame = _settle_types(frame, options)
+    fine = options.collapse == "none"
+    label = f"date column {options.date!r}"
+    frame = settle_dates(frame, "date", label, options.time_zone, options.date_format, fine=fine)
     if options.acquired is not None:
         label = f"acquired column {options.acquired!r}"
-        frame = settle_dates(frame, "acquired", label, options.time_zone, options.date_format)
+        frame = settle_dates(frame, "acquired", label, options.time_zone, options.date_format, may_be_dates=True)
     if from_path:
-        frame = _undo_text_ids(frame)
+        frame = text_to_numbers(frame, ["customer"], fractions=False)
+        frame = text_to_numbers(frame, [f"carry_{i}" for i in range(len(options.carry))])
+    frame = _blank_ids_to_null(frame)
     counts = _count(frame)
     n_rows = counts["rows"]
     if n_rows == 0:
-        raise DataError("The log is empty: it has columns and no rows. Was everything filtered out before?")
+        _refuse_empty(frame)
     notes.add("read", "rows in the log", n_rows, n_rows, "rows")
+    if counts["wordy"]:
+        note = "kept; customers of that name, or lost nulls?"
+        what = "rows whose customer_id is a word for null, such as 'nan'"
+        notes.add("read", what, counts["wordy"], n_rows, "rows", note)
     frame = _settle_nulls(frame, counts, options, notes)
     if "currency" in counts:
         code = _one_currency(frame, options)
@@ -130,7 +143,7 @@ def first_case(frame: nw.LazyFrame[Any]) -> str:
     said = []
     for name in ("customer", "date", "amount"):
         value = head[name][0] if name in head.columns and len(head) else None
-        if value is None or value != value:
+        if value is None or pd.isna(value):
             continue
         if isinstance(value, dt.datetime) and value.time() == dt.time():
             value = value.date()
@@ -149,12 +162,20 @@ def _pick_columns(frame: nw.LazyFrame[Any], options: LogOptions) -> tuple[nw.Laz
     if options.currency in available:
         wanted["currency"] = ("currency", options.currency)
     elif options.currency is not None:
-        if not re.fullmatch("[A-Z]{3}", str(options.currency)):
-            pick_column("currency", options.currency, available, "the log (and it is no code such as 'USD')")
+        if not (isinstance(options.currency, str) and re.fullmatch("[A-Z]{3}", options.currency)):
+            raise DataError(
+                f"currency={options.currency!r} is neither a column of the log nor a code of three capitals such as "
+                f"'USD'.{suggest(options.currency, available)} Columns are {quote_list(available)}."
+            )
         code = options.currency
     columns = {internal: pick_column(option, name, available, "the log") for internal, (option, name) in wanted.items()}
     frame = frame.select(nw.col(name).alias(internal) for internal, name in columns.items())
-    return _settle_types(frame, options), code
+    return frame, code
+
+
+def _refuse_empty(frame: nw.LazyFrame[Any]) -> None:
+    if len(frame.head(1).collect()) == 0:
+        raise DataError("The log is empty: it has columns and no rows. Was everything filtered out before?")
 
 
 def _settle_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.LazyFrame[Any]:
@@ -168,6 +189,7 @@ def _settle_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.LazyFrame
     ]
     if "amount" in schema.names():
         if not schema["amount"].is_numeric():
+            _refuse_empty(frame)
             raise DataError(
                 f"amount column {options.amount!r} holds {schema['amount']} values where numbers belong. "
                 "Convert it first (mind decimal commas and currency signs)."
@@ -207,14 +229,12 @@ def _mend_pandas_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.Lazy
     return nw.from_native(native.assign(**mended)).lazy() if mended else frame
 
 
-def _undo_text_ids(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Make a CSV file's ids whole numbers where each of them is one, written without leading zeros."""
+def _blank_ids_to_null(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Nobody is called '' or ' ': what a join or an export leaves where an id is missing."""
     if frame.collect_schema()["customer"] != nw.String:
         return frame
-    other = ~nw.col("customer").str.contains(r"^(?:0|[1-9]\d{0,17})$")
-    if count_rows(frame.filter(~nw.col("customer").is_null()).filter(other)):
-        return frame
-    return frame.with_columns(nw.col("customer").cast(nw.Int64))
+    customer = nw.col("customer")
+    return frame.with_columns(nw.when(customer.str.strip_chars() != "").then(customer).alias("customer"))
 
 
 def _count(frame: nw.LazyFrame[Any]) -> dict[str, int]:
@@ -227,8 +247,13 @@ def _count(frame: nw.LazyFrame[Any]) -> dict[str, int]:
         known = ~nw.col("amount").is_null()
         finite = nw.when(known).then(nw.col("amount").is_finite()).otherwise(True)
         counted["infinite"] = ~finite
+    if frame.collect_schema()["customer"] == nw.String:
+        counted["wordy"] = nw.col("customer").is_in(_WORDS_FOR_NULL)
     sums = {name: flag.cast(nw.Int64).sum() for name, flag in counted.items()}
-    return collect_counts(frame.select(rows=nw.len(), **sums))
+    return {"wordy": 0} | collect_counts(frame.select(rows=nw.len(), **sums))
+
+
+_WORDS_FOR_NULL = ("nan", "NaN", "NAN", "none", "None", "NONE", "null", "Null", "NULL", "<NA>", "NaT")
 
 
 def _settle_nulls(
@@ -236,8 +261,9 @@ def _settle_nulls(
 ) -> nw.LazyFrame[Any]:
     total = counts["rows"]
     has_amount = "amount" in counts
+    blank = " or blank" if frame.collect_schema()["customer"] == nw.String else ""
     problems = [
-        ("customer", f"customer_id column {options.customer_id!r} is null", nw.col("customer").is_null()),
+        ("customer", f"customer_id column {options.customer_id!r} is null{blank}", nw.col("customer").is_null()),
         ("date", f"date column {options.date!r} is null", nw.col("date").is_null()),
     ]
     if has_amount:

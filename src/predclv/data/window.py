@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microse
 from predclv.data.frames import collect_counts, count_rows
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, LogOptions, first_case
-from predclv.errors import DataError, ObservationEndWarning
+from predclv.errors import DataError, ObservationEndWarning, warn
 
 __all__ = ["Window", "local_moment", "observe"]
 
@@ -28,7 +27,7 @@ class Window:
     ----------
     rows : LazyFrame
         customer; period (start of the period, in ticks of `collapse`); day (ordinal); amount, acquired and carry_i
-        where the log has them.
+        where the log has them; moment (in microseconds), where the first or last value of those is asked for.
     n_rows, n_returns : int
         Rows, and those of them with a negative amount.
     n_after : int
@@ -78,6 +77,7 @@ def observe(
     end = local_moment("observation_end", options.observation_end, log)
     sub_day = TICKS_PER_DAY[options.collapse] > 1
     fine = sub_day if end is None else isinstance(end, dt.datetime)
+    ranked = bool(options.carry) and options.carry_conflict != "error"
     dated = log.rows.with_columns(
         day=day_of("date"),
         # Half the memory of the largest table there is, where days and hours allow it.
@@ -85,6 +85,7 @@ def observe(
             nw.Int64 if options.collapse == "none" else nw.Int32
         ),
         **({"micro": microseconds_of("date", log.is_date)} if fine else {}),
+        **({"moment": microseconds_of("date", log.is_date)} if ranked else {}),
     )
     if after is not None:
         dated = dated.filter(nw.col("period") > end_tick(after, options.collapse))
@@ -163,11 +164,10 @@ def _last_moment(last: int, fine: bool) -> dt.date:
 
 
 def _warn_of_no_end(end: dt.date) -> None:
-    warnings.warn(
+    warn(
         f"observation_end was not given, so the last date in the log, {end}, is taken as the as-of date. If the log "
         "was cut later than that, customers look younger and likelier to be alive than they are.",
         ObservationEndWarning,
-        stacklevel=5,
     )
 
 
