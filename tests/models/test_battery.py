@@ -234,7 +234,7 @@ def test_scikit_learn_conventions(model_class, fitted):
         with pytest.raises(NotFittedError):
             use()
     assert model.fit(rfm) is model
-    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "fingerprint_"]
+    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "priors_", "fingerprint_"]
     assert not hasattr(clone(model), "posterior_")
     with pytest.raises(ValueError, match="'method' must be one of"):
         model_class(method="guess").fit(rfm)

@@ -229,10 +229,8 @@ def test_far_priors_are_reached(cdnow):
 
 
 def test_a_closed_gate_is_saved_with_the_model(cdnow, tmp_path, monkeypatch):
-    made = Draws(
-        np.full((1024, 4), 2.0),
-        {"k_hat": None, "disagreement_mean": 0.0, "disagreement_sd": 0.0, "gate": "k-hat is inf"},
-    )
+    found = {"k_hat": None, "disagreement_mean": 0.0, "disagreement_sd": 0.0, "gate": "k-hat is inf"}
+    made = Draws(np.full((1024, 4), 2.0), found)
     monkeypatch.setattr("predclv.inference.importance.ImportanceDraws.__call__", lambda self: made)
     pc.BGNBD(method="map").fit(cdnow).save(tmp_path / "doubtful")
     assert pc.load(tmp_path / "doubtful").posterior_.diagnostics["gate"] == "k-hat is inf"
