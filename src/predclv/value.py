@@ -17,13 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import check_margin, histories, margins, mean_spend, segments
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ModelFileError
+from predclv.errors import ModelFileError, UnitError
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
 from predclv.inference.posterior import check_level, check_number, paired_draws
 from predclv.kernels.discounting import continuous_rate
 from predclv.models import BGNBD, MODELS, GammaGamma
-from predclv.models.base import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, Model, choose_theta
+from predclv.models.base import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, Model, choose_theta, require_summary
 from predclv.models.storage import read_model, write_model
 from predclv.models.transactions import TransactionModel, warn_long_horizon
 
@@ -69,10 +69,19 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         self.spend = spend
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
-        """Fit both models on one summary; errors and warnings are theirs."""
-        self.transactions_ = clone(self.transactions if self.transactions is not None else BGNBD()).fit(rfm)
-        self.spend_ = clone(self.spend if self.spend is not None else GammaGamma()).fit(rfm)
+        """Fit both models on one summary; errors and warnings are theirs, TypeError where one is no such model."""
+        transactions = BGNBD() if self.transactions is None else self.transactions
+        spend = GammaGamma() if self.spend is None else self.spend
+        for name, model, kind in (("transactions", transactions, TransactionModel), ("spend", spend, GammaGamma)):
+            if not isinstance(model, kind):
+                raise TypeError(f"{name!r} must be a {kind.__name__}, as in CLV(BGNBD(), GammaGamma()). Got {model!r}.")
+        self.transactions_, self.spend_ = clone(transactions).fit(rfm), clone(spend).fit(rfm)
         return self
+
+    def score(self, rfm: RFMSummary, y: None = None) -> float:
+        """Sum of both models' mean log-likelihoods at the estimate: a customer's purchases, a repeat buyer's spend."""
+        check_is_fitted(self)
+        return self.transactions_.score(rfm) + self.spend_.score(rfm)
 
     def predict(
         self,
@@ -167,6 +176,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             share_of_value, share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers",
             is the total; its interval comes from joint draws, so it is not the sum of the segments' ends.
         """
+        require_summary(rfm)
         names, codes = segments(rfm, by)
         task = self._task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
@@ -250,7 +260,13 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         """Write both fitted models to a folder: JSON and Parquet, no customer, no pickle; whole or not at all."""
         check_is_fitted(self)
         models = {"transactions": self.transactions_, "spend": self.spend_}
-        description = {"class": "CLV", "models": {name: model.to_dict() for name, model in models.items()}}
+        # Models that were left to the default come back as such.
+        given = [name for name in models if getattr(self, name) is not None]
+        description = {
+            "class": "CLV",
+            "given": given,
+            "models": {name: model.to_dict() for name, model in models.items()},
+        }
         write_model(path, description, {name: model.posterior_ for name, model in models.items()})
 
     @property
@@ -284,8 +300,10 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         segment: NDArray[np.int64] | None = None,
     ) -> _Task:
         check_is_fitted(self)
+        require_summary(rfm)
         check_level(level)
-        rfm.require_compatible(time_unit=self._time_unit, currency=self.spend_.fingerprint_.currency)
+        fitted = self.spend_.fingerprint_
+        rfm.require_compatible(time_unit=self._time_unit, currency=fitted.currency, collapse=fitted.collapse)
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
         delta = self._delta(discount_rate, parsed)
         customers = Customers(
@@ -330,11 +348,15 @@ def load(path: str | os.PathLike[str]) -> CLV | Model:
         stored = manifest["models"]
         transactions = _load_model(stored["transactions"], draws)
         spend = _load_model(stored["spend"], draws)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"'{path}' is damaged: {error}.") from error
+        transactions.fingerprint_.check_pair(spend.fingerprint_)
+        given = [name in manifest["given"] for name in ("transactions", "spend")]
+    except KeyError as error:
+        raise ModelFileError(f"'{path}' is damaged: it lacks {error}.") from error
+    except (TypeError, AttributeError, UnitError) as error:
+        raise ModelFileError(f"'{path}' is damaged: {error}") from error
     if not isinstance(transactions, TransactionModel) or not isinstance(spend, GammaGamma):
         raise ModelFileError(f"'{path}' is damaged: a CLV needs a transaction and a spend model.")
-    clv = CLV(clone(transactions), clone(spend))
+    clv = CLV(clone(transactions) if given[0] else None, clone(spend) if given[1] else None)
     clv.transactions_, clv.spend_ = transactions, spend
     return clv
 

@@ -82,11 +82,38 @@ def test_no_end_without_an_as_of_date() -> None:
         ("1.5 months", AS_OF, "come whole"),
         ("1998-06-30", None, "needs an as-of date"),
         ("1997-09-30", AS_OF, "at or before the as-of date"),
+        ("1997-09-30 12:00", AS_OF, "at or before the as-of date"),
+        ("6 months", None, "'26 weeks'"),
+        ("10000 years", AS_OF, "beyond the calendar"),
+        ("100000 months", AS_OF, "beyond the calendar"),
+        ("1e400 weeks", AS_OF, "beyond the calendar"),
+        (1e12, AS_OF, "beyond the calendar"),
+        (np.timedelta64(1, "Y"), AS_OF, "cannot be read"),
+        (pd.NaT, AS_OF, "cannot be read"),
+        ("1997-12-31 12:00+01:00", AS_OF, "knows its time zone"),
     ],
 )
 def test_bad_horizons(horizon: Any, as_of: dt.date | None, said: str) -> None:
     with pytest.raises(DataError, match=said):
         parse_horizon(horizon, "week", as_of)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "horizon", "hours"),
+    [
+        ("2024-09-29", "2024-09-30 12:00", 12),
+        ("2024-09-29", "2024-09-30", 24),
+        ("2024-09-29 12:00", "2024-09-30", 36),
+        ("2024-09-29 12:00", "2024-09-29", 12),
+        ("2024-09-29 12:00", "2024-09-30 12:30", 24.5),
+        ("2024-09-29 12:00+02:00", "2024-09-29 12:00Z", 2),
+        ("2024-09-29 12:00+02:00", "2024-09-29", 12),
+    ],
+)
+def test_end_dates_are_whole_days_and_instants_instants(as_of: str, horizon: str, hours: float) -> None:
+    found = parse_horizon(horizon, "hour", parse_moment("observation_end", as_of))
+    assert found.length == pytest.approx(hours, rel=1e-14)
+    assert found.end == dt.date.fromisoformat(horizon[:10])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import datetime as dt
 import pickle
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,74 @@ class TestFromFrame:
         assert rfm.customer_id.tolist() == [0, 1, 2]
         assert rfm.days_per_unit == 1.0
 
+    def test_the_index_may_hold_the_ids(self) -> None:
+        for name, options in (
+            ("customer_id", {}),
+            ("customer_id", {"customer_id": "customer_id"}),
+            ("id", {"customer_id": "id"}),
+        ):
+            table = TABLE.rename(columns={"customer_id": name}).set_index(name)
+            assert RFMSummary.from_frame(table, time_unit="week", **options).customer_id.tolist() == ["x", "y", "z"]
+        kept = TABLE.set_index(pd.Index([7, 8, 9], name="row"))
+        assert RFMSummary.from_frame(kept, time_unit="week").customer_id.tolist() == ["x", "y", "z"]
+        with pytest.raises(DataError, match=r"an index called 'id'.*customer_id='id'"):
+            RFMSummary.from_frame(TABLE.rename(columns={"customer_id": "id"}).set_index("id"), time_unit="week")
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    @pytest.mark.parametrize("name", ["frequency", "recency", "T", "monetary_value"])
+    def test_what_is_no_number_is_refused(self, engine: str, name: str) -> None:
+        for values in (
+            pd.to_timedelta([1, 0, 1], unit="D"),
+            pd.to_datetime(["2024-01-01"] * 3),
+            [True, False, True],
+            ["2", "0", "1"],
+        ):
+            with pytest.raises(DataError, match=f"'{name}' holds .* where numbers belong"):
+                RFMSummary.from_frame(ENGINES[engine](TABLE.assign(**{name: values})), time_unit="week")
+
+    def test_purchases_beyond_counting_are_refused(self) -> None:
+        with pytest.raises(
+            DataError, match=r"'frequency' is beyond counting: 1 of 3 customers \(first: customer x, 1e\+20"
+        ):
+            RFMSummary.from_frame(TABLE.assign(frequency=[1e20, 0, 1]), time_unit="week")
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    @pytest.mark.parametrize("dates", [[20240101] * 3, ["01/02/2024"] * 3, ["soon", None, None], [1.5, 2.5, 3.5]])
+    def test_first_purchases_that_are_no_dates_are_refused(self, engine: str, dates: list[Any]) -> None:
+        with pytest.raises(DataError, match="first_purchase column 'first_purchase'"):
+            RFMSummary.from_frame(ENGINES[engine](TABLE.assign(first_purchase=dates)), time_unit="week")
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    def test_first_purchases_are_read_as_dates(self, engine: str) -> None:
+        for dates in (["2024-01-01", None, "2024-01-03"], [dt.date(2024, 1, 1), None, dt.date(2024, 1, 3)]):
+            table = ENGINES[engine](TABLE.assign(first_purchase=dates))
+            found = RFMSummary.from_frame(table, time_unit="week").first_purchase
+            assert found is not None
+            assert found.astype("datetime64[D]").astype(str).tolist() == ["2024-01-01", "NaT", "2024-01-03"]
+
+    @pytest.mark.parametrize("dates", [[1, 2, 3], ["01/02/2024"] * 3, [True] * 3])
+    def test_first_purchases_of_arrays_are_checked_too(self, dates: list[Any]) -> None:
+        columns: dict[str, Any] = {
+            name: TABLE[name].to_numpy() for name in ("customer_id", "frequency", "recency", "T")
+        }
+        with pytest.raises(DataError, match="'first_purchase'"):
+            RFMSummary(**columns, first_purchase=np.array(dates))
+        rfm = RFMSummary(**columns, first_purchase=[dt.date(2024, 1, 1)] * 3)  # type: ignore[arg-type]
+        assert rfm.first_purchase is not None
+        assert rfm.first_purchase.dtype.kind == "M"
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"collapse": "fortnight"}, "'collapse' must be one of"),
+            ({"currency": 5}, "currency=5 is no currency"),
+            ({"currency": ""}, "currency='' is no currency"),
+        ],
+    )
+    def test_labels_are_checked(self, options: dict[str, Any], said: str) -> None:
+        with pytest.raises(DataError, match=said):
+            RFMSummary.from_frame(TABLE, time_unit="week", **options)
+
     def test_rounding_of_recency_is_mended(self) -> None:
         rfm = RFMSummary.from_frame(TABLE.assign(recency=[10 + 1e-10, 0, 1.5]), time_unit="week")
         assert rfm.recency[0] == 10.0
@@ -145,6 +216,61 @@ class TestObject:
             rfm.T[0] = 1.0
         with pytest.raises(ValueError, match="read-only"):
             rfm.carried["channel"][0] = "tv"
+
+    @pytest.mark.parametrize(
+        "again", [lambda r: r, lambda r: r[:2], copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))]
+    )
+    def test_nothing_in_it_can_be_unlocked(self, rfm: RFMSummary, again: Any) -> None:
+        rfm = again(rfm)
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            rfm.carried["x"] = np.zeros(3)  # type: ignore[index]
+        columns = [rfm.customer_id, rfm.frequency, rfm.recency, rfm.T, rfm.monetary_value, rfm.carried["channel"]]
+        for column in [*columns, *rfm.collapsed]:
+            assert column is not None
+            assert not column.flags.writeable
+            with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+                column.flags.writeable = True
+
+    def test_quality_is_a_copy(self, cdnow_log: pd.DataFrame) -> None:
+        rfm = summarise_cdnow(cdnow_log)
+        part, count = rfm[:5], rfm.quality.loc[0, "count"]
+        rfm.quality.loc[0, "count"] = -1
+        part.quality.loc[0, "count"] = -1
+        assert rfm.quality.loc[0, "count"] == part.quality.loc[0, "count"] == count
+        again = pickle.loads(pickle.dumps(rfm))
+        pd.testing.assert_frame_equal(again.quality, rfm.quality)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            rfm.quality = part.quality  # type: ignore[misc]
+
+    def test_locking_a_million_customers_is_cheap(self) -> None:
+        n = 1_000_000
+        columns: dict[str, Any] = {"customer_id": np.arange(n), "frequency": np.zeros(n, dtype=np.int64)}
+        columns |= {"recency": np.zeros(n), "T": np.ones(n), "carried": {"x": np.zeros(n)}}
+        started = time.process_time()
+        RFMSummary(**columns)
+        assert time.process_time() - started < 0.5  # measured: 0.03 s
+
+    @pytest.mark.parametrize(
+        ("rows", "said"),
+        [
+            ([], "No customer is picked"),
+            (np.zeros(3, dtype=bool), "No customer is picked"),
+            (slice(3, None), "No customer is picked"),
+            ([0, 0], "picked twice"),
+            ([0, -3], "picked twice"),
+            ([True, False], "mask has 2 items and the summary 3 customers"),
+            ("frequency", "indexed by positions, a mask or a slice, not by 'frequency'"),
+            (1.5, "indexed by positions"),
+            ([[0, 1]], "indexed by positions"),
+        ],
+    )
+    def test_rows_that_make_no_summary_are_refused(self, rfm: RFMSummary, rows: Any, said: str) -> None:
+        with pytest.raises(DataError, match=said):
+            rfm[rows]
+
+    def test_rows_outside_are_refused(self, rfm: RFMSummary) -> None:
+        with pytest.raises(IndexError, match="out of bounds"):
+            rfm[[7]]
 
     def test_it_does_not_follow_its_source(self) -> None:
         table = TABLE.copy()

@@ -35,7 +35,7 @@ def show(current: Session, out: Path, *, force: bool, report: bool) -> None:
         check = compare(results)
     with current.step("Writing the results"):
         names = steps.write_results(
-            results, out, "demo", force=force, report=report, title="CDNOW", warnings=current.messages
+            results, out, "demo", force=force, report=report, title="CDNOW", messages=current.messages
         )
     current.show(
         screen.customers(results.rfm), *screen.value(results), *screen.top_customers(results), *_holdout(check)

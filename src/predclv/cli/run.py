@@ -35,7 +35,7 @@ def show(
         results = steps.forecast(rfm, clv, what, timeline)
     with current.step("Writing the results"):
         names = steps.write_results(
-            results, out, "run", force=force, report=report, title=title, warnings=current.messages
+            results, out, "run", force=force, report=report, title=title, messages=current.messages
         )
     current.show(screen.customers(rfm), *screen.value(results), *screen.top_customers(results))
     current.finish(screen.summary("run", results, out, names), *screen.files(out, names))

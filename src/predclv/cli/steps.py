@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ import pandas as pd
 import predclv as pc
 from predclv.cli.tables import read_units, write_table
 from predclv.data.timeline import purchase_timeline
-from predclv.errors import DataError, UnitError
+from predclv.errors import DataError, HorizonWarning, UnitError
 from predclv.files import check_replaceable, replace_folder, write_text
 from predclv.inference.posterior import check_level
 
@@ -166,7 +167,7 @@ def check_output(log: str | None, out: Path, force: bool, report: bool) -> None:
 
 
 def write_results(
-    results: Results, out: Path, command: str, *, force: bool, report: bool, title: str | None, warnings: Sequence[str]
+    results: Results, out: Path, command: str, *, force: bool, report: bool, title: str | None, messages: Sequence[str]
 ) -> list[str]:
     """Write all results into one folder, whole or not at all; return the names in it."""
     with replace_folder(out, manifest=MANIFEST, keep_others=force) as folder:
@@ -176,21 +177,28 @@ def write_results(
         write_table(results.rfm.quality, folder / "quality.csv")
         results.clv.save(folder / "model")
         if report:
-            pc.write_report(
-                folder / "report.html",
-                clv=results.clv,
-                rfm=results.rfm,
-                customers=results.customers,
-                portfolio=results.portfolio,
-                timeline=results.timeline,
-                holdout=results.holdout,
-                title=title,
-                warnings=warnings,
-                **asdict(results.forecast),
-            )
+            _write_report(results, folder / "report.html", title, messages)
         names = sorted([entry.name for entry in folder.iterdir()] + [MANIFEST])
         write_text(folder / MANIFEST, _manifest(command, results.forecast, names))
     return names
+
+
+def _write_report(results: Results, path: Path, title: str | None, messages: Sequence[str]) -> None:
+    with warnings.catch_warnings():
+        # The report works out a new customer's value over the same horizon; the forecast has warned of it.
+        warnings.simplefilter("ignore", HorizonWarning)
+        pc.write_report(
+            path,
+            clv=results.clv,
+            rfm=results.rfm,
+            customers=results.customers,
+            portfolio=results.portfolio,
+            timeline=results.timeline,
+            holdout=results.holdout,
+            title=title,
+            warnings=messages,
+            **asdict(results.forecast),
+        )
 
 
 def _manifest(command: str, what: Forecast, names: list[str]) -> str:

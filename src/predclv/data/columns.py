@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.data.checks import quote_list
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 from predclv.kernels.collapse import Collapsed
@@ -31,24 +32,36 @@ def mean_spend(rfm: RFMSummary) -> FloatArray:
     return rfm.monetary_value
 
 
-def segments(rfm: RFMSummary, by: str | None) -> tuple[list[str], NDArray[np.int64]]:
+def segments(rfm: RFMSummary, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
     """Names of the segments in column `by`, sorted, and each customer's code; no names where `by` is None.
+
+    Names are the column's own values: 1 stays a number.
 
     Raises
     ------
     DataError
-        No such carried column, or customers without a value.
+        No such carried column, customers without a value, or two values that print alike, such as 1 and '1'.
     """
     if by is None:
         return [], np.zeros(len(rfm), dtype=np.int64)
     values = pd.Series(_carried(rfm, by, "by"))
+    if values.isna().all():
+        raise DataError(f"Column {by!r} holds no value for any of the {len(rfm):,} customers, so it makes no segments.")
     if values.isna().any():
         raise DataError(
             f"Column {by!r} is missing for {values.isna().sum():,} of {len(rfm):,} customers (first: customer "
             f"{rfm.customer_id[int(np.argmax(values.isna()))]}). Name their segment, 'unknown' for instance."
         )
-    codes, names = pd.factorize(values, sort=True)
-    return [str(name) for name in names], codes.astype(np.int64)
+    try:
+        codes, index = pd.factorize(values, sort=True)
+    except TypeError as error:
+        raise DataError(f"Column {by!r} holds values that cannot be sorted: {error}. Make them one type.") from error
+    names = index.tolist()
+    printed = pd.Series(map(str, names), dtype=object)
+    if printed.duplicated().any():
+        alike = [name for name in names if str(name) == printed[printed.duplicated()].iloc[0]]
+        raise DataError(f"Column {by!r} mixes values that print alike: {quote_list(alike)}. Make them one type.")
+    return names, codes.astype(np.int64)
 
 
 def margins(rfm: RFMSummary, margin: float | str) -> FloatArray:
@@ -57,14 +70,18 @@ def margins(rfm: RFMSummary, margin: float | str) -> FloatArray:
     Raises
     ------
     DataError
-        No such carried column, or values in it that are missing, negative, infinite or no numbers.
+        No such carried column, or values in it that are missing, negative, above 1 or no numbers.
+    TypeError
+        It is neither a number nor a name, such as an array.
     ValueError
-        The number is negative or not finite.
+        The number is not in [0, 1].
     """
     if not isinstance(margin, str):
         return np.full(len(rfm), check_margin(margin))
+    column = _carried(rfm, margin, "margin")
     try:
-        values = np.asarray(_carried(rfm, margin, "margin"), dtype=np.float64)
+        # Through objects, for flags and dates turn into numbers that were never meant.
+        values = np.asarray(column if column.dtype.kind in "iufO" else column.astype(object), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"Column {margin!r} holds no numbers, so it cannot be a margin: {error}.") from error
     wrong = ~(np.isfinite(values) & (values >= 0))
@@ -74,14 +91,33 @@ def margins(rfm: RFMSummary, margin: float | str) -> FloatArray:
             f"Margin {margin!r} is missing, negative or infinite for {wrong.sum():,} of {len(rfm):,} customers (first: "
             f"customer {rfm.customer_id[first]}, {values[first]}). A margin is the share of spend that is kept."
         )
+    above = values > 1
+    if above.any():
+        first = int(np.argmax(above))
+        raise DataError(
+            f"Margin {margin!r} is above 1 for {above.sum():,} of {len(rfm):,} customers (first: customer "
+            f"{rfm.customer_id[first]}, {values[first]:g}{_share_hint(values[first])}). A margin is the share of spend "
+            "that is kept."
+        )
     return values
 
 
 def check_margin(margin: float) -> float:
-    """Return a margin as a float; ValueError where it is negative or not finite."""
-    if not (np.isfinite(margin) and margin >= 0):
-        raise ValueError(f"'margin' must be finite and at least 0, the share of spend that is kept. Got {margin!r}.")
+    """Return a margin as a float; TypeError where it is no number, ValueError where it is not in [0, 1]."""
+    if isinstance(margin, bool | np.bool_) or not isinstance(margin, int | float | np.integer | np.floating):
+        raise TypeError(
+            f"'margin' must be a number or the name of a carried column, not {type(margin).__name__}. For margins by "
+            "customer, carry a column and give its name."
+        )
+    if not 0 <= margin <= 1:
+        hint = _share_hint(margin) if np.isfinite(margin) else ""
+        raise ValueError(f"'margin' must be in [0, 1], the share of spend that is kept. Got {margin:g}{hint}.")
     return float(margin)
+
+
+def _share_hint(margin: float) -> str:
+    """Suggest the share where a margin looks like a percentage."""
+    return f"; did you mean {margin / 100:.2f}?" if 2 <= margin <= 100 else ""
 
 
 def _carried(rfm: RFMSummary, name: str, option: str) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from predclv.data.checks import check_option, quote_list, suggest
+from predclv.data.dates import instant
 from predclv.errors import DataError
 
 __all__ = ["DAYS_PER_UNIT", "TIME_UNITS", "Horizon", "check_time_unit", "parse_horizon", "parse_moment"]
@@ -21,6 +22,7 @@ TIME_UNITS = tuple(DAYS_PER_UNIT)
 
 _ABBREVIATIONS = {"h": "hour", "d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
 _SPAN = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_CALENDAR = 10_000 * DAYS_PER_UNIT["year"]
 _ENDLESS = ("inf", "infinite", "infinity")
 _ACCEPTED = "'26 weeks', '1 year', a Timedelta, an end date, math.inf, or a number in the time unit of the summary"
 
@@ -120,7 +122,10 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
         horizon = math.inf
     # Before numbers, because numpy counts its timedelta64 among the integers.
     if isinstance(horizon, dt.timedelta | np.timedelta64):
-        days = pd.Timedelta(horizon) / pd.Timedelta(days=1)
+        try:
+            days = pd.Timedelta(horizon) / pd.Timedelta(days=1)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"horizon={horizon!r} cannot be read: {error}. Give {_ACCEPTED}.") from error
         return _finish(horizon, days / days_per_unit, _count_label(days, "day"), days_per_unit, observation_end)
     if isinstance(horizon, int | float | np.integer | np.floating) and not isinstance(horizon, bool):
         length = float(horizon)
@@ -145,12 +150,17 @@ def _parse_span(text: str, count: float, word: str, days_per_unit: float, observ
         return _finish(text, count * DAYS_PER_UNIT[unit] / days_per_unit, label, days_per_unit, observation_end)
     if observation_end is None:
         raise DataError(
-            f"horizon={text!r}: months are calendar months and need an as-of date, which is not known here."
+            f"horizon={text!r}: months are calendar months and need an as-of date, which is not known here. Give "
+            f"weeks, such as '{count * 52 / 12:.0f} weeks', or observation_end where the summary is made."
         )
     if count != int(count):
         raise DataError(f"horizon={text!r}: calendar months come whole. Give days or weeks instead.")
-    end = pd.Timestamp(observation_end).tz_localize(None) + pd.DateOffset(months=int(count))
-    days = (end - pd.Timestamp(observation_end).tz_localize(None)) / pd.Timedelta(days=1)
+    start = pd.Timestamp(observation_end).tz_localize(None)
+    try:
+        end = start + pd.DateOffset(months=int(count))
+        days = (end - start) / pd.Timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise DataError(f"horizon={text!r} reaches beyond the calendar. Give 'inf' for the whole future.") from None
     return _finish(text, days / days_per_unit, label, days_per_unit, observation_end)
 
 
@@ -160,12 +170,36 @@ def _until(horizon: Any, days_per_unit: float, observation_end: dt.date | None) 
     except DataError:
         raise DataError(f"horizon={horizon!r} cannot be read. Give {_ACCEPTED}.") from None
     if observation_end is None:
-        raise DataError(f"horizon={horizon!r} is an end date and needs an as-of date, which is not known here.")
-    start, end = pd.Timestamp(observation_end).tz_localize(None), pd.Timestamp(str(moment)).tz_localize(None)
-    if end <= start:
+        raise DataError(
+            f"horizon={horizon!r} is an end date and needs an as-of date, which is not known here. Give a length such "
+            "as '26 weeks', or observation_end where the summary is made."
+        )
+    assert moment is not None
+    moment, start = _in_one_zone(horizon, moment, observation_end)
+    # Both ends by one rule: a date is that whole day, so it ends where the next begins.
+    microseconds = instant(moment) - instant(start)
+    if microseconds <= 0:
         raise DataError(f"horizon={horizon!r} ends at or before the as-of date {observation_end}.")
-    days = (end - start) / pd.Timedelta(days=1)
-    return _finish(horizon, days / days_per_unit, f"until {end.date()}", days_per_unit, observation_end)
+    day = moment.date() if isinstance(moment, dt.datetime) else moment
+    label = f"until {moment:%Y-%m-%d %H:%M}" if isinstance(moment, dt.datetime) else f"until {moment}"
+    return Horizon(microseconds / 86_400_000_000 / days_per_unit, label, day)
+
+
+def _in_one_zone(horizon: object, end: dt.date, start: dt.date) -> tuple[dt.date, dt.date]:
+    """Both moments without zones: the end by the clock of the start, which must know its zone where the end does."""
+    zones = [getattr(moment, "tzinfo", None) for moment in (end, start)]
+    if zones[0] is not None:
+        if zones[1] is None:
+            raise DataError(
+                f"horizon={horizon!r} knows its time zone and the as-of date {start} does not. Give it without a zone."
+            )
+        assert isinstance(end, dt.datetime)
+        end = end.astimezone(zones[1])
+    return _without_zone(end), _without_zone(start)
+
+
+def _without_zone(moment: dt.date) -> dt.date:
+    return moment.replace(tzinfo=None) if isinstance(moment, dt.datetime) else moment
 
 
 def _finish(
@@ -173,6 +207,8 @@ def _finish(
 ) -> Horizon:
     if not length > 0:
         raise DataError(f"horizon={horizon!r} must be longer than zero.")
+    if length * days_per_unit >= _CALENDAR and (label != "infinite"):
+        raise DataError(f"horizon={horizon!r} reaches beyond the calendar. Give 'inf' for the whole future.")
     end = None
     if observation_end is not None and math.isfinite(length):
         try:

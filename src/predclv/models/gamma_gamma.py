@@ -208,7 +208,7 @@ class GammaGamma(Model):
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)
         require_summary(rfm)
-        rfm.require_compatible(currency=self.fingerprint_.currency)
+        rfm.require_compatible(currency=self.fingerprint_.currency, collapse=self.fingerprint_.collapse)
         if rfm.monetary_value is None:
             raise DataError("The summary has no amounts. Give 'amount' to from_transactions, or 'monetary_value'.")
 

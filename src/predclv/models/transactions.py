@@ -172,7 +172,7 @@ class TransactionModel(Model):
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)
         require_summary(rfm)
-        rfm.require_compatible(time_unit=self.fingerprint_.time_unit)
+        rfm.require_compatible(time_unit=self.fingerprint_.time_unit, collapse=self.fingerprint_.collapse)
 
     def warn_outside(self, rfm: RFMSummary) -> None:
         """Warn where customers lie far outside what the fit has seen: twice its oldest, or twice its most purchases."""

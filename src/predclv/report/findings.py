@@ -137,19 +137,19 @@ def dependence(given: ReportInputs) -> Finding:
     found = given.clv.spend_.dependence_
     measured = (
         f"The rank correlation of frequency and spend is {found.rank_correlation:.3f} over {found.n_customers:,} "
-        "repeat buyers"
+        f"repeat buyers, {found.adjusted_correlation:.3f} beyond what the spend model itself brings about"
     )
-    if not found.is_notable and abs(found.rank_correlation) > _SMALL_CORRELATION:
-        text = f"{measured}; so few leave open whether that is chance. The spend model assumes that there is none."
+    if not found.is_notable and abs(found.adjusted_correlation) > _SMALL_CORRELATION:
+        text = f"{measured}; so few leave open whether that is chance. The spend model assumes that there is no more."
         return Finding("note", "Too few repeat buyers to tell whether spend goes with frequency", text)
     if not found.is_notable:
-        text = f"{measured}: small enough for the spend model, which assumes none."
+        text = f"{measured}: small enough for the spend model, which assumes no more."
         return Finding("fine", "Spend does not go with frequency", text)
-    more, side = ("more", "too low") if found.rank_correlation > 0 else ("less", "too high")
+    more, side = ("more", "too low") if found.adjusted_correlation > 0 else ("less", "too high")
     return Finding(
         "caution",
         f"Frequent buyers spend {more} on a purchase",
-        f"{measured}. The spend model assumes none, so the value of frequent customers is rather {side}, most where "
+        f"{measured}. The spend model assumes no more, so the value of frequent customers is rather {side}, most where "
         "they have little history.",
     )
 

@@ -223,15 +223,17 @@ def _in_words(given: ReportInputs) -> str:
 
 
 def _parameters(given: ReportInputs) -> Details:
+    # A parameter that the data do not determine has no standard error.
+    summary = given.clv.summary
     rows = [
         [
             f"{printable(row.model)}: {row.parameter}",
             f"{row.estimate:.4g}",
-            f"{row.std_error:.2g}",
-            f"{row.low:.3g} to {row.high:.3g}",
+            f"{row.std_error:.2g}" if known else "–",
+            f"{row.low:.3g} to {row.high:.3g}" if known else "not determined",
             str(row.meaning),
         ]
-        for row in given.clv.summary.itertuples()
+        for row, known in zip(summary.itertuples(), np.isfinite(summary["std_error"]), strict=True)
     ]
     diagnostics = given.clv.transactions_.posterior_.diagnostics
     facts = (
