@@ -234,8 +234,9 @@ class TestObject:
     def test_quality_is_a_copy(self, cdnow_log: pd.DataFrame) -> None:
         rfm = summarise_cdnow(cdnow_log)
         part, count = rfm[:5], rfm.quality.loc[0, "count"]
-        rfm.quality.loc[0, "count"] = -1
-        part.quality.loc[0, "count"] = -1
+        for summary in (rfm, part):
+            quality = summary.quality
+            quality.loc[0, "count"] = -1
         assert rfm.quality.loc[0, "count"] == part.quality.loc[0, "count"] == count
         again = pickle.loads(pickle.dumps(rfm))
         pd.testing.assert_frame_equal(again.quality, rfm.quality)

@@ -103,9 +103,10 @@ class GammaGamma(Model):
             "their basket."
         ),
         (("p", "high"), ("gamma", "low")): (
-            "Every customer seems to spend the same amount each time; the model has no place for fixed prices."
+            "As far as these data can tell, every customer spends the same amount each time; the model has no place "
+            "for fixed prices."
         ),
-        (("p", "high"),): "Every customer seems to spend the same amount each time.",
+        (("p", "high"),): "As far as these data can tell, every customer spends the same amount each time.",
         (("q", "low"),): "Spend differs between customers beyond any mean: a few are of another kind.",
     }
 
