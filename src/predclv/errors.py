@@ -61,7 +61,7 @@ class HeavyTailWarning(PredCLVWarning):
 
 
 class HorizonWarning(PredCLVWarning):
-    """A forecast reaches further than the data it was learnt from, or its discount rate looks like a slip."""
+    """A forecast reaches further than the data it was learnt from."""
 
 
 class ExtrapolationWarning(PredCLVWarning):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from predclv.inference.posterior import Draws, NormalDraws, Posterior, check_level, paired_draws
+from predclv.inference.posterior import Draws, NormalDraws, Posterior, check_level, paired_draws, to_plain
 from predclv.parameters import Parameter
 
 PARAMETERS = (
@@ -65,6 +70,31 @@ def test_summary_is_on_the_natural_scale_with_an_interval_inside_the_domain():
     np.testing.assert_allclose(summary["low"], [2 * np.exp(-1.6448536 * 0.2), 1 + 2 * np.exp(-1.6448536 * 0.1)])
     assert (summary["low"] > [0.0, 1.0]).all()
     np.testing.assert_allclose(np.sqrt(np.diag(make().covariance)), summary["std_error"])
+
+
+def test_a_parameter_at_the_edge_has_no_interval():
+    summary = replace(make(), fit_diagnostics={"runaway": {"rate": "high"}}).summary()
+    assert summary["std_error"].isna().tolist() == [False, True]
+    assert summary.loc[1, ["low", "high"]].tolist() == [1.0, np.inf]
+    pd.testing.assert_frame_equal(summary.iloc[:1], make().summary().iloc[:1])
+
+
+@pytest.mark.parametrize("travel", [lambda p: p, lambda p: pickle.loads(pickle.dumps(p)), copy.deepcopy])
+def test_nothing_in_it_can_be_written_to(travel):
+    point, found = POINT.copy(), {"runaway": {}, "steps": [1, 2]}
+    normal = NormalDraws(PARAMETERS, POINT, COVARIANCE, 0)
+    posterior = Posterior(PARAMETERS, "mle", point, COVARIANCE, normal, found)
+    posterior.draws_array()
+    posterior = travel(posterior)
+    point[0], found["runaway"] = 99.0, {"shape": "low"}
+    assert posterior.point["shape"] == 2.0
+    assert to_plain(posterior.diagnostics) == {"runaway": {}, "steps": [1, 2]}
+    for array in (posterior.point_array, posterior.covariance_unconstrained, posterior.draws_array()):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 99.0
+    for mapping in (posterior.diagnostics, posterior.diagnostics["runaway"]):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            mapping["shape"] = "low"
 
 
 def test_wrong_draws_are_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -69,6 +70,10 @@ def test_saving_again_replaces_a_model_and_nothing_else(clv, saved, tmp_path):
     with pytest.raises(ModelFileError, match="did not write there"):
         clv.save(other)
     assert (other / "thesis.txt").read_text() == "years of work"
+    (saved / "notes.txt").write_text("mine")
+    with pytest.raises(ModelFileError, match=r"first: 'notes\.txt'"):
+        clv.save(saved)
+    assert sorted(os.listdir(saved)) == ["model.json", "notes.txt", "spend.parquet", "transactions.parquet"]
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelFileError, match="is a file"):
         clv.save(tmp_path / "file")
@@ -151,6 +156,40 @@ def a_pickle(folder):
     (folder / "spend.parquet").write_bytes(pickle.dumps({"draws": 1}))
 
 
+def setting(*path, to):
+    """Damage that puts a value into the transaction model's part of the manifest, or into another's."""
+
+    def damage(folder):
+        manifest = json.loads((folder / "model.json").read_text())
+        inner = manifest["models"]
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = to
+        edit(folder, models=manifest["models"])
+
+    return damage
+
+
+def draws(change):
+    """Damage to the table of draws, checksum and all."""
+
+    def damage(folder):
+        change(pd.read_parquet(folder / "spend.parquet")).to_parquet(folder / "spend.parquet")
+        digest = hashlib.sha256((folder / "spend.parquet").read_bytes()).hexdigest()
+        files = json.loads((folder / "model.json").read_text())["files"]
+        edit(folder, files={**files, "spend.parquet": digest})
+
+    return damage
+
+
+def other_unit(folder):
+    setting("spend", "fingerprint", "time_unit", to="day")(folder)
+
+
+def true_version(folder):
+    edit(folder, schema_version=True)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -170,6 +209,26 @@ def a_pickle(folder):
         (climbing, "outside its folder"),
         (a_link, "symbolic link"),
         (a_pickle, "checksum"),
+        (true_version, "schema_version is True"),
+        (other_unit, "time_unit = 'week', the spend model with 'day'"),
+        (draws(lambda table: table.astype({"p": str})), "floating-point"),
+        (draws(lambda table: table.head(10)), "10 draws; forecasts need 1,024"),
+        (draws(lambda table: table.assign(p=np.nan)), "outside the parameters' domain"),
+        (draws(lambda table: table.rename(columns={"p": "z"})), r"draws are of \['z', 'q', 'gamma'\]"),
+        (setting("transactions", "fingerprint", "longest_age", to="x"), "'longest_age' .* is 'x'"),
+        (setting("transactions", "fingerprint", "longest_age", to=None), "'longest_age' .* is None"),
+        (setting("transactions", "fingerprint", "n_customers", to=True), "'n_customers' .* is True"),
+        (setting("transactions", "fingerprint", "time_unit", to="fortnight"), "Got 'fortnight'"),
+        (setting("transactions", "fingerprint", "observation_end", to="soon"), "soon"),
+        (setting("transactions", "settings", "method", to="bogus"), "'method' .*Got 'bogus'"),
+        (setting("transactions", "settings", "random_state", to="x"), "'random_state' .*Got 'x'"),
+        (setting("transactions", "posterior", "method", to="bogus"), "unknown method, 'bogus'"),
+        (setting("transactions", "posterior", "point", to=["1", "2", "3", "4"]), "'point' holds no finite numbers"),
+        (setting("transactions", "posterior", "covariance_unconstrained", to=(-np.eye(4)).tolist()), "no covariance"),
+        (setting("transactions", "posterior", "diagnostics", to=[]), "'diagnostics' is no mapping"),
+        (setting("transactions", "posterior", "diagnostics", "runaway", to={"a": "up"}), "'runaway'"),
+        (setting("spend", "posterior", "diagnostics", to={}), "lacks 'dependence'"),
+        (setting("spend", "posterior", "diagnostics", "n_left_out", to="2"), "no finite number"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -51,6 +51,12 @@ _LACK_OF_DROPOUT = (
     "leave, say what is known of comparable businesses in priors on a and b (method='map')."
 )
 
+_LEAVING_AT_ONCE = "Every customer seems to leave after the first repeat purchase; is the log cut off?"
+
+_AT_ONCE_OR_NEVER = (
+    "Customers seem to leave either at once or never. Check that purchases made together are merged (collapse=)."
+)
+
 EDGES = {
     (("a", "low"),): _LACK_OF_DROPOUT,
     (("b", "high"),): _LACK_OF_DROPOUT,
@@ -59,10 +65,10 @@ EDGES = {
         "small samples and short logs. Forecasts use that one probability for everyone and understate how much "
         "customers differ. More customers, a longer log or priors on a and b (method='map') would settle it."
     ),
-    (("a", "high"),): "Every customer seems to leave after the first repeat purchase; is the log cut off?",
-    (("b", "low"),): (
-        "Customers seem to leave either at once or never. Check that purchases made together are merged (collapse=)."
-    ),
+    (("a", "high"), ("b", "low")): _LEAVING_AT_ONCE,
+    (("a", "low"), ("b", "low")): _AT_ONCE_OR_NEVER,
+    (("a", "high"),): _LEAVING_AT_ONCE,
+    (("b", "low"),): _AT_ONCE_OR_NEVER,
     (("r", "high"), ("alpha", "high")): (
         "All customers seem to buy at one rate, so a customer's own count says nothing beyond it."
     ),
