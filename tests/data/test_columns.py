@@ -88,8 +88,8 @@ def test_unknown_margin_column_is_named_once() -> None:
     [
         (40, ValueError, "Got 40; did you mean 0.40?"),
         (1.2, ValueError, "Got 1.2."),
-        (-0.1, ValueError, "must be in [0, 1]"),
-        (np.nan, ValueError, "must be in [0, 1]"),
+        (-0.1, ValueError, "must be finite and at least 0"),
+        (np.nan, ValueError, "must be finite"),
         (None, TypeError, "not NoneType"),
         (True, TypeError, "not bool"),
         (np.full(3, 0.3), TypeError, "not ndarray. For margins by customer, carry a column"),

@@ -109,9 +109,12 @@ def check_margin(margin: float) -> float:
             f"'margin' must be a number or the name of a carried column, not {type(margin).__name__}. For margins by "
             "customer, carry a column and give its name."
         )
-    if not 0 <= margin <= 1:
-        hint = _share_hint(margin) if np.isfinite(margin) else ""
-        raise ValueError(f"'margin' must be in [0, 1], the share of spend that is kept. Got {margin:g}{hint}.")
+    if not (np.isfinite(margin) and margin >= 0):
+        raise ValueError(f"'margin' must be finite and at least 0, the share of spend that is kept. Got {margin!r}.")
+    if margin > 1:
+        raise ValueError(
+            f"'margin' must be at most 1, the share of spend that is kept. Got {margin:g}{_share_hint(margin)}."
+        )
     return float(margin)
 
 

@@ -14,7 +14,7 @@ from predclv.data.dates import COLLAPSES
 from predclv.data.durations import check_time_unit
 from predclv.errors import DataError
 
-__all__ = ["check_columns", "check_dates", "check_labels", "check_length", "check_rows"]
+__all__ = ["check_columns", "check_dates", "check_labels", "check_length", "check_rows", "refuse_zone"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -92,16 +92,30 @@ def check_dates(name: str, column: Any, n: int) -> NDArray[np.datetime64]:
     """Return a copy as n datetimes, or raise DataError where it holds something else."""
     array = check_length(name, column, n)
     if array.dtype.kind == "M":
-        return array
+        return array.astype("datetime64[us]")
     kind = pd.api.types.infer_dtype(array, skipna=True)
+    if kind not in ("date", "datetime", "datetime64", "string", "empty"):
+        raise DataError(f"{name!r} holds {kind} values where dates belong. Convert them to dates first.")
+    given = pd.Series(array, dtype=object)
     try:
-        if kind in ("date", "datetime", "datetime64", "string", "empty"):
-            return np.array([None if pd.isna(value) else value for value in array], dtype="datetime64[us]")
+        dates = pd.to_datetime(given, format="ISO8601", errors="coerce")
     except ValueError as error:
+        raise DataError(f"{name!r} cannot be read as dates: {error}.") from error
+    unread = (dates.isna() & given.notna()).to_numpy()
+    if unread.any():
         raise DataError(
-            f"{name!r} cannot be read as dates: {error}. Give dates, or text such as '1997-09-30'."
-        ) from error
-    raise DataError(f"{name!r} holds {kind} values where dates belong.")
+            f"{name!r} cannot be read as a date for {count_of(int(unread.sum()), n, 'customers')} (first: "
+            f"{array[int(np.argmax(unread))]!r}). Text is read as ISO 8601, '1997-09-30'; convert other dates first."
+        )
+    refuse_zone(name, dates.dtype)
+    return dates.to_numpy().astype("datetime64[us]")
+
+
+def refuse_zone(name: str, dtype: Any) -> None:
+    """Raise DataError for datetimes that know their zone: a first purchase is a day of the calendar that counts."""
+    zone = getattr(dtype, "tz", None) or getattr(dtype, "time_zone", None)
+    if zone is not None:
+        raise DataError(f"{name!r} knows time zones ({zone}). Convert it to local dates first.")
 
 
 def check_rows(rows: Any, n: int) -> slice | NDArray[Any]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from predclv.data.checks import check_carry, pick_column
-from predclv.data.dates import settle_dates
 from predclv.data.frames import PANDAS, Backend, column_to_numpy, open_frame
 from predclv.data.paths import is_path, open_path, reading, text_to_numbers
+from predclv.data.rfm_checks import refuse_zone
 from predclv.errors import DataError
 
 __all__ = ["read_rfm_table"]
@@ -56,12 +56,10 @@ def _read(table: Any, names: Mapping[str, str | None], carry: Sequence[str]) -> 
         frame = text_to_numbers(frame, [found["customer_id"]] if "customer_id" in found else [], fractions=False)
         frame = text_to_numbers(frame, kept)
     if "first_purchase" in found:
-        frame = settle_dates(frame, found["first_purchase"], f"first_purchase column {found['first_purchase']!r}")
+        refuse_zone("first_purchase", frame.collect_schema()[found["first_purchase"]])
     collected = frame.collect()
     columns: dict[str, Any] = {argument: column_to_numpy(collected[name]) for argument, name in found.items()}
     columns.setdefault("customer_id", np.arange(len(collected)))
-    if "first_purchase" in columns:
-        columns["first_purchase"] = columns["first_purchase"].astype("datetime64[us]")
     columns["carried"] = {name: column_to_numpy(collected[name]) for name in kept}
     return columns, PANDAS if from_path else backend
 
