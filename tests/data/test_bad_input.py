@@ -306,6 +306,16 @@ def test_all_one_time_warns_and_models_can_refuse() -> None:
         rfm.require_repeat_buyers()
 
 
+def test_warnings_point_to_the_callers_line() -> None:
+    for log, options, said in (
+        (GOOD, {"observation_end": None}, "observation_end was not given"),
+        (GOOD.drop_duplicates("customer_id"), {}, "bought once"),
+    ):
+        with pytest.warns(DataQualityWarning, match=said) as caught:
+            RFMSummary.from_transactions(log, **{"observation_end": "2024-03-31"} | options)
+        assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_units_and_currencies_are_held_together() -> None:
     rfm = summarise(GOOD, currency="EUR")
     rfm.require_compatible(time_unit="week", currency="EUR")

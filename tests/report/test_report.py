@@ -18,7 +18,7 @@ import pytest
 
 import predclv as pc
 from predclv.data.timeline import purchase_timeline
-from predclv.errors import DataError, PredCLVWarning
+from predclv.errors import DataError, HorizonWarning, PredCLVWarning
 
 TODAY = dt.date(2024, 5, 6)
 HOSTILE = [
@@ -144,7 +144,8 @@ def few(cdnow):
 @pytest.fixture(scope="module")
 def endless_page(folder, clv, few):
     path = folder / "endless.html"
-    pc.write_report(path, clv=clv, rfm=few, horizon=math.inf, made_on=TODAY)
+    with pytest.warns(HorizonWarning, match="infinite"):
+        pc.write_report(path, clv=clv, rfm=few, horizon=math.inf, made_on=TODAY)
     return Page(path)
 
 
@@ -320,7 +321,8 @@ def test_parameters_stand_with_their_meaning(cdnow_page, clv):
 
 
 def test_an_endless_horizon_shows_the_share_beyond_three_years(endless_page, clv, few):
-    share = clv.portfolio(few, math.inf)["share_beyond_3_years"].iloc[-1]
+    with pytest.warns(HorizonWarning, match="infinite"):
+        share = clv.portfolio(few, math.inf)["share_beyond_3_years"].iloc[-1]
     assert f"{share:.0%} of this value lies more than three years ahead" in endless_page.text
     assert "Most of forever has not been seen" in endless_page.text
     assert not re.search(r"\b(nan|NaN|inf)\b", endless_page.text)
@@ -341,6 +343,9 @@ def test_a_tiny_base_is_told_to_be_one(tiny_page):
     assert "The data do not determine BGNBD" in section
     assert "Too few repeat buyers to tell whether spend goes with frequency" in section
     assert "ready table" in _section(tiny_page, "data")
+    # A parameter at the edge has an estimate, and neither standard error nor interval.
+    assert "not determined" in _section(tiny_page, "fit")
+    assert not re.search(r"\b(nan|NaN|inf)\b", tiny_page.text)
 
 
 def test_same_inputs_same_bytes(folder, clv, few):

@@ -117,7 +117,12 @@ def _misses(check: dict[str, Any]) -> list[RenderableType]:
     ]
     if not missed:
         return []
+    bias = {name: check[name]["expected"] / check[name]["actual"] - 1 for name in missed}
     off = ", ".join(
-        f"{name} by {screen.percent(round(check[name]['actual'] / check[name]['expected'] - 1, 2))}" for name in missed
+        f"{name} {screen.percent(round(abs(b), 2))} too {'low' if b < 0 else 'high'}" for name, b in bias.items()
     )
-    return [f"The forecast missed {off}: season, trend and campaigns are not modelled."]
+    return [f"The forecast missed: {off}. Season, trend and campaigns are not modelled."]
+
+
+def _off(bias: float) -> str:
+    return f"{screen.percent(round(abs(bias), 2))} too {'low' if bias < 0 else 'high'}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ import pandas as pd
 import predclv as pc
 from predclv.cli.tables import read_units, write_table
 from predclv.data.timeline import purchase_timeline
-from predclv.errors import DataError, HorizonWarning, UnitError
+from predclv.errors import DataError, UnitError
 from predclv.files import check_replaceable, replace_folder, write_text
 from predclv.inference.posterior import check_level
 
@@ -184,21 +183,18 @@ def write_results(
 
 
 def _write_report(results: Results, path: Path, title: str | None, messages: Sequence[str]) -> None:
-    with warnings.catch_warnings():
-        # The report works out a new customer's value over the same horizon; the forecast has warned of it.
-        warnings.simplefilter("ignore", HorizonWarning)
-        pc.write_report(
-            path,
-            clv=results.clv,
-            rfm=results.rfm,
-            customers=results.customers,
-            portfolio=results.portfolio,
-            timeline=results.timeline,
-            holdout=results.holdout,
-            title=title,
-            warnings=messages,
-            **asdict(results.forecast),
-        )
+    pc.write_report(
+        path,
+        clv=results.clv,
+        rfm=results.rfm,
+        customers=results.customers,
+        portfolio=results.portfolio,
+        timeline=results.timeline,
+        holdout=results.holdout,
+        title=title,
+        warnings=messages,
+        **asdict(results.forecast),
+    )
 
 
 def _manifest(command: str, what: Forecast, names: list[str]) -> str:

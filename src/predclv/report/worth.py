@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
 from predclv import plots
+from predclv.errors import HorizonWarning
 from predclv.forecast.concentration import share_of_top
 from predclv.plots.checks import expect_holdout
 from predclv.plots.style import percent, printable, shorten
@@ -164,9 +167,12 @@ def new_customer(given: ReportInputs) -> Section | None:
     """What a customer about to be won is worth: the most that may be paid for one."""
     if isinstance(given.margin, str):
         return None
-    row = given.clv.new_customer(
-        given.horizon.length, discount_rate=given.discount_rate, margin=given.margin, level=given.level
-    ).iloc[0]
+    with warnings.catch_warnings():
+        # The forecast of the customers has the same horizon and has warned of it.
+        warnings.simplefilter("ignore", HorizonWarning)
+        row = given.clv.new_customer(
+            given.horizon.length, discount_rate=given.discount_rate, margin=given.margin, level=given.level
+        ).iloc[0]
     again = percent(row["p_purchase"])
     length = (
         f"in the {given.duration(given.horizon.length)} from the first purchase on" if given.finite else given.within
