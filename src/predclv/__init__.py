@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from predclv import datasets as datasets
     from predclv import plots as plots
+    from predclv import priors as priors
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
@@ -36,7 +37,7 @@ _HOME = {
     "load": "value",
     "write_report": "report",
 }
-_MODULES = ("datasets", "errors", "plots")
+_MODULES = ("datasets", "errors", "plots", "priors")
 
 __all__ = [
     "BGNBD",
@@ -49,6 +50,7 @@ __all__ = [
     "datasets",
     "load",
     "plots",
+    "priors",
     "purchase_timeline",
     "split_transactions",
     "write_report",

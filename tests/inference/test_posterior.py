@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predclv.inference.posterior import NormalDraws, Posterior, check_level, paired_draws, to_plain
+from predclv.inference.posterior import Draws, NormalDraws, Posterior, check_level, paired_draws, to_plain
 from predclv.parameters import Parameter
 
 PARAMETERS = (
@@ -73,7 +73,7 @@ def test_summary_is_on_the_natural_scale_with_an_interval_inside_the_domain():
 
 
 def test_a_parameter_at_the_edge_has_no_interval():
-    summary = replace(make(), diagnostics={"runaway": {"rate": "high"}}).summary()
+    summary = replace(make(), fit_diagnostics={"runaway": {"rate": "high"}}).summary()
     assert summary["std_error"].isna().tolist() == [False, True]
     assert summary.loc[1, ["low", "high"]].tolist() == [1.0, np.inf]
     pd.testing.assert_frame_equal(summary.iloc[:1], make().summary().iloc[:1])
@@ -99,7 +99,7 @@ def test_nothing_in_it_can_be_written_to(travel):
 
 def test_wrong_draws_are_refused():
     with pytest.raises(ValueError, match=r"shape \(n_draws, 2\)"):
-        Posterior(PARAMETERS, "mle", POINT, COVARIANCE, lambda: np.ones((3, 1))).draws_array()
+        Posterior(PARAMETERS, "mle", POINT, COVARIANCE, lambda: Draws(np.ones((3, 1)))).draws_array()
 
 
 @pytest.mark.parametrize(("level", "message"), [(95, "did you mean 0.95"), (0, "in \\(0, 1\\)"), (1, "Got 1")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +26,8 @@ from predclv.datasets.populations import settle_parameters, settle_spend
 from predclv.errors import ExtrapolationWarning, HorizonWarning
 from predclv.inference.optimize import maximize
 from predclv.kernels import bg_family, gamma_gamma
-from predclv.models.base import Likelihood, Model
+from predclv.models.base import Model
+from predclv.models.likelihood import Likelihood
 from predclv.parameters import to_unconstrained
 
 FloatArray = NDArray[np.float64]
@@ -226,13 +228,13 @@ def test_scikit_learn_conventions(model_class, fitted):
     model = model_class(random_state=5)
     copy = clone(model)
     assert copy is not model
-    assert copy.get_params() == model.get_params() == {"method": "mle", "random_state": 5}
+    assert copy.get_params() == model.get_params() == {"method": "mle", "priors": None, "random_state": 5}
     assert model_class.__name__ in model._repr_html_()
     for use in (lambda: model.summary, lambda: model.score(rfm), lambda: KINDS[model.KIND].forecast(model, rfm)):
         with pytest.raises(NotFittedError):
             use()
     assert model.fit(rfm) is model
-    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "fingerprint_"]
+    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "priors_", "fingerprint_"]
     assert not hasattr(clone(model), "posterior_")
     with pytest.raises(ValueError, match="'method' must be one of"):
         model_class(method="guess").fit(rfm)
@@ -275,7 +277,14 @@ def test_a_fit_to_collapsed_customers_is_one_to_all(model_class, fitted):
     rows = rfm.collapsed
     assert len(rows.x) < len(rfm)
     columns = rfm.frequency.astype(float), rfm.recency, rfm.T
-    each = Likelihood(model.PARAMETERS, len(rfm), model.BINDINGS.log_likelihood(*columns, np.ones(len(rfm))))
+    bound = *columns, np.ones(len(rfm))
+    each = Likelihood(
+        model.PARAMETERS,
+        n_observations=len(rfm),
+        n_rows=len(rfm),
+        evaluate=model.BINDINGS.log_likelihood(*bound),
+        make_evaluate_many=partial(model.BINDINGS.log_likelihood_values, *bound),
+    )
     start = model.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
     optimum = maximize(each, start)
     np.testing.assert_allclose(optimum.values, model.posterior_.point_array, rtol=1e-9)

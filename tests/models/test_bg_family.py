@@ -24,3 +24,17 @@ def test_value_of_regular_buyers_is_refused():
             *ROW, basket, np.ones(1), np.zeros(1, dtype=np.int64), 1, 52.0, 0.0, THETA, SPEND, 0, False
         )
     assert BGFamily(k=1).forgets_recency
+
+
+def test_values_at_many_thetas_are_those_with_derivatives():
+    rows = (
+        np.array([0.0, 2.0, 5.0]),
+        np.array([0.0, 10.0, 8.0]),
+        np.array([30.0, 30.0, 12.0]),
+        np.array([3.0, 1.0, 2.0]),
+    )
+    thetas = np.vstack([THETA, 2 * THETA])
+    for bindings in (BGFamily(k=1), BGFamily(k=3), BGFamily(k=2, dropout_at_first=True)):
+        evaluate = bindings.log_likelihood(*rows)
+        values = bindings.log_likelihood_values(*rows)(thetas)
+        np.testing.assert_allclose(values, [evaluate(theta)[0] for theta in thetas], rtol=1e-12)

@@ -90,7 +90,7 @@ def test_another_time_unit_is_the_same_model(cdnow, bg):
 
 def test_scikit_learn_conventions(cdnow):
     model = pc.BGNBD(random_state=3)
-    assert model.get_params() == {"method": "mle", "random_state": 3}
+    assert model.get_params() == {"method": "mle", "priors": None, "random_state": 3}
     assert clone(model).random_state == 3
     assert model.fit(cdnow) is model
     assert "BGNBD" in model._repr_html_()

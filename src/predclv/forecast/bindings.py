@@ -38,6 +38,12 @@ class TransactionBindings(Protocol):
         """Bind weighted rows; the result maps theta (n_parameters,) to value, gradient and Hessian."""
         ...
 
+    def log_likelihood_values(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], FloatArray]:
+        """Bind weighted rows; the result maps thetas (n_draws, n_parameters) to values (n_draws,)."""
+        ...
+
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """Parameter values (n_parameters,) from which the likelihood is climbed, in the data's own scale."""
         ...

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian
 
-__all__ = ["Derivatives", "LogDensity", "unconstrained_derivatives"]
+__all__ = ["Derivatives", "LogDensity", "SampledDensity", "unconstrained_derivatives"]
 
 FloatArray = NDArray[np.float64]
 
@@ -45,6 +45,19 @@ class LogDensity(Protocol):
 
     def derivatives(self, values: FloatArray) -> Derivatives:
         """Value, gradient and Hessian in the natural parameters, at natural `values` (n,)."""
+        ...
+
+
+class SampledDensity(LogDensity, Protocol):
+    """A log density that can be evaluated at thousands of points in one call."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of distinct rows that an evaluation runs over: what it costs."""
+        ...
+
+    def values(self, theta: FloatArray) -> FloatArray:
+        """Value at each of many natural parameter vectors, (n_draws, n_parameters) -> (n_draws,)."""
         ...
 
 

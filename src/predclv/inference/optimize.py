@@ -68,8 +68,10 @@ class Optimum:
     n_flat: int
 
 
-def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 200) -> Optimum:
+def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 200, proper: bool = False) -> Optimum:
     """Climb from natural values `start` (n,) to the mode of `density`.
+
+    Where the density is `proper`, as under proper priors, it has a mode, and no direction counts as flat, however wide.
 
     Raises
     ------
@@ -84,10 +86,10 @@ def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 20
     for iteration in range(1, max_iterations + 1):
         step, decrement = _newton_step(here)
         if decrement < max(_DECREMENT, _ROUNDING * abs(here.value)):
-            return _finish(density, first, position + step, iteration)
+            return _finish(density, first, position + step, iteration, proper)
         position, here, moved = _line_search(density, position, here, step)
-        if not moved or np.abs(position - first).max() > _RUNAWAY:
-            return _finish(density, first, position, iteration)
+        if not moved or (not proper and np.abs(position - first).max() > _RUNAWAY):
+            return _finish(density, first, position, iteration, proper)
     raise FitError(
         f"No maximum after {max_iterations} Newton steps; the last point was {_format(density, position)}. "
         "Are the data scaled strangely, or too few?"
@@ -120,15 +122,16 @@ def _line_search(
     return position, here, False
 
 
-def _finish(density: LogDensity, first: FloatArray, position: FloatArray, n_iterations: int) -> Optimum:
+def _finish(density: LogDensity, first: FloatArray, position: FloatArray, n_iterations: int, proper: bool) -> Optimum:
     there = unconstrained_derivatives(density, position)
     if not there.is_finite:
         raise FitError(f"The log density is not finite at {_format(density, position)}, where the search ended.")
     curvature, axes = np.linalg.eigh(-there.hessian)
-    informed = curvature > _FLAT
+    informed = curvature > (0.0 if proper else _FLAT)
     covariance = (axes[:, informed] / curvature[informed]) @ axes[:, informed].T
     travelled = position - first
-    gone = (np.abs(travelled) > 0.7 * _RUNAWAY) | (np.abs(axes[:, ~informed]) > _SHARE).any(axis=1)
+    far = np.abs(travelled) > (np.inf if proper else 0.7 * _RUNAWAY)
+    gone = far | (np.abs(axes[:, ~informed]) > _SHARE).any(axis=1)
     runaway: dict[str, Edge] = {
         parameter.name: "high" if moved > 0 else "low"
         for parameter, moved, is_gone in zip(density.parameters, travelled, gone, strict=True)

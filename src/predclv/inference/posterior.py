@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,26 @@ from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
 
-__all__ = ["NormalDraws", "Posterior", "paired_draws", "to_plain"]
+__all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "to_plain"]
 
 FloatArray = NDArray[np.float64]
 
 N_DRAWS = 1024  # a power of two keeps Sobol points balanced, and so do its leading powers of two
 
 
+class Draws(NamedTuple):
+    """Natural values, (n_draws, n_parameters), and what making them showed."""
+
+    values: FloatArray
+    diagnostics: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class NormalDraws:
     """Draws from a normal on the unconstrained scale: the large-sample approximation, by Sobol points.
 
-    Called with nothing, returns (n_draws, n_parameters) natural values. The leading 2^m rows are themselves
-    well spread, which is what a forecast for single customers uses.
+    Called with nothing. The leading 2^m rows are themselves well spread, which is what a forecast for single
+    customers uses.
     """
 
     parameters: tuple[Parameter, ...]
@@ -36,7 +43,7 @@ class NormalDraws:
     seed: int
     n_draws: int = N_DRAWS
 
-    def __call__(self) -> FloatArray:
+    def __call__(self) -> Draws:
         """Make the draws."""
         from scipy.special import ndtri
         from scipy.stats import qmc
@@ -47,7 +54,7 @@ class NormalDraws:
         variance, axes = np.linalg.eigh(self.covariance)
         root = axes * np.sqrt(np.maximum(variance, 0.0))
         unconstrained = to_unconstrained(self.parameters, self.center) + standard @ root.T
-        return np.ascontiguousarray(from_unconstrained(self.parameters, unconstrained))
+        return Draws(np.ascontiguousarray(from_unconstrained(self.parameters, unconstrained)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +66,14 @@ class Posterior:
     parameters : tuple of Parameter
         In the order of every array.
     method : str
-        "mle": what found it.
+        What found it: "mle", or "map", whose point is the mode of the posterior of log(parameter - lower end).
     point_array : (n_parameters,) array
         Estimate, on the natural scale.
     covariance_unconstrained : (n_parameters, n_parameters) array
-        Covariance of log(parameter - lower end).
+        Covariance of log(parameter - lower end), from the curvature at the point.
     make_draws : callable
-        Returns (n_draws, n_parameters); called once, at first use.
-    diagnostics : mapping
+        Returns Draws; called once, at first use.
+    fit_diagnostics : mapping
         How the fit went: log_likelihood, n_observations, n_iterations, the name of the approximation, ...
     """
 
@@ -74,25 +81,28 @@ class Posterior:
     method: str
     point_array: FloatArray
     covariance_unconstrained: FloatArray
-    make_draws: Callable[[], FloatArray] = field(repr=False)
-    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    make_draws: Callable[[], Draws] = field(repr=False)
+    fit_diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("point_array", "covariance_unconstrained"):
             array = np.array(getattr(self, name), dtype=np.float64)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "diagnostics", _locked(self.diagnostics))
+        object.__setattr__(self, "fit_diagnostics", _locked(self.fit_diagnostics))
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickle knows no read-only views, and forgets that an array cannot be written to.
-        return {**self.__dict__, "diagnostics": to_plain(self.diagnostics)}
+        state = {**self.__dict__, "fit_diagnostics": to_plain(self.fit_diagnostics)}
+        if "_made" in state:
+            state["_made"] = Draws(self._made.values, to_plain(self._made.diagnostics))
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()
-        if "_draws" in self.__dict__:
-            self._draws.flags.writeable = False
+        if "_made" in self.__dict__:
+            self._made.values.flags.writeable = False
 
     @property
     def names(self) -> list[str]:
@@ -112,52 +122,70 @@ class Posterior:
             self.covariance_unconstrained * np.outer(slope, slope), index=self.names, columns=self.names
         )
 
+    @property
+    def diagnostics(self) -> Mapping[str, Any]:
+        """How the fit and the draws went; makes the draws, so it is the same before and after their first use."""
+        return MappingProxyType({**self.fit_diagnostics, **_locked(self._made.diagnostics)})
+
     @cached_property
-    def _draws(self) -> FloatArray:
-        draws = np.ascontiguousarray(self.make_draws(), dtype=np.float64)
+    def _made(self) -> Draws:
+        draws, diagnostics = self.make_draws()
+        draws = np.ascontiguousarray(draws, dtype=np.float64)
         if draws.ndim != 2 or draws.shape[1] != len(self.parameters) or not np.isfinite(draws).all():
             raise ValueError(
                 f"Draws must be finite, of shape (n_draws, {len(self.parameters)}). Got shape {draws.shape}."
             )
         draws.flags.writeable = False
-        return draws
+        return Draws(draws, diagnostics)
 
     @property
     def draws(self) -> pd.DataFrame:
         """All draws, one a row, a column a parameter; made at first use."""
-        return pd.DataFrame(self._draws, columns=self.names, copy=True).rename_axis(index="draw")
+        return pd.DataFrame(self._made.values, columns=self.names, copy=True).rename_axis(index="draw")
 
     def draws_array(self, n: int | None = None) -> FloatArray:
         """Return the first `n` draws (all where None), (n, n_parameters), read-only, in C order."""
         if n is not None and n < 1:
             raise ValueError(f"'n' must be at least 1. Got {n}.")
-        return self._draws if n is None else self._draws[:n]
+        return self._made.values if n is None else self._made.values[:n]
 
     def summary(self, level: float = 0.9) -> pd.DataFrame:
         """One row a parameter: estimate, standard error, an interval at `level`, and the meaning.
 
-        The interval is taken on the unconstrained (log) scale and mapped back, so it stays in the domain. A parameter
-        that the data do not determine (`diagnostics["runaway"]`) has no standard error, NaN, and its whole open domain
-        for an interval; its estimate is where the search was stopped.
+        For maximum likelihood the interval is a normal one on the unconstrained (log) scale, mapped back, so it stays
+        in the domain. A parameter that the data do not determine (`diagnostics["runaway"]`) has no standard error, NaN,
+        and its whole open domain for an interval; its estimate is where the search was stopped. Otherwise standard
+        deviation and quantiles are the draws'.
         """
-        from scipy.special import ndtri
-
         check_level(level)
-        log_error = np.sqrt(np.diag(self.covariance_unconstrained))
-        reach = ndtri(0.5 + level / 2) * log_error
-        center = to_unconstrained(self.parameters, self.point_array)
-        unknown = np.isin(self.names, list(self.diagnostics.get("runaway", ())))
-        lower_ends = np.array([parameter.above for parameter in self.parameters])
+        error, low, high = self._normal_spread(level) if self.method == "mle" else self._drawn_spread(level)
         return pd.DataFrame(
             {
                 "parameter": self.names,
                 "estimate": self.point_array,
-                "std_error": np.where(unknown, np.nan, log_error * jacobian(self.parameters, self.point_array)),
-                "low": np.where(unknown, lower_ends, from_unconstrained(self.parameters, center - reach)),
-                "high": np.where(unknown, np.inf, from_unconstrained(self.parameters, center + reach)),
+                "std_error": error,
+                "low": low,
+                "high": high,
                 "meaning": [parameter.meaning for parameter in self.parameters],
             }
         )
+
+    def _normal_spread(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        from scipy.special import ndtri
+
+        log_error = np.sqrt(np.diag(self.covariance_unconstrained))
+        reach = ndtri(0.5 + level / 2) * log_error
+        center = to_unconstrained(self.parameters, self.point_array)
+        unknown = np.isin(self.names, list(self.fit_diagnostics.get("runaway", ())))
+        lower_ends = np.array([parameter.above for parameter in self.parameters])
+        error = np.where(unknown, np.nan, log_error * jacobian(self.parameters, self.point_array))
+        low = np.where(unknown, lower_ends, from_unconstrained(self.parameters, center - reach))
+        return error, low, np.where(unknown, np.inf, from_unconstrained(self.parameters, center + reach))
+
+    def _drawn_spread(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        draws = self.draws_array()
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return draws.std(axis=0), low, high
 
 
 def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> list[FloatArray]:

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import gammaln, polygamma, psi
 
-__all__ = ["expected_spend", "log_likelihood_derivatives"]
+__all__ = ["expected_spend", "log_likelihood_derivatives", "log_likelihood_values"]
 
 FloatArray = NDArray[np.float64]
 
@@ -64,6 +64,69 @@ def log_likelihood_derivatives(
     hessian[1, 2] = hessian[2, 1] = sums[_DQ_GAMMA]
     hessian[2, 2] = sums[_DD_GAMMA]
     return float(value), gradient, hessian
+
+
+def log_likelihood_values(x: FloatArray, m: FloatArray, weight: FloatArray, theta: FloatArray) -> FloatArray:
+    """Weighted log-likelihood at many thetas, (n_draws,).
+
+    The customers' spend enters through the sums of log(gamma + xm) and of x times it alone. These are analytic in
+    log gamma, their singularities pi away from the real line, so they are summed at Chebyshev nodes and interpolated.
+
+    Parameters
+    ----------
+    x, m, weight : (n_rows,) arrays
+        As in `log_likelihood_derivatives`.
+    theta : (n_draws, 3) array
+        p, q, gamma on the natural scale.
+    """
+    p, q, gamma = np.asarray(theta, dtype=np.float64).T
+    log_gamma = np.log(gamma)
+    total, log_total = x * m, np.log(x * m)
+    # log(gamma + xm) less log gamma, and less log(xm): the shares' logarithms, each without loss at its end.
+    at_nodes, nodes = _share_sums_at_nodes(total, x, weight, log_gamma.min(), log_gamma.max())
+    small, large = _interpolate(nodes, at_nodes, log_gamma)
+
+    counts, weights = _weights_by_count(x, weight)
+    # weight . log m: m's density is that of xm / (gamma + xm), changed to m.
+    value = np.full(len(p), -float(weight @ (log_total - np.log(x)))) - weights.sum() * gammaln(q)
+    for count, at_count in zip(counts, weights, strict=True):
+        value += at_count * (gammaln(p * count + q) - gammaln(p * count))
+    return np.asarray(value - p * large - q * small)
+
+
+def _share_sums_at_nodes(
+    total: FloatArray, x: FloatArray, weight: FloatArray, low: float, high: float
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of log1p(xm / gamma) and of x log1p(gamma / xm) at Chebyshev nodes of log gamma, (2, n_nodes), and these."""
+    half = max(0.5 * (high - low), 1e-8)
+    # Terms fall like rho^-n, rho the ellipse that touches the singularities: n of them reach 1e-16.
+    rho = np.pi / half + np.hypot(np.pi / half, 1.0)
+    n_nodes = int(np.ceil(37.0 / np.log(rho))) + 6
+    angle = np.pi * (np.arange(n_nodes) + 0.5) / n_nodes
+    nodes = 0.5 * (low + high) + half * np.cos(angle)
+    return _share_sums(total, x, weight, np.exp(nodes)), nodes
+
+
+def _interpolate(nodes: FloatArray, at_nodes: FloatArray, position: FloatArray) -> FloatArray:
+    """Interpolate at Chebyshev nodes of the first kind, in barycentric form, (2, n_positions)."""
+    n_nodes = len(nodes)
+    barycentric = (-1.0) ** np.arange(n_nodes) * np.sin(np.pi * (np.arange(n_nodes) + 0.5) / n_nodes)
+    distance = position[:, np.newaxis] - nodes
+    # At a node itself the formula is 0 / 0; next to it, it is not.
+    distance[distance == 0.0] = 1e-300
+    share = barycentric / distance
+    interpolated: FloatArray = (at_nodes @ share.T) / share.sum(axis=1)
+    return interpolated
+
+
+@njit(cache=True, error_model="numpy")
+def _share_sums(total, x, weight, gamma):  # type: ignore[no-untyped-def]
+    sums = np.zeros((2, gamma.shape[0]))
+    for j in range(gamma.shape[0]):
+        for i in range(total.shape[0]):
+            sums[0, j] += weight[i] * np.log1p(total[i] / gamma[j])
+            sums[1, j] += weight[i] * x[i] * np.log1p(gamma[j] / total[i])
+    return sums
 
 
 def _weights_by_count(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,39 +17,31 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError, warn
-from predclv.inference.log_density import Derivatives
+from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import NormalDraws, Posterior
+from predclv.models import bayes
+from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
+from predclv.models.likelihood import Likelihood
 from predclv.models.storage import posterior_from_dict, posterior_to_dict, write_model
 from predclv.parameters import Parameter
+from predclv.priors.distributions import Prior
+from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
 
-__all__ = ["Estimate", "Likelihood", "Model", "choose_theta", "require_summary"]
+__all__ = ["Estimate", "Model", "choose_theta", "require_summary"]
 
 FloatArray = NDArray[np.float64]
 Estimate = Literal["point", "draws"]
 
-METHODS = ("mle",)
+METHODS = ("mle", "map", "auto")
 # Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
 # Sobol points spread so few draws well.
 CUSTOMER_DRAWS = 64
 # Draws behind the interval of one customer's mean: its ends are then off by 2 % of its width (CDNOW; 6 % with 64).
 MEAN_DRAWS = 256
-# A standard error of a log parameter above this leaves the parameter unknown within a factor of 12 either way.
-_VAGUE = 1.5
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """A log-likelihood bound to data: what `inference.maximize` climbs."""
-
-    parameters: tuple[Parameter, ...]
-    n_observations: int
-    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
-
-    def derivatives(self, values: FloatArray) -> Derivatives:
-        """Value, gradient and Hessian in the natural parameters."""
-        return Derivatives(*self.evaluate(values))
+# A standard error of a log parameter above this leaves the parameter unknown within a factor of 5 either way.
+_VAGUE = 1.0
 
 
 class Model(BaseEstimator):  # type: ignore[misc]
@@ -58,8 +49,13 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    method : "mle"
-        How to estimate: maximum likelihood by Newton's method.
+    method : {"mle", "map", "auto"}
+        How to estimate. "mle": maximum likelihood, with normal draws on the log scale. "map": mode of the posterior
+        under `priors`, with draws by importance sampling, made at first use; a warning says where they are doubtful.
+        "auto": "map", with the draws made and judged in `fit`, and an error where they are doubtful.
+    priors : mapping of parameter name to prior, optional
+        From `predclv.priors`, for "map" and "auto"; parameters left out keep weakly informative defaults that go by
+        the data's scale (`priors_table` shows them).
     random_state : int
         Seed of the draws that carry parameter uncertainty, from 0 to 2**32 - 1. Same seed, same table.
 
@@ -67,6 +63,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
     ----------
     posterior_ : Posterior
         Estimate, covariance and draws of the parameters.
+    priors_ : dict
+        The priors behind the posterior, in the units of the data fitted on; empty for "mle".
     fingerprint_ : Fingerprint
         Units and size of the data fitted on.
     """
@@ -74,14 +72,20 @@ class Model(BaseEstimator):  # type: ignore[misc]
     KEY: ClassVar[str]
     KIND: ClassVar[str]
     PARAMETERS: ClassVar[tuple[Parameter, ...]]
+    #: Weakly informative defaults; their lower ends bind priors given in their place.
+    PRIORS: ClassVar[Mapping[str, Prior]]
     #: Plain words for a parameter, or a pair, that the data push to an edge of its domain; the gravest first.
     EDGES: ClassVar[Mapping[tuple[tuple[str, str], ...], str]]
 
     posterior_: Posterior
+    priors_: dict[str, Prior]
     fingerprint_: Fingerprint
 
-    def __init__(self, method: str = "mle", *, random_state: int = 0) -> None:
+    def __init__(
+        self, method: str = "mle", *, priors: Mapping[str, Prior] | None = None, random_state: int = 0
+    ) -> None:
         self.method = method
+        self.priors = priors
         self.random_state = random_state
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
@@ -98,32 +102,65 @@ class Model(BaseEstimator):  # type: ignore[misc]
         TypeError
             `rfm` is no RFMSummary.
         ValueError
-            `method` is unknown, or `random_state` is no seed.
+            `method` is unknown, a prior is misnamed, improper, or given to maximum likelihood, or `random_state` is no
+            seed.
         DataError
             The summary cannot inform the model: no repeat buyers, no spend, ...
         FitError
-            No maximum was reached.
+            No maximum was reached; or the draws of "auto" are doubtful.
 
         Warns
         -----
         ConvergenceWarning
-            A parameter ran to an edge of its domain, or is hardly determined.
+            A parameter ran to an edge of its domain, is hardly determined, or is decided by a default prior.
         """
         self._check_settings()
         require_summary(rfm)
         likelihood = self._likelihood(rfm)
         self._check_data(rfm, likelihood)
-        optimum = maximize(likelihood, self._start(rfm))
-        posterior = _to_posterior(likelihood, optimum, self.method, int(self.random_state))
-        self.posterior_ = self._examine(rfm, posterior)
+        if self.method == "mle":
+            optimum = maximize(likelihood, self._start(rfm))
+            posterior, priors = _to_posterior(likelihood, optimum, int(self.random_state)), {}
+        else:
+            priors = self.priors_for(rfm)
+            density = LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
+            posterior, optimum = bayes.fit_posterior(
+                density, self._start(rfm), int(self.random_state), type(self).__name__, strict=self.method == "auto"
+            )
+        self.posterior_, self.priors_ = self._examine(rfm, posterior), priors
         self.fingerprint_ = Fingerprint.of(rfm)
         # Last: a warning that the caller turned into an error finds the model whole.
         self._warn(optimum)
         return self
 
+    def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
+        """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
+        if self.priors is not None:
+            check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
+        return settle_priors(self.priors, self.PRIORS, self.PARAMETERS, scales_of(rfm))
+
+    def priors_table(self, rfm: RFMSummary | None = None) -> pd.DataFrame:
+        """Table of the priors: parameter, prior, low (5 %), median, high (95 %), unit, meaning.
+
+        Parameters
+        ----------
+        rfm : RFMSummary, optional
+            Shows what a fit on it would use. Without one: the priors of the fit, where there was one, else the priors
+            as declared, in which "age" is the mean age of the customers and "basket" the median of their mean spend.
+        """
+        if rfm is not None:
+            priors: Mapping[str, Prior] = self.priors_for(rfm)
+        elif getattr(self, "priors_", None):
+            priors = self.priors_
+        else:
+            if self.priors is not None:
+                check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
+            priors = {**self.PRIORS, **(self.priors or {})}
+        return priors_table(priors, self.PARAMETERS)
+
     @property
     def summary(self) -> pd.DataFrame:
-        """Parameters with estimate, standard error, 90 % interval (on the log scale) and meaning."""
+        """Parameters with estimate, standard error, 90 % interval and meaning; see `Posterior.summary`."""
         check_is_fitted(self)
         return self.posterior_.summary()
 
@@ -147,7 +184,12 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Everything of the fitted model but its draws, as JSON types."""
         return {
             "key": self.KEY,
-            "settings": {**self.get_params(), "random_state": int(self.random_state)},
+            "settings": {
+                **self.get_params(),
+                "random_state": int(self.random_state),
+                "priors": priors_to_dict(self.priors),
+            },
+            "priors": priors_to_dict(self.priors_),
             "posterior": posterior_to_dict(self.posterior_),
             "fingerprint": self.fingerprint_.to_dict(),
         }
@@ -156,20 +198,24 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def from_dict(cls, stored: Mapping[str, Any], draws: Mapping[str, pa.Table]) -> Self:
         """Rebuild from `to_dict` and the tables of draws; ModelFileError where they do not fit."""
         try:
-            model = cls(**stored["settings"])
+            model = cls(**{**stored["settings"], "priors": priors_from_dict(stored["settings"].get("priors"))})
             model._check_settings()
-            model.posterior_ = posterior_from_dict(stored["posterior"], cls.PARAMETERS, draws[cls.KIND])
+            model.priors_ = priors_from_dict(stored.get("priors")) or {}
+            parameters = supported(cls.PARAMETERS, model.priors_) if model.priors_ else cls.PARAMETERS
+            model.posterior_ = posterior_from_dict(stored["posterior"], parameters, draws[cls.KIND])
             model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
             model._check_stored()
         except KeyError as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: it lacks {error}.") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: {error}") from error
         return model
 
     def _check_settings(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"'method' must be one of {', '.join(map(repr, METHODS))}. Got {self.method!r}.")
+        if self.priors is not None and self.method == "mle":
+            raise ValueError("method='mle' uses no priors. Use method='map', or leave 'priors' out.")
         check_seed(self.random_state)
 
     def _check_stored(self) -> None:
@@ -200,6 +246,9 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def _warn(self, optimum: Optimum) -> None:
         """Say in plain words what the data could not tell."""
         name = type(self).__name__
+        if self.priors_:
+            bayes.warn_of_default_priors(name, self.posterior_, self.priors_, self.priors or {})
+            return
         if optimum.runaway:
             warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning)
             return
@@ -211,7 +260,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
             warn(
                 f"{name}: {row.parameter} is hardly determined by {self.fingerprint_.n_customers:,} customers: "
                 f"{row.estimate:.3g}, 90 % interval {row.low:.3g} to {row.high:.3g}. The normal approximation is rough "
-                "here; more customers or a longer window would settle it.",
+                "here; more customers, a longer window or priors (method='map') would settle it.",
                 ConvergenceWarning,
             )
 
@@ -246,15 +295,15 @@ def choose_theta(posterior: Posterior, estimate: Estimate | None) -> FloatArray:
     return posterior.draws_array()
 
 
-def _to_posterior(likelihood: Likelihood, optimum: Optimum, method: str, seed: int) -> Posterior:
+def _to_posterior(likelihood: Likelihood, optimum: Optimum, seed: int) -> Posterior:
     parameters = tuple(likelihood.parameters)
     return Posterior(
         parameters=parameters,
-        method=method,
+        method="mle",
         point_array=optimum.values,
         covariance_unconstrained=optimum.covariance,
         make_draws=NormalDraws(parameters, optimum.values, optimum.covariance, seed),
-        diagnostics={
+        fit_diagnostics={
             "approximation": "normal on the log scale",
             "log_likelihood": optimum.log_density,
             "n_observations": likelihood.n_observations,

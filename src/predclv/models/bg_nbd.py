@@ -23,5 +23,6 @@ class BGNBD(TransactionModel):
 
     KEY = "bg_nbd"
     PARAMETERS = bg_family.PARAMETERS
+    PRIORS: ClassVar = bg_family.PRIORS
     EDGES: ClassVar = bg_family.EDGES
     BINDINGS = bg_family.BGFamily(k=1, dropout_at_first=False)

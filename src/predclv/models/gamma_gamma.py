@@ -22,8 +22,10 @@ from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.optimize import Optimum
 from predclv.inference.posterior import Posterior
 from predclv.kernels import gamma_gamma_compiled as kernel
-from predclv.models.base import Estimate, Likelihood, Model, choose_theta, require_summary
+from predclv.models.base import Estimate, Model, choose_theta, require_summary
+from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
+from predclv.priors.distributions import LogNormal
 
 __all__ = ["Dependence", "GammaGamma"]
 
@@ -88,6 +90,13 @@ class GammaGamma(Model):
             "gamma", "rate of the gamma over customers; mean spend is p gamma / (q - 1)", (1.0, 200.0), unit="money"
         ),
     )
+    PRIORS: ClassVar = {
+        "p": LogNormal(4.0, 1.0),
+        # Above 1: below it, a new customer's mean spend is infinite.
+        "q": LogNormal(4.0, 0.8, above=1.0),
+        # With p and q at their medians the mean spend is one basket.
+        "gamma": LogNormal(0.75, 1.0, unit="basket"),
+    }
     EDGES: ClassVar = {
         (("q", "high"), ("gamma", "high")): (
             "All customers seem to spend alike, or are too few to tell apart, so their history says nothing about "
@@ -105,13 +114,13 @@ class GammaGamma(Model):
     def dependence_(self) -> Dependence:
         """Check of the assumption that spend does not go with frequency, made by the fit."""
         check_is_fitted(self)
-        return Dependence(**self.posterior_.diagnostics["dependence"])
+        return Dependence(**self.posterior_.fit_diagnostics["dependence"])
 
     @property
     def n_left_out_(self) -> int:
         """Repeat buyers without positive spend, whom the fit left out."""
         check_is_fitted(self)
-        return int(self.posterior_.diagnostics["n_left_out"])
+        return int(self.posterior_.fit_diagnostics["n_left_out"])
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate p, q and γ from repeat buyers; see `Model.fit`.
@@ -158,8 +167,15 @@ class GammaGamma(Model):
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         frequency, mean_spend, _ = rfm.repeat_spend()
-        evaluate = partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(len(frequency)))
-        return Likelihood(self.PARAMETERS, len(frequency), evaluate)
+        n = len(frequency)
+        return Likelihood(
+            self.PARAMETERS,
+            n_observations=n,
+            # The values at many thetas cost a logarithm a customer for some tens of them, not for each theta.
+            n_rows=1,
+            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(n)),
+            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, np.ones(n)),
+        )
 
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
         n = likelihood.n_observations
@@ -181,11 +197,11 @@ class GammaGamma(Model):
             "n_left_out": n_left_out,
             "n_steady": int(np.count_nonzero(frequency >= 2)),
         }
-        return replace(posterior, diagnostics={**posterior.diagnostics, **found})
+        return replace(posterior, fit_diagnostics={**posterior.fit_diagnostics, **found})
 
     def _check_stored(self) -> None:
         super()._check_stored()
-        diagnostics = self.posterior_.diagnostics
+        diagnostics = self.posterior_.fit_diagnostics
         numbers = (*asdict(self.dependence_).values(), diagnostics["n_left_out"], diagnostics["n_steady"])
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
             raise ValueError("a diagnostic is no finite number.")
@@ -198,7 +214,7 @@ class GammaGamma(Model):
             raise DataError("The summary has no amounts. Give 'amount' to from_transactions, or 'monetary_value'.")
 
     def _edge_stories(self) -> Mapping[tuple[tuple[str, str], ...], str]:
-        n = self.posterior_.diagnostics["n_steady"]
+        n = self.posterior_.fit_diagnostics["n_steady"]
         if n >= _ENOUGH_STEADY:
             return self.EDGES
         few = (

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from predclv.errors import ModelFileError
 from predclv.files import check_replaceable, replace_folder
-from predclv.inference.posterior import N_DRAWS, Posterior, to_plain
+from predclv.inference.posterior import N_DRAWS, Draws, Posterior, to_plain
 from predclv.parameters import Parameter
 
 __all__ = ["SCHEMA_VERSION", "StoredDraws", "posterior_from_dict", "posterior_to_dict", "read_model", "write_model"]
@@ -37,9 +37,9 @@ class StoredDraws:
 
     draws: NDArray[np.float64]
 
-    def __call__(self) -> NDArray[np.float64]:
+    def __call__(self) -> Draws:
         """Return the draws."""
-        return self.draws
+        return Draws(self.draws)
 
 
 def write_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,8 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
-from predclv.models.base import CUSTOMER_DRAWS, Estimate, Likelihood, Model, choose_theta, require_summary
+from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta, require_summary
+from predclv.models.likelihood import Likelihood
 
 __all__ = ["TransactionModel", "parse_finite_horizon", "warn_long_horizon"]
 
@@ -155,8 +157,14 @@ class TransactionModel(Model):
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         rows = collapse(rfm.frequency, rfm.recency, rfm.T, need_inverse=False)
-        evaluate = self.BINDINGS.log_likelihood(rows.x, rows.t_x, rows.T, rows.weight)
-        return Likelihood(self.PARAMETERS, len(rfm), evaluate)
+        bound = rows.x, rows.t_x, rows.T, rows.weight
+        return Likelihood(
+            self.PARAMETERS,
+            n_observations=len(rfm),
+            n_rows=len(rows.x),
+            evaluate=self.BINDINGS.log_likelihood(*bound),
+            make_evaluate_many=partial(self.BINDINGS.log_likelihood_values, *bound),
+        )
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         return self.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))

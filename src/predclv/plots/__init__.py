@@ -17,6 +17,7 @@ from predclv.plots.checks import (
 )
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_spend_density, plot_tracking
+from predclv.plots.prior import plot_prior_predictive
 from predclv.plots.worth import plot_lorenz_curve, plot_portfolio, plot_value_distribution
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "plot_frequency_recency",
     "plot_lorenz_curve",
     "plot_portfolio",
+    "plot_prior_predictive",
     "plot_spend_density",
     "plot_tracking",
     "plot_value_distribution",

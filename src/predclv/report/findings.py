@@ -174,7 +174,7 @@ def _tail(given: ReportInputs) -> Iterator[Finding]:
 
 def _convergence(given: ReportInputs) -> Iterator[Finding]:
     for model in (given.clv.transactions_, given.clv.spend_):
-        ran = dict(model.posterior_.diagnostics.get("runaway", {}))
+        ran = dict(model.posterior_.fit_diagnostics.get("runaway", {}))
         if ran:
             names = ", ".join(f"{name} {'→ ∞' if side == 'high' else '→ 0'}" for name, side in ran.items())
             yield Finding(
