@@ -410,3 +410,15 @@ def test_a_new_customers_options(clv):
         clv.new_customer("26 weeks", level=2)
     with pytest.raises(DataError, match="needs an as-of date"):
         clv.new_customer("1998-06-30")
+
+
+def test_segments_of_numbers_fit_every_file_format(clv, cdnow, tmp_path):
+    table = cdnow[:40].to_pandas().assign(region=np.arange(40) % 3, name="existing customers")
+    few = pc.RFMSummary.from_frame(
+        table, time_unit="week", collapse="day", observation_end="1997-09-30", carry=["region", "name"]
+    )
+    portfolio = clv.portfolio(few, "26 weeks", by="region", n_draws=64)
+    assert portfolio["segment"].tolist() == ["0", "1", "2", "existing customers"]
+    portfolio.to_parquet(tmp_path / "portfolio.parquet")
+    with pytest.raises(DataError, match="is called 'existing customers'"):
+        clv.portfolio(few, "26 weeks", by="name", n_draws=64)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import check_margin, histories, margins, mean_spend, segments
 from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ModelFileError, UnitError
+from predclv.errors import DataError, ModelFileError, UnitError
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
 from predclv.inference.posterior import check_level, check_number, paired_draws
@@ -28,6 +28,9 @@ from predclv.models.storage import read_model, write_model
 from predclv.models.transactions import TransactionModel, warn_long_horizon
 
 __all__ = ["CLV", "load"]
+
+#: Name of the row of all customers in a portfolio.
+TOTAL = "existing customers"
 
 _THREE_YEARS_IN_DAYS = 3 * 365.25
 
@@ -105,7 +108,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         discount_rate : float
             Effective, a year; 0 adds up what is bought.
         margin : float or str
-            Share of spend that is kept, or the carried column that holds it. 1 means revenue.
+            Share of spend that is kept, from 0 to 1, or the carried column that holds it. 1 means revenue.
         level : float
             Probability of the intervals, equal-tailed.
         estimate : "point" or "draws", optional
@@ -171,13 +174,15 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         DataFrame
-            segment, customers, expected_buyers (customers with at least one purchase), expected_purchases,
+            segment (as text), customers, expected_buyers (customers with at least one purchase), expected_purchases,
             purchases_low, purchases_high, expected_clv, clv_low, clv_high, expected_clv_low, expected_clv_high,
             share_of_value, share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers",
             is the total; its interval comes from joint draws, so it is not the sum of the segments' ends.
         """
         require_summary(rfm)
         names, codes = segments(rfm, by)
+        if TOTAL in map(str, names):
+            raise DataError(f"A segment in column {by!r} is called {TOTAL!r}, as the row of all is. Rename it.")
         task = self._task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
         draws = portfolio.number_of_draws(len(rfm), n_segments) if n_draws is None else n_draws
@@ -209,7 +214,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         table = pd.DataFrame({**expected, **intervals})
         if by is None:
             table = table.iloc[-1:]
-        table.insert(0, "segment", [*names, "existing customers"])
+        # As text, which tells them apart (`segments` sees to it), so that every file format takes the column.
+        table.insert(0, "segment", [*map(str, names), TOTAL])
         expected_clv = table["expected_clv"].to_numpy()
         table["share_of_value"] = portfolio.share(expected_clv, expected_clv[-1])
         return table[list(portfolio.COLUMNS)].reset_index(drop=True)
