@@ -49,7 +49,9 @@ OUTCOMES = tuple(Outcome(what, years) for years in (1, 3) for what in ("purchase
 
 def simulate(n_customers: int, seed: int) -> SimulatedSummary:
     """Customers of CDNOW's kind, aged 10 to 52 weeks, with their next one and three years."""
-    return simulate_rfm(n_customers=n_customers, T=(10.0, 52.0), horizons=("1 year", "3 years"), seed=seed)
+    # Whole days of age let customers share work; all other times are as fine as floats.
+    days = np.random.default_rng([seed, 0]).integers(70, 365, n_customers)
+    return simulate_rfm(n_customers=n_customers, T=days / 7, horizons=("1 year", "3 years"), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def score(
         the interval), crps, marginal_crps, low and high (the interval), and the groups, -1 for none.
     """
     # Not the stream that the population itself came from.
-    rng = np.random.default_rng([seed, OUTCOMES.index(outcome)])
+    rng = np.random.default_rng([seed, 1 + OUTCOMES.index(outcome)])
     y = actual(population, outcome)
     columns = (_score_counts if outcome.what == "purchases" else _score_values)(
         population, draws, outcome, y, everyone, rng.random(len(y))
