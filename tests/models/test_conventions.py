@@ -39,7 +39,9 @@ def test_clv_scores_the_sum(clv, cdnow):
 
 @pytest.mark.parametrize("model", [pc.BGNBD, pc.GammaGamma])
 @pytest.mark.parametrize(
-    "seed", [None, -1, 1.5, True, "x", 2**32, np.random.RandomState(0), np.random.default_rng(0)], ids=repr
+    "seed",
+    [None, -1, 1.5, True, "x", 2**32, np.random.RandomState(0), np.random.default_rng(0)],
+    ids=lambda seed: type(seed).__name__,
 )
 def test_no_seed_is_refused(model, seed, rfm):
     with pytest.raises(ValueError, match=r"'random_state' must be a whole number from 0 to 2\*\*32 - 1"):
