@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: Customers worked at a time: bounds the memory, changes no result.
-CHUNK = 65_536
+CHUNK = 16_384
 
 
 @dataclass(frozen=True)
