@@ -62,6 +62,12 @@ def test_paired_draws_refuse_more_than_there_are():
         paired_draws([make(), make()], 2000)
 
 
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "64"])
+def test_paired_draws_want_a_whole_number(n):
+    with pytest.raises(ValueError, match="must be a whole number from 1 on"):
+        paired_draws([make(), make()], n)
+
+
 def test_summary_is_on_the_natural_scale_with_an_interval_inside_the_domain():
     summary = make().summary(level=0.9)
     assert summary.columns.tolist() == ["parameter", "estimate", "std_error", "low", "high", "meaning"]

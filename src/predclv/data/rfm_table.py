@@ -16,8 +16,6 @@ from predclv.errors import DataError
 
 __all__ = ["read_rfm_table"]
 
-_OPTIONAL = ("customer_id", "monetary_value", "first_purchase")
-
 
 def read_rfm_table(table: Any, names: Mapping[str, str | None], carry: Sequence[str]) -> tuple[dict[str, Any], Backend]:
     """Read the named columns of a frame or file as the array arguments of RFMSummary.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Real
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -194,6 +194,7 @@ def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> l
     Sobol points of two posteriors share their first digits, so all but the first are shuffled: pairing
     them as they come would make independent parameters move together.
     """
+    _check_count(n)
     rng = np.random.default_rng(seed)
     joint = []
     for position, posterior in enumerate(posteriors):
@@ -202,6 +203,11 @@ def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> l
             raise ValueError(f"{n} draws are wanted and the posterior holds {len(draws)}.")
         joint.append(draws if position == 0 else np.ascontiguousarray(rng.permutation(draws, axis=0)))
     return joint
+
+
+def _check_count(n: object) -> None:
+    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
+        raise ValueError(f"The number of draws must be a whole number from 1 on. Got {n!r}.")
 
 
 def to_plain(value: Any) -> Any:

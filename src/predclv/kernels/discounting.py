@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["DiscountMoments", "continuous_rate", "discount_factor", "discount_moments", "mean_discounts"]
+__all__ = ["DiscountMoments", "continuous_rate", "discount_moments"]
 
 FloatArray = NDArray[np.float64]
 
@@ -57,43 +57,6 @@ def continuous_rate(annual_rate: float, time_unit: str) -> float:
     time_unit : {"hour", "day", "week", "year"}
     """
     return math.log1p(annual_rate) * _DAYS[time_unit] / _DAYS["year"]
-
-
-def discount_factor(time: FloatArray | float, delta: float) -> FloatArray:
-    """Worth now of one unit at `time`, exp(-delta time)."""
-    return np.asarray(np.exp(-delta * np.asarray(time, dtype=np.float64)))
-
-
-def mean_discounts(
-    x: FloatArray,
-    T: FloatArray,
-    horizon: float,
-    delta: float,
-    theta: FloatArray,
-    n_max: int,
-    dropout_at_first: bool = False,
-) -> FloatArray:
-    """Mean discount of k purchases in (T, T + horizon], given that there are k and alive at T; k = 0, ..., n_max.
-
-    Parameters
-    ----------
-    x, T : (n_rows,) arrays
-    horizon : float
-        Finite, in the time unit of `T`.
-    delta : float
-        Continuous rate per time unit, >= 0.
-    theta : (4,) array
-        r, alpha, a, b.
-
-    Returns
-    -------
-    (n_rows, n_max + 1) array
-        In (0, 1]; 1 at k = 0, and everywhere where `delta` is 0.
-    """
-    if delta == 0:
-        return np.ones((x.shape[0], n_max + 1))
-    moments = discount_moments(x, T, horizon, delta, theta, np.arange(n_max + 1.0), dropout_at_first)
-    return np.asarray((moments.share * moments.mean).sum(axis=1))
 
 
 def discount_moments(

@@ -98,11 +98,6 @@ class ReportInputs:
         return self.rfm.time_unit
 
     @property
-    def years_observed(self) -> float:
-        """How long the oldest customer has been seen."""
-        return float(self.rfm.T.max()) * self.rfm.days_per_unit / 365.25
-
-    @property
     def what(self) -> str:
         """What value is: revenue, or what a margin leaves of it."""
         return "revenue" if self.margin == 1 else "contribution"
