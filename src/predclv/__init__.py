@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from predclv import checks as checks
     from predclv import datasets as datasets
     from predclv import plots as plots
     from predclv import priors as priors
@@ -37,7 +38,7 @@ _HOME = {
     "load": "value",
     "write_report": "report",
 }
-_MODULES = ("datasets", "errors", "plots", "priors")
+_MODULES = ("checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
     "BGNBD",
@@ -47,6 +48,7 @@ __all__ = [
     "Posterior",
     "RFMSummary",
     "Split",
+    "checks",
     "datasets",
     "load",
     "plots",

@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import predclv as pc
-from predclv import plots
+from predclv import checks, plots
 from predclv.data.timeline import purchase_timeline
 from predclv.plots import style
 
 
 @pytest.fixture(scope="module")
 def tracking(bg):
-    return plots.track_purchases(bg, purchase_timeline(pc.datasets.load_cdnow(), by="day"))
+    return checks.track_purchases(bg, purchase_timeline(pc.datasets.load_cdnow(), by="day"))
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ PLOTS = [
 
 @pytest.fixture(scope="module")
 def draw(bg, clv, cdnow, cdnow_split, tracking, customers, portfolio):
-    frequencies, groups = plots.check_frequencies(bg, cdnow), plots.check_holdout(bg, cdnow_split)
-    history = plots.follow_customer(bg, ["1997-01-01", "1997-02-03"], until="1997-09-30")
+    frequencies, groups = checks.check_frequencies(bg, cdnow), checks.check_holdout(bg, cdnow_split)
+    history = checks.follow_customer(bg, ["1997-01-01", "1997-02-03"], until="1997-09-30")
     return {
         "tracking": lambda **o: plots.plot_tracking(tracking, **o),
         "rate": lambda **o: plots.plot_tracking(tracking, cumulative=False, **o),
@@ -116,13 +116,13 @@ def test_tracking_draws_both_curves_and_the_band(tracking, ax):
 
 def test_a_cut_week_is_scaled_to_a_whole_one(tracking, ax):
     cut = tracking.table.iloc[:1].assign(actual=6, end=tracking.table["start"].iloc[0] + pd.Timedelta(days=3))
-    short = plots.Tracking(cut, tracking.simulated[:, :1], tracking.as_of, 0.9, "week")
+    short = checks.Tracking(cut, tracking.simulated[:, :1], tracking.as_of, 0.9, "week")
     plots.plot_tracking(short, cumulative=False, ax=ax)
     assert ax.lines[1].get_ydata() == pytest.approx([14.0])
 
 
 def test_frequency_histogram_draws_bars_and_expectations(bg, cdnow, ax):
-    table = plots.check_frequencies(bg, cdnow)
+    table = checks.check_frequencies(bg, cdnow)
     plots.plot_frequency_histogram(table, ax=ax)
     assert [bar.get_height() for bar in ax.patches] == table["actual"].tolist()
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), table["expected"])
@@ -138,7 +138,7 @@ def test_frequency_histogram_says_where_the_model_fails(ax):
 
 
 def test_calibration_draws_the_groups(bg, cdnow_split, ax):
-    table = plots.check_holdout(bg, cdnow_split)
+    table = checks.check_holdout(bg, cdnow_split)
     plots.plot_calibration(table, ax=ax)
     actual = next(line for line in ax.lines if line.get_label() == "actual")
     np.testing.assert_array_equal(actual.get_ydata(), table["actual"])

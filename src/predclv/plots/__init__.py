@@ -1,13 +1,12 @@
 """Plots: a result in, matplotlib Axes out.
 
 Each takes `ax=None` and returns the Axes; without one, a pyplot figure is made, so that a notebook shows it.
-`track_purchases`, `check_frequencies`, `check_holdout` and `follow_customer` make the results that need more than a
-fitted model; they are tables, and useful without a plot.
+The results that need more than a fitted model come from `predclv.checks`, whose names are here too.
 """
 
 from __future__ import annotations
 
-from predclv.plots.checks import (
+from predclv.checks import (
     AliveHistory,
     Tracking,
     check_frequencies,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from predclv.checks.customer import AliveHistory
 from predclv.data.durations import parse_horizon
 from predclv.models.base import Estimate
 from predclv.models.transactions import TransactionModel
 from predclv.plots import style
-from predclv.plots.checks import AliveHistory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

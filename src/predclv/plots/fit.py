@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.checks.tracking import Tracking
 from predclv.data.rfm import RFMSummary
 from predclv.forecast.fit_checks import spend_density
 from predclv.models import GammaGamma
 from predclv.models.base import choose_theta
 from predclv.plots import style
-from predclv.plots.checks import Tracking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv import plots
+from predclv import checks
+from predclv.checks import Tracking
 from predclv.forecast.fit_checks import drift, unevenness
-from predclv.plots.checks import Tracking
 from predclv.plots.style import percent
 from predclv.report.blocks import Finding
 from predclv.report.inputs import ReportInputs
@@ -60,7 +60,7 @@ def look_at_calendar(given: ReportInputs) -> Calendar | None:
     model, end = given.clv.transactions_, given.rfm.observation_end
     days = _until(given.timeline, np.datetime64(end.strftime("%Y-%m-%d")))
     weeks, months = (
-        plots.track_purchases(model, days, as_of=end, period=period, level=given.level) for period in ("week", "month")
+        checks.track_purchases(model, days, as_of=end, period=period, level=given.level) for period in ("week", "month")
     )
     return Calendar(weeks, months, days, _season(months))
 

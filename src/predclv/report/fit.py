@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv import plots
+from predclv import checks, plots
+from predclv.checks import Tracking, expect_holdout
 from predclv.data.durations import parse_horizon
-from predclv.plots.checks import Tracking, expect_holdout
 from predclv.plots.style import percent, printable
 from predclv.report.blocks import Block, Details, Figure, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
@@ -146,7 +146,7 @@ def _scores(forecast: FloatArray, actual: FloatArray) -> list[str]:
 
 def _groups(given: ReportInputs, by: str) -> Figure:
     assert given.holdout is not None
-    table = plots.check_holdout(given.clv.transactions_, given.holdout, by=by, level=given.level)
+    table = checks.check_holdout(given.clv.transactions_, given.holdout, by=by, level=given.level)
     what = "repeat purchases so far" if by == "frequency" else "expected purchases"
     numbers = "; ".join(f"{row.group}: {row.actual:.2f} of {row.expected:.2f}" for row in table.itertuples())
     return draw(
@@ -178,7 +178,7 @@ def _tracking(tracking: Tracking, *, cumulative: bool) -> Figure:
 
 
 def _frequencies(given: ReportInputs) -> Figure:
-    table = plots.check_frequencies(given.clv.transactions_, given.rfm, level=given.level)
+    table = checks.check_frequencies(given.clv.transactions_, given.rfm, level=given.level)
     numbers = "; ".join(f"{row.repeat_purchases}: {row.actual:,} of {row.expected:,.0f}" for row in table.itertuples())
     return draw(
         "frequencies",

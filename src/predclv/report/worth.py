@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from predclv import plots
+from predclv.checks import expect_holdout
 from predclv.errors import HorizonWarning
 from predclv.forecast.concentration import share_of_top
-from predclv.plots.checks import expect_holdout
 from predclv.plots.style import percent, printable, shorten
 from predclv.report.blocks import Block, Card, Cards, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import hyp2f1
 
 import predclv as pc
-from predclv import plots
+from predclv import checks
 from predclv.data.timeline import purchase_timeline
 
 
@@ -26,7 +26,7 @@ def timeline(log):
 
 @pytest.fixture(scope="module")
 def weeks(bg, timeline):
-    return plots.track_purchases(bg, timeline)
+    return checks.track_purchases(bg, timeline)
 
 
 def expected_of_a_new_customer(point, t):
@@ -63,7 +63,7 @@ def test_weeks_are_counted_from_the_as_of_date(weeks):
 
 
 def test_months_are_those_of_the_calendar_and_add_up_alike(bg, timeline, weeks):
-    months = plots.track_purchases(bg, timeline, period="month").table
+    months = checks.track_purchases(bg, timeline, period="month").table
     assert months["start"].dt.day.tolist() == [1] * 18
     for name in ("actual", "expected"):
         assert months[name].sum() == pytest.approx(weeks.table[name].sum(), rel=1e-9)
@@ -76,12 +76,12 @@ def test_the_band_holds_the_expectation_and_the_same_seed_gives_the_same(bg, tim
     # Wider than Poisson noise: it holds the parameters and the customers too.
     poisson = 2 * 1.645 * np.sqrt(table["cumulative_expected"].iloc[-1])
     assert table["cumulative_high"].iloc[-1] - table["cumulative_low"].iloc[-1] > 2 * poisson
-    pd.testing.assert_frame_equal(plots.track_purchases(bg, timeline).table, weeks.table)
+    pd.testing.assert_frame_equal(checks.track_purchases(bg, timeline).table, weeks.table)
 
 
 def test_a_log_that_ends_early_says_that_nobody_bought_since(bg, timeline):
     early = timeline[timeline["start"] <= "1997-09-01"]
-    table = plots.track_purchases(bg, early).table
+    table = checks.track_purchases(bg, early).table
     assert table["end"].iloc[-1] == pd.Timestamp("1997-10-01")
     assert not table["holdout"].any()
     assert table["actual"].iloc[-2:].tolist() == [0, 0]
@@ -90,7 +90,7 @@ def test_a_log_that_ends_early_says_that_nobody_bought_since(bg, timeline):
 def test_new_customers_of_the_holdout_count_from_their_birth(bg):
     days = pd.DataFrame({"start": pd.date_range("1997-09-01", "1997-12-01"), "births": 0, "repeat_purchases": 0})
     days.loc[[0, 60], "births"] = [100, 50]
-    table = plots.track_purchases(bg, days).table
+    table = checks.track_purchases(bg, days).table
     ages = (np.array([91, 31]) / 7.0) @ np.eye(2)
     expected = expected_of_a_new_customer(bg.posterior_.point, ages) @ [100, 50]
     assert table["cumulative_expected"].iloc[-1] == pytest.approx(expected, rel=1e-8)
@@ -106,11 +106,11 @@ def test_new_customers_of_the_holdout_count_from_their_birth(bg):
 )
 def test_tracking_refuses_what_means_nothing(bg, timeline, options, message):
     with pytest.raises(ValueError, match=message):
-        plots.track_purchases(bg, timeline, **options)
+        checks.track_purchases(bg, timeline, **options)
 
 
 def test_frequencies_of_cdnow(bg, cdnow):
-    table = plots.check_frequencies(bg, cdnow)
+    table = checks.check_frequencies(bg, cdnow)
     assert table["actual"].tolist() == [1411, 439, 214, 100, 62, 38, 29, 64]
     assert table["expected"].sum() == pytest.approx(2357)
     # P(X(t) = 0) = (alpha / (alpha + t))^r
@@ -121,7 +121,7 @@ def test_frequencies_of_cdnow(bg, cdnow):
 
 
 def test_holdout_groups_by_frequency(bg, cdnow_split):
-    table = plots.check_holdout(bg, cdnow_split)
+    table = checks.check_holdout(bg, cdnow_split)
     actual = cdnow_split.holdout["purchases"].groupby(np.minimum(cdnow_split.calibration.frequency, 7)).mean()
     np.testing.assert_allclose(table["actual"], actual)
     assert table["group"].tolist() == ["0", "1", "2", "3", "4", "5", "6", "7+"]
@@ -130,14 +130,14 @@ def test_holdout_groups_by_frequency(bg, cdnow_split):
 
 
 def test_holdout_groups_by_forecast_are_of_about_one_size(bg, cdnow_split):
-    table = plots.check_holdout(bg, cdnow_split, by="forecast")
+    table = checks.check_holdout(bg, cdnow_split, by="forecast")
     assert len(table) == 10
     assert table["customers"].between(200, 270).all()
     assert table["customers"].sum() == 2357
     assert table["expected"].is_monotonic_increasing
     assert table["customers"] @ table["actual"] == pytest.approx(1882)
     with pytest.raises(ValueError, match="'by' must be"):
-        plots.check_holdout(bg, cdnow_split, by="channel")
+        checks.check_holdout(bg, cdnow_split, by="channel")
 
 
 def test_customers_of_one_forecast_are_one_group(bg, cdnow_split):
@@ -146,13 +146,13 @@ def test_customers_of_one_forecast_are_one_group(bg, cdnow_split):
     few = pc.Split(
         rfm[alike], cdnow_split.holdout.iloc[alike], cdnow_split.duration, cdnow_split.holdout_end, np.array([]), None
     )
-    table = plots.check_holdout(bg, few, by="forecast")
+    table = checks.check_holdout(bg, few, by="forecast")
     assert table["customers"].tolist() == [len(alike)]
 
 
 def test_a_customers_history(bg, log, cdnow):
     dates = log.loc[log["customer_id"] == 1516, "date"]
-    history = plots.follow_customer(bg, dates, until="1997-09-30")
+    history = checks.follow_customer(bg, dates, until="1997-09-30")
     table = bg.p_alive(cdnow).set_index("customer_id")
     assert history.p_alive[-1] == pytest.approx(table.loc[1516, "p_alive"], rel=1e-9)
     assert history.p_alive[0] == 1.0
@@ -161,7 +161,7 @@ def test_a_customers_history(bg, log, cdnow):
 
 
 def test_a_customers_history_in_numbers(bg):
-    history = plots.follow_customer(bg, [9.0, 2.0, 5.0, 50.0], until=30)
+    history = checks.follow_customer(bg, [9.0, 2.0, 5.0, 50.0], until=30)
     assert history.time_unit == "week"
     assert history.purchases.tolist() == [2.0, 5.0, 9.0]
     assert history.times[[0, -1]].tolist() == [2.0, 30.0]
@@ -169,4 +169,4 @@ def test_a_customers_history_in_numbers(bg):
     before, at = np.searchsorted(history.times, 9.0) - 1, np.searchsorted(history.times, 9.0)
     assert history.p_alive[before] < history.p_alive[at]
     with pytest.raises(ValueError, match="No purchase lies before until=1"):
-        plots.follow_customer(bg, [2.0], until=1)
+        checks.follow_customer(bg, [2.0], until=1)
