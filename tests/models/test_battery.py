@@ -284,6 +284,8 @@ def test_a_fit_to_collapsed_customers_is_one_to_all(model_class, fitted):
         n_rows=len(rfm),
         evaluate=model.BINDINGS.log_likelihood(*bound),
         make_evaluate_many=partial(model.BINDINGS.log_likelihood_values, *bound),
+        make_evaluate_gradient=partial(model.BINDINGS.log_likelihood_gradient, *bound),
+        pointwise=partial(model.BINDINGS.pointwise_log_likelihood, *bound[:3]),
     )
     start = model.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
     optimum = maximize(each, start)

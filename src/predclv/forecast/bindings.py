@@ -7,7 +7,7 @@ float arrays; a point estimate is a theta of one row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,23 @@ class TransactionBindings(Protocol):
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], FloatArray]:
         """Bind weighted rows; the result maps thetas (n_draws, n_parameters) to values (n_draws,)."""
+        ...
+
+    def log_likelihood_gradient(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """Bind weighted rows; the result maps theta (n_parameters,) to value and gradient."""
+        ...
+
+    def pointwise_log_likelihood(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """Log-likelihood of each row at each theta, (n_draws, n_rows)."""
+        ...
+
+    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = ...) -> Any:
+        """Log-likelihood of each row by the equations' own form, from x, t_x, T and each parameter.
+
+        `xp` is a namespace of functions as `kernels.bg_family.NUMPY`; with PyTensor's the result is symbolic.
+        """
         ...
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:

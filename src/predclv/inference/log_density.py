@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian
 
-__all__ = ["Derivatives", "LogDensity", "SampledDensity", "unconstrained_derivatives"]
+__all__ = [
+    "Derivatives",
+    "FullDensity",
+    "GradientDensity",
+    "LogDensity",
+    "SampledDensity",
+    "unconstrained_derivatives",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -59,6 +66,18 @@ class SampledDensity(LogDensity, Protocol):
     def values(self, theta: FloatArray) -> FloatArray:
         """Value at each of many natural parameter vectors, (n_draws, n_parameters) -> (n_draws,)."""
         ...
+
+
+class GradientDensity(LogDensity, Protocol):
+    """A log density that gives value and gradient alone, at thousands of points one after the other."""
+
+    def make_gradient(self) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """Prepare for many calls: from one natural parameter vector (n_parameters,) to value and gradient."""
+        ...
+
+
+class FullDensity(SampledDensity, GradientDensity, Protocol):
+    """A log density for every way to draw from it: by points in one call, and step by step."""
 
 
 def unconstrained_derivatives(density: LogDensity, unconstrained: FloatArray) -> Derivatives:

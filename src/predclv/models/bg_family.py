@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from predclv.kernels import bg_family_compiled as kernel
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
 from predclv.kernels import discounting
+from predclv.kernels.bg_family import NUMPY, log_likelihood
+from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
 from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
@@ -113,6 +117,20 @@ class BGFamily:
         if self.k > 1:
             return partial(_values_one_by_one, self.log_likelihood(x, t_x, T, weight))
         return partial(log_likelihood_values, tabulate(x, t_x, T, weight, self.dropout_at_first))
+
+    def log_likelihood_gradient(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """See `TransactionBindings`."""
+        return bind_gradient(x, t_x, T, weight, self.k, self.dropout_at_first)
+
+    def pointwise_log_likelihood(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return pointwise_log_likelihood(x, t_x, T, theta, self.k, self.dropout_at_first)
+
+    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = NUMPY) -> Any:
+        """See `TransactionBindings`."""
+        return log_likelihood(*rows_and_parameters, k=self.k, dropout_at_first=self.dropout_at_first, xp=xp)
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`."""

@@ -22,6 +22,8 @@ from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.optimize import Optimum
 from predclv.inference.posterior import Posterior
 from predclv.kernels import gamma_gamma_compiled as kernel
+from predclv.kernels.gamma_gamma_gradient import bind_gradient
+from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
 from predclv.models.base import Estimate, Model, choose_theta, require_summary
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
@@ -175,6 +177,8 @@ class GammaGamma(Model):
             n_rows=1,
             evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(n)),
             make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, np.ones(n)),
+            make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, np.ones(n)),
+            pointwise=partial(pointwise_log_likelihood, frequency, mean_spend),
         )
 
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,16 @@ class Likelihood:
         From one theta (n_parameters,) to value, gradient and Hessian.
     make_evaluate_many : callable
         Returns a function from thetas (n_draws, n_parameters) to values (n_draws,); called when draws are made.
+    make_evaluate_gradient : callable
+        Returns a function from one theta (n_parameters,) to value and gradient; called when a sampler starts.
+    pointwise : callable
+        From thetas (n_draws, n_parameters) to the value of each row alone (n_draws, n_rows), not weighted.
+    rows : mapping of name to (n_rows,) array
+        The data of each row by the names of an RFM table, in the order in which `literal` takes them.
+    weight : (n_rows,) array
+        Customers of each row.
+    literal : callable
+        The equations' own form: from rows and parameters, and `xp`, a namespace of functions, to the value of each row.
     """
 
     parameters: tuple[Parameter, ...]
@@ -36,6 +47,11 @@ class Likelihood:
     n_rows: int
     evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
     make_evaluate_many: Callable[[], Callable[[FloatArray], FloatArray]]
+    make_evaluate_gradient: Callable[[], Callable[[FloatArray], tuple[float, FloatArray]]]
+    pointwise: Callable[[FloatArray], FloatArray]
+    rows: Mapping[str, FloatArray]
+    weight: FloatArray
+    literal: Callable[..., Any]
 
     def derivatives(self, values: FloatArray) -> Derivatives:
         """Value, gradient and Hessian in the natural parameters."""
@@ -44,3 +60,7 @@ class Likelihood:
     def values(self, theta: FloatArray) -> FloatArray:
         """Value at each of many natural parameter vectors, (n_draws, n_parameters) -> (n_draws,)."""
         return self.make_evaluate_many()(theta)
+
+    def make_gradient(self) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """Prepare for many calls: from one natural parameter vector (n_parameters,) to value and gradient."""
+        return self.make_evaluate_gradient()

@@ -164,6 +164,11 @@ class TransactionModel(Model):
             n_rows=len(rows.x),
             evaluate=self.BINDINGS.log_likelihood(*bound),
             make_evaluate_many=partial(self.BINDINGS.log_likelihood_values, *bound),
+            make_evaluate_gradient=partial(self.BINDINGS.log_likelihood_gradient, *bound),
+            pointwise=partial(self.BINDINGS.pointwise_log_likelihood, rows.x, rows.t_x, rows.T),
+            rows={"frequency": rows.x, "recency": rows.t_x, "T": rows.T},
+            weight=rows.weight,
+            literal=self.BINDINGS.literal_log_likelihood,
         )
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
