@@ -44,6 +44,10 @@ class ConvergenceWarning(PredCLVWarning):
     """An estimate was found, but lies on a ridge or at the edge of what the data can tell."""
 
 
+class SamplingWarning(PredCLVWarning):
+    """Chains of a sampler diverged, disagree, or are too short: their draws may not be the posterior's."""
+
+
 class DataQualityWarning(PredCLVWarning):
     """The data are usable and suspicious: merged, netted, set aside, or starting late."""
 

@@ -10,8 +10,9 @@ import pytest
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning
-from predclv.inference.importance import ImportanceDraws, gate, resample
+from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.pareto import fit_generalized_pareto, smooth_weights
+from predclv.inference.spread import resample
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
 
 PARAMETERS = tuple(Parameter(name, "", (0.5, 2.0)) for name in "uvw")

@@ -14,7 +14,7 @@ import pytest
 from sklearn.base import clone
 
 import predclv as pc
-from predclv.errors import ConvergenceWarning, DependenceWarning, FitError, ModelFileError, UnitError
+from predclv.errors import ConvergenceWarning, DependenceWarning, ModelFileError, UnitError
 from predclv.inference.posterior import Draws
 from predclv.priors import Gamma, LogNormal, elicit_purchases, elicit_retention, elicit_spend
 
@@ -187,7 +187,7 @@ def test_settings_follow_scikit_learn(cdnow):
         ({"method": "map", "priors": {"alhpa": LogNormal(1, 1)}}, ValueError, "Did you mean 'alpha'"),
         ({"method": "map", "priors": {"alpha": "flat"}}, ValueError, "must be proper"),
         ({"method": "map", "priors": {"alpha": LogNormal(1, 1, unit="EUR")}}, ValueError, "is in 'EUR'"),
-        ({"method": "nuts"}, ValueError, "'method' must be one of 'mle', 'map', 'auto'"),
+        ({"method": "nuts"}, ValueError, "'method' must be one of 'mle', 'map', 'mcmc', 'auto'"),
     ],
 )
 def test_wrong_settings_are_refused(settings, error, message, cdnow):
@@ -201,12 +201,15 @@ def test_auto_takes_what_the_gate_lets_through(fitted, cdnow):
     np.testing.assert_array_equal(model.posterior_.draws_array(), fitted[pc.BGNBD].posterior_.draws_array())
 
 
-def test_auto_refuses_what_it_does_not(cdnow, monkeypatch):
+def test_auto_samples_what_it_does_not(cdnow, monkeypatch):
     bad = {"k_hat": 0.8, "disagreement_mean": 0.0, "disagreement_sd": 0.0}
     made = Draws(np.ones((1024, 4)), bad)
     monkeypatch.setattr("predclv.inference.importance.ImportanceDraws.__call__", lambda self: made)
-    with pytest.raises(FitError, match=r"k-hat is 0.80.*MCMC \(NUTS\).*is not in this version"):
-        pc.BGNBD(method="auto").fit(cdnow)
+    with pytest.warns(ConvergenceWarning, match=r"k-hat is 0.80.*so NUTS makes the draws"):
+        model = pc.BGNBD(method="auto", draws=250, tune=200, progressbar=False).fit(cdnow)
+    assert model.posterior_.method == "mcmc"
+    assert "k-hat is 0.80" in model.posterior_.diagnostics["importance_sampling"]
+    assert model.posterior_.point["r"] == pytest.approx(0.243, abs=0.004)
 
 
 def test_few_customers_are_told_that_default_priors_decide(cdnow):

@@ -18,6 +18,7 @@ from predclv.errors import ConvergenceWarning, warn
 from predclv.inference.log_density import SampledDensity
 from predclv.inference.pareto import smooth_weights
 from predclv.inference.posterior import N_DRAWS, Draws
+from predclv.inference.spread import resample
 from predclv.parameters import from_unconstrained, to_unconstrained
 
 __all__ = ["ImportanceDraws", "gate"]
@@ -29,8 +30,6 @@ _FEWEST_POINTS = 1024
 # Points times rows: some three seconds of one core. Beyond, points are halved, down to the fewest.
 _BUDGET = 400_000_000
 _DEGREES = 5.0  # of the t: heavier tails than any posterior under proper priors that the data inform
-_SCRAMBLES = 32
-_LEADING = 64  # draws that forecasts for single customers use
 _FARTHEST = 300.0  # logarithm of a parameter
 _NARROWEST = 1e-4
 _LARGEST_K = 0.5
@@ -106,8 +105,8 @@ class ImportanceDraws:
         if objection and self.warns:
             warn(
                 f"{self.name}: the draws are doubtful: {objection}. The posterior is far from a normal one on the log "
-                "scale; intervals may be wrong by more than a tenth. Give more informative priors or more data. (MCMC, "
-                "which would settle it, is not in this version.)",
+                "scale; intervals may be wrong by more than a tenth. Sample instead (method='mcmc'), or give narrower "
+                "priors.",
                 ConvergenceWarning,
             )
         chosen = resample(final.points, final.weight, self.n_draws, self.seed)
@@ -151,65 +150,6 @@ def gate(diagnostics: Mapping[str, Any]) -> str:
 def _number(value: float) -> float | None:
     """A float, or None where there is none: JSON has no infinity."""
     return float(value) if math.isfinite(value) else None
-
-
-def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArray[np.int64]:
-    """Choose `n` points with probabilities `weight`, so that those chosen first lie spread over all.
-
-    Points are put in an order that keeps neighbours together, and the cumulated weight is read off at a scrambled
-    one-dimensional Sobol sequence (Gerber & Chopin 2015, Sequential quasi-Monte Carlo, with another order).
-
-    Parameters
-    ----------
-    points : (n_points, n_parameters) array
-    weight : (n_points,) array
-        Adds up to one.
-    n : int
-        A power of two.
-
-    Returns
-    -------
-    (n,) array of indices
-    """
-    from scipy.stats import qmc
-
-    white = _whiten(points, weight)
-    order = _order_by_halving(white, weight, depth=int(math.log2(n)))
-    cumulated = np.cumsum(weight[order])
-    candidates = []
-    for scramble in range(_SCRAMBLES):
-        place = qmc.Sobol(1, scramble=True, rng=[seed, scramble]).random(n)[:, 0] * cumulated[-1]
-        found = np.searchsorted(cumulated, place, side="right")
-        candidates.append(order[np.minimum(found, len(order) - 1)])
-    # Every scramble is right on average; the one whose first draws repeat mean and covariance best is taken.
-    chosen = min(candidates, key=lambda candidate: _distance_of_moments(white[candidate[:_LEADING]]))
-    return np.asarray(chosen, dtype=np.int64)
-
-
-def _whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
-    """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights."""
-    centered = points - weight @ points
-    variance, axes = np.linalg.eigh((centered.T * weight) @ centered)
-    scale = np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
-    white: FloatArray = (centered @ axes / scale)[:, ::-1]
-    return white
-
-
-def _distance_of_moments(white: FloatArray) -> float:
-    covariance = white.T @ white / len(white)
-    return float(np.sum(white.mean(axis=0) ** 2) + 0.5 * np.sum((covariance - np.eye(white.shape[1])) ** 2))
-
-
-def _order_by_halving(white: FloatArray, weight: FloatArray, depth: int) -> NDArray[np.intp]:
-    """Order in which each half, quarter, ... of the weight is a box, cut across one principal axis after another."""
-    box = np.zeros(len(white), dtype=np.int64)
-    order = np.arange(len(white))
-    for level in range(depth):
-        order = np.lexsort((white[:, level % white.shape[1]], box))
-        # The share of the weight that lies before a point says in which half of its box it is.
-        before = np.cumsum(weight[order]) - 0.5 * weight[order]
-        box[order] = np.maximum(2 * box[order], np.minimum(2 * box[order] + 1, (before * 2 ** (level + 1)).astype(int)))
-    return order
 
 
 def _draw_t(center: FloatArray, covariance: FloatArray, n: int, seed: int) -> tuple[FloatArray, FloatArray]:

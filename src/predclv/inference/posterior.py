@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
+
+if TYPE_CHECKING:
+    from predclv.inference.chains import Chains
 
 __all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "to_plain"]
 
@@ -66,15 +69,18 @@ class Posterior:
     parameters : tuple of Parameter
         In the order of every array.
     method : str
-        What found it: "mle", or "map", whose point is the mode of the posterior of log(parameter - lower end).
+        What found it: "mle"; "map", whose point is the mode of the posterior of log(parameter - lower end); or "mcmc",
+        whose point is the mean of log(parameter - lower end) over the chains, mapped back.
     point_array : (n_parameters,) array
         Estimate, on the natural scale.
     covariance_unconstrained : (n_parameters, n_parameters) array
-        Covariance of log(parameter - lower end), from the curvature at the point.
+        Covariance of log(parameter - lower end): from the curvature at the point, or over the chains.
     make_draws : callable
         Returns Draws; called once, at first use.
     fit_diagnostics : mapping
         How the fit went: log_likelihood, n_observations, n_iterations, the name of the approximation, ...
+    chains : Chains, optional
+        All that MCMC drew, of which `draws` are a part; None for the other methods, and for a loaded model.
     """
 
     parameters: tuple[Parameter, ...]
@@ -83,6 +89,7 @@ class Posterior:
     covariance_unconstrained: FloatArray
     make_draws: Callable[[], Draws] = field(repr=False)
     fit_diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    chains: Chains | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("point_array", "covariance_unconstrained"):

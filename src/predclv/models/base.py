@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError, warn
+from predclv.inference.chains import Sampling
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import NormalDraws, Posterior
@@ -34,7 +35,7 @@ __all__ = ["Estimate", "Model", "choose_theta", "require_summary"]
 FloatArray = NDArray[np.float64]
 Estimate = Literal["point", "draws"]
 
-METHODS = ("mle", "map", "auto")
+METHODS = ("mle", "map", "mcmc", "auto")
 # Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
 # Sobol points spread so few draws well.
 CUSTOMER_DRAWS = 64
@@ -49,13 +50,20 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    method : {"mle", "map", "auto"}
+    method : {"mle", "map", "mcmc", "auto"}
         How to estimate. "mle": maximum likelihood, with normal draws on the log scale. "map": mode of the posterior
         under `priors`, with draws by importance sampling, made at first use; a warning says where they are doubtful.
-        "auto": "map", with the draws made and judged in `fit`, and an error where they are doubtful.
+        "mcmc": the posterior sampled by NUTS in `fit`; needs the extra "bayes". "auto": "map", with the draws made and
+        judged in `fit`, and "mcmc" where they are doubtful.
     priors : mapping of parameter name to prior, optional
-        From `predclv.priors`, for "map" and "auto"; parameters left out keep weakly informative defaults that go by
-        the data's scale (`priors_table` shows them).
+        From `predclv.priors`, for all methods but "mle"; parameters left out keep weakly informative defaults that go
+        by the data's scale (`priors_table` shows them).
+    sampler : {"nutpie", "pymc", "numpyro"}
+        Who runs NUTS. "nutpie" calls our compiled likelihood and compiles nothing; the others sample `to_pymc`'s model.
+    chains, draws, tune : int
+        Of "mcmc": chains; draws kept of each; draws before those, in which the sampler finds its step.
+    progressbar : bool
+        Show how sampling goes, on a terminal or in a notebook.
     random_state : int
         Seed of the draws that carry parameter uncertainty, from 0 to 2**32 - 1. Same seed, same table.
 
@@ -82,10 +90,24 @@ class Model(BaseEstimator):  # type: ignore[misc]
     fingerprint_: Fingerprint
 
     def __init__(
-        self, method: str = "mle", *, priors: Mapping[str, Prior] | None = None, random_state: int = 0
+        self,
+        method: str = "mle",
+        *,
+        priors: Mapping[str, Prior] | None = None,
+        sampler: str = "nutpie",
+        chains: int = 4,
+        draws: int = 1000,
+        tune: int = 500,
+        progressbar: bool = True,
+        random_state: int = 0,
     ) -> None:
         self.method = method
         self.priors = priors
+        self.sampler = sampler
+        self.chains = chains
+        self.draws = draws
+        self.tune = tune
+        self.progressbar = progressbar
         self.random_state = random_state
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
@@ -107,30 +129,41 @@ class Model(BaseEstimator):  # type: ignore[misc]
         DataError
             The summary cannot inform the model: no repeat buyers, no spend, ...
         FitError
-            No maximum was reached; or the draws of "auto" are doubtful.
+            No maximum was reached, or the sampler failed.
+        ImportError
+            A package that "mcmc" needs is not installed.
 
         Warns
         -----
         ConvergenceWarning
-            A parameter ran to an edge of its domain, is hardly determined, or is decided by a default prior.
+            A parameter ran to an edge of its domain, is hardly determined, or is decided by a default prior; or "auto"
+            turned to NUTS.
+        SamplingWarning
+            Chains diverged, disagree, or are short.
         """
         self._check_settings()
         require_summary(rfm)
+        sampling = self._sampling()
+        if self.method == "mcmc":
+            sampling.require()
         likelihood = self._likelihood(rfm)
         self._check_data(rfm, likelihood)
+        seed, priors, optimum = int(self.random_state), {}, None
         if self.method == "mle":
             optimum = maximize(likelihood, self._start(rfm))
-            posterior, priors = _to_posterior(likelihood, optimum, int(self.random_state)), {}
+            posterior = _to_posterior(likelihood, optimum, seed)
         else:
             priors = self.priors_for(rfm)
             density = LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
-            posterior, optimum = bayes.fit_posterior(
-                density, self._start(rfm), int(self.random_state), type(self).__name__, strict=self.method == "auto"
-            )
+            posterior = bayes.fit_posterior(density, self._start(rfm), seed, type(self).__name__, self.method, sampling)
         self.posterior_, self.priors_ = self._examine(rfm, posterior), priors
         self.fingerprint_ = Fingerprint.of(rfm)
         # Last: a warning that the caller turned into an error finds the model whole.
-        self._warn(optimum)
+        if optimum is None:
+            bayes.warn_of_default_priors(type(self).__name__, self.posterior_, self.priors_, self.priors or {})
+        else:
+            self._warn_of_estimate(optimum)
+        self._warn()
         return self
 
     def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
@@ -186,7 +219,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
             "key": self.KEY,
             "settings": {
                 **self.get_params(),
-                "random_state": int(self.random_state),
+                **{name: int(getattr(self, name)) for name in ("chains", "draws", "tune", "random_state")},
                 "priors": priors_to_dict(self.priors),
             },
             "priors": priors_to_dict(self.priors_),
@@ -215,8 +248,12 @@ class Model(BaseEstimator):  # type: ignore[misc]
         if self.method not in METHODS:
             raise ValueError(f"'method' must be one of {', '.join(map(repr, METHODS))}. Got {self.method!r}.")
         if self.priors is not None and self.method == "mle":
-            raise ValueError("method='mle' uses no priors. Use method='map', or leave 'priors' out.")
+            raise ValueError("method='mle' uses no priors. Use method='map' or 'mcmc', or leave 'priors' out.")
         check_seed(self.random_state)
+        self._sampling().check()
+
+    def _sampling(self) -> Sampling:
+        return Sampling(self.sampler, self.chains, self.draws, self.tune, self.progressbar)
 
     def _check_stored(self) -> None:
         """Raise ValueError, KeyError or TypeError where a loaded posterior is none that `fit` makes."""
@@ -243,12 +280,12 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def _check_use(self, rfm: RFMSummary) -> None:
         """Raise where a summary cannot be used with this fitted model."""
 
-    def _warn(self, optimum: Optimum) -> None:
-        """Say in plain words what the data could not tell."""
+    def _warn(self) -> None:
+        """Warn of what a fit by any method found."""
+
+    def _warn_of_estimate(self, optimum: Optimum) -> None:
+        """Say in plain words what maximum likelihood could not tell."""
         name = type(self).__name__
-        if self.priors_:
-            bayes.warn_of_default_priors(name, self.posterior_, self.priors_, self.priors or {})
-            return
         if optimum.runaway:
             warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning)
             return

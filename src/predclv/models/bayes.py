@@ -1,4 +1,4 @@
-"""From a log posterior to a `Posterior`: the mode, importance-sampled draws, and what to say of them."""
+"""From a log posterior to a `Posterior`: the mode and importance-sampled draws, or chains, and what to say of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ConvergenceWarning, FitError, warn
+from predclv.errors import ConvergenceWarning, FitError, SamplingWarning, warn
+from predclv.inference import nuts
+from predclv.inference.chains import ChainDraws, Sampling, diagnose, objections
 from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import Posterior
+from predclv.parameters import from_unconstrained, to_unconstrained
 from predclv.priors.distributions import Prior, prior_from_dict, prior_to_dict
 from predclv.priors.settle import Scales
 
@@ -26,26 +29,53 @@ _PRIOR_DECIDES = 0.5
 
 
 def fit_posterior(
-    density: LogPosterior, start: FloatArray, seed: int, name: str, *, strict: bool
-) -> tuple[Posterior, Optimum]:
-    """Climb to the mode; draws are made at first use, or here where `strict`.
+    density: LogPosterior, start: FloatArray, seed: int, name: str, method: str, sampling: Sampling
+) -> Posterior:
+    """Find the posterior by "map", "mcmc" or "auto".
+
+    "map" climbs to the mode, and makes its draws at first use; "mcmc" samples; "auto" does as "map", makes the draws
+    and judges them, and samples where there is no mode or the draws are doubtful.
 
     Raises
     ------
     FitError
-        There is no mode; or, where `strict`, the draws are not to be trusted.
+        "map": there is no mode. "mcmc", "auto": the sampler failed.
+
+    Warns
+    -----
+    SamplingWarning
+        Chains diverged, disagree, or are short.
+    ConvergenceWarning
+        "auto": importance sampling would not do.
     """
-    # Where a prior is far from the start, the way to the mode begins inside the prior.
-    low, high = np.transpose([density.priors[p.name].quantile([0.01, 0.99]) for p in density.parameters])
-    optimum = maximize(density, np.clip(start, low, high), proper=True)
-    if optimum.n_flat:
-        raise FitError(f"{name}: the posterior has no proper mode. Narrow the widest priors.")
-    posterior = Posterior(
+    if method == "mcmc":
+        return _sample(density, _find_mode_or_center(density, start), seed, name, sampling)
+    if method == "map":
+        return _approximate(density, _find_mode(density, start, name), seed, name, warns=True)
+    try:
+        posterior = _approximate(density, _find_mode(density, start, name), seed, name, warns=False)
+        objection = gate(posterior.diagnostics)
+    except FitError as error:
+        objection = f"no mode was found: {error}"
+    if not objection:
+        return posterior
+    warn(
+        f"{name}: importance sampling is not to be trusted here ({objection}), so NUTS makes the draws.",
+        ConvergenceWarning,
+    )
+    return _sample(
+        density, _find_mode_or_center(density, start), seed, name, sampling, {"importance_sampling": objection}
+    )
+
+
+def _approximate(density: LogPosterior, optimum: Optimum, seed: int, name: str, *, warns: bool) -> Posterior:
+    """Posterior at its mode, with draws by importance sampling."""
+    return Posterior(
         parameters=density.parameters,
         method="map",
         point_array=optimum.values,
         covariance_unconstrained=optimum.covariance,
-        make_draws=ImportanceDraws(density, optimum.values, optimum.covariance, seed, name, warns=not strict),
+        make_draws=ImportanceDraws(density, optimum.values, optimum.covariance, seed, name, warns=warns),
         fit_diagnostics={
             "log_posterior": optimum.log_density,
             "log_likelihood": density.likelihood.derivatives(optimum.values).value,
@@ -53,13 +83,70 @@ def fit_posterior(
             "n_iterations": optimum.n_iterations,
         },
     )
-    if strict and (objection := gate(posterior.diagnostics)):
-        raise FitError(
-            f"{name}: importance sampling is not to be trusted here: {objection}. MCMC (NUTS), which method='auto' "
-            "would turn to, is not in this version. Give more informative priors or more data, or accept the draws "
-            "with a warning: method='map'."
+
+
+def _find_mode(density: LogPosterior, start: FloatArray, name: str) -> Optimum:
+    # Where a prior is far from the start, the way to the mode begins inside the prior.
+    low, high = np.transpose([density.priors[p.name].quantile([0.01, 0.99]) for p in density.parameters])
+    optimum = maximize(density, np.clip(start, low, high), proper=True)
+    if optimum.n_flat:
+        raise FitError(f"{name}: the posterior has no proper mode. Narrow the widest priors.")
+    return optimum
+
+
+def _find_mode_or_center(density: LogPosterior, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Where chains begin, and how wide: the mode and its curvature; without a mode the priors' medians and widths."""
+    try:
+        optimum = _find_mode(density, start, "")
+        return optimum.values, optimum.covariance
+    except FitError:
+        # A chain needs no mode: the sampler finds its own way, and its scale in tuning.
+        low, middle, high = np.transpose(
+            [density.priors[p.name].quantile([0.16, 0.5, 0.84]) - p.above for p in density.parameters]
         )
-    return posterior, optimum
+        ends = np.array([p.above for p in density.parameters])
+        return middle + ends, np.diag((0.5 * np.log(high / low)) ** 2)
+
+
+def _sample(
+    density: LogPosterior,
+    center: tuple[FloatArray, FloatArray],
+    seed: int,
+    name: str,
+    sampling: Sampling,
+    notes: Mapping[str, Any] | None = None,
+) -> Posterior:
+    sampling.require()
+    if sampling.sampler == "nutpie":
+        chains = nuts.sample(nuts.Whitened(density, *center), sampling, seed, name)
+    else:
+        from predclv.inference import pymc
+
+        chains = pymc.sample(density, center, sampling, seed, name)
+    unconstrained = to_unconstrained(density.parameters, chains.flat())
+    point = from_unconstrained(density.parameters, unconstrained.mean(axis=0))
+    diagnostics = diagnose(chains, density.parameters)
+    objection = objections(diagnostics)
+    if objection:
+        warn(
+            f"{name}: the chains are doubtful: {objection}. Draw more (draws=, tune=), or give narrower priors.",
+            SamplingWarning,
+        )
+    return Posterior(
+        parameters=density.parameters,
+        method="mcmc",
+        point_array=point,
+        covariance_unconstrained=np.cov(unconstrained, rowvar=False),
+        make_draws=ChainDraws(chains, density.parameters, seed),
+        fit_diagnostics={
+            **diagnostics,
+            "objections": objection or "none",
+            "log_likelihood": density.likelihood.derivatives(point).value,
+            "n_observations": density.n_observations,
+            **(notes or {}),
+        },
+        chains=chains,
+    )
 
 
 def warn_of_default_priors(

@@ -19,9 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
 from predclv.forecast.spend import mean_expected_spend
-from predclv.inference.optimize import Optimum
 from predclv.inference.posterior import Posterior
 from predclv.kernels import gamma_gamma_compiled as kernel
+from predclv.kernels.gamma_gamma import log_likelihood
 from predclv.kernels.gamma_gamma_gradient import bind_gradient
 from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
 from predclv.models.base import Estimate, Model, choose_theta, require_summary
@@ -179,6 +179,9 @@ class GammaGamma(Model):
             make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, np.ones(n)),
             make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, np.ones(n)),
             pointwise=partial(pointwise_log_likelihood, frequency, mean_spend),
+            rows={"frequency": frequency, "monetary_value": mean_spend},
+            weight=np.ones(n),
+            literal=log_likelihood,
         )
 
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
@@ -227,8 +230,7 @@ class GammaGamma(Model):
         )
         return {edges: few if ("p", "high") in edges else story for edges, story in self.EDGES.items()}
 
-    def _warn(self, optimum: Optimum) -> None:
-        super()._warn(optimum)
+    def _warn(self) -> None:
         if self.dependence_.is_notable:
             warn(_dependence_message(self.dependence_), DependenceWarning)
         q = self.posterior_.point["q"]
