@@ -73,7 +73,7 @@ def log_likelihood(
     -------
     (n_customers,) or (n_draws, n_customers) array
     """
-    n = x + dropout_at_first
+    n = x + int(dropout_at_first)
     log_times = (k - 1) * sum_log_itt - x * gammaln(k)
     stay = _log_beta(a, b + n, xp) - _log_beta(a, b, xp)
     alive = stay + _log_events_since(x, t_x, T, r, alpha, k, xp)
@@ -100,7 +100,7 @@ def p_alive(
 
     Arguments as in `log_likelihood`.
     """
-    n = x + dropout_at_first
+    n = x + int(dropout_at_first)
     m = r + k * x
     # B(a+1, b+n-1) / B(a, b+n) = a / (b+n-1)
     log_odds_left = xp.log(a / (b + xp.maximum(n, 1) - 1)) + xp.gammaln(m) - m * xp.log(alpha + t_x)
