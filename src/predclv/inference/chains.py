@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +14,7 @@ from predclv.inference.posterior import N_DRAWS, Draws
 from predclv.inference.spread import resample
 from predclv.parameters import Parameter, to_unconstrained
 
-__all__ = ["SAMPLERS", "STATISTICS", "ChainDraws", "Chains", "Sampling", "diagnose", "objections"]
+__all__ = ["SAMPLERS", "STATISTICS", "ChainDraws", "Chains", "Sampling", "choose_spread", "diagnose", "objections"]
 
 FloatArray = NDArray[np.float64]
 
@@ -101,30 +101,47 @@ class Chains:
         for array in (self.values, *self.statistics.values()):
             array.flags.writeable = False
 
+    def of_parameters(self, which: slice) -> Chains:
+        """The chains of some of the parameters, with the statistics of all."""
+        return replace(self, values=np.ascontiguousarray(self.values[:, :, which]))
+
     def flat(self) -> FloatArray:
         """All draws, one chain after the other, (n_chains * n_draws, n_parameters)."""
         return self.values.reshape(-1, self.values.shape[-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChainDraws:
     """Draws for forecasts out of chains: a callable, as `Posterior.make_draws` wants.
 
-    They are chosen so that the leading 2^m of them are spread like all; where the chains hold fewer draws than
-    forecasts need, some come twice.
+    Attributes
+    ----------
+    chains : Chains
+    parameters : tuple of Parameter
+    seed : int
+    chosen : (n_draws,) array, optional
+        Which draws of the flat chains; by default as `choose_spread` chooses.
     """
 
     chains: Chains
     parameters: tuple[Parameter, ...]
     seed: int
-    n_draws: int = N_DRAWS
+    chosen: NDArray[np.int64] | None = None
 
     def __call__(self) -> Draws:
         """Choose the draws."""
-        values = self.chains.flat()
-        weight = np.full(len(values), 1.0 / len(values))
-        chosen = resample(to_unconstrained(self.parameters, values), weight, self.n_draws, self.seed)
-        return Draws(np.ascontiguousarray(values[chosen]))
+        chosen = choose_spread(self.chains, self.parameters, self.seed) if self.chosen is None else self.chosen
+        return Draws(np.ascontiguousarray(self.chains.flat()[chosen]))
+
+
+def choose_spread(chains: Chains, parameters: tuple[Parameter, ...], seed: int) -> NDArray[np.int64]:
+    """Choose draws of the flat chains so that the leading 2^m of them are spread like all, (1024,).
+
+    Where the chains hold fewer draws than that, some are chosen twice.
+    """
+    values = chains.flat()
+    weight = np.full(len(values), 1.0 / len(values))
+    return resample(to_unconstrained(parameters, values), weight, N_DRAWS, seed)
 
 
 def diagnose(chains: Chains, parameters: Sequence[Parameter]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from predclv.inference.posterior import N_DRAWS, Draws
 from predclv.inference.spread import resample
 from predclv.parameters import from_unconstrained, to_unconstrained
 
-__all__ = ["ImportanceDraws", "gate"]
+__all__ = ["ImportanceDraws", "draw_t", "gate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -65,6 +65,8 @@ class ImportanceDraws:
         What the warning calls the model.
     warns : bool
         Whether to warn where the gate does not hold.
+    most_rounds : int
+        How many proposals, each made from what the last one found, may be tried until two agree; at least 2.
     """
 
     density: SampledDensity
@@ -74,6 +76,7 @@ class ImportanceDraws:
     name: str
     warns: bool = True
     n_draws: int = N_DRAWS
+    most_rounds: int = 2
 
     def __call__(self) -> Draws:
         """Make the draws; a diagnostic that is not finite is None.
@@ -85,22 +88,26 @@ class ImportanceDraws:
         """
         n_points = _number_of_points(self.density.n_rows)
         mode = to_unconstrained(self.density.parameters, self.center)
-        pilot = self._sample(mode, self.covariance, n_points // 2, self.seed)
-        # Where a few points carry all the weight, they span no proposal; the gate then stays closed.
-        spans = np.linalg.eigvalsh(pilot.covariance)[0] > _NARROWEST * np.linalg.eigvalsh(self.covariance)[0]
-        adapted = (pilot.mean, pilot.covariance) if spans else (mode, self.covariance)
-        final = self._sample(*adapted, n_points, self.seed + 1)
-        error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
-        diagnostics: dict[str, Any] = {
-            "approximation": "importance sampling",
-            "k_hat": _number(final.k_hat),
-            "k_hat_at_mode": _number(pilot.k_hat),
-            "n_points": n_points,
-            "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
-            "disagreement_mean": _number(np.max(np.abs(pilot.mean - final.mean) / error)),
-            "disagreement_sd": _number(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
-        }
-        objection = gate(diagnostics)
+        final = self._sample(mode, self.covariance, n_points // 2, self.seed)
+        k_hat_at_mode = _number(final.k_hat)
+        for n_rounds in range(2, self.most_rounds + 1):
+            pilot = final
+            # Where a few points carry all the weight, they span no proposal; the gate then stays closed.
+            spans = np.linalg.eigvalsh(pilot.covariance)[0] > _NARROWEST * np.linalg.eigvalsh(self.covariance)[0]
+            adapted = (pilot.mean, pilot.covariance) if spans else (mode, self.covariance)
+            final = self._sample(*adapted, n_points, self.seed + n_rounds - 1)
+            diagnostics = {
+                "approximation": "importance sampling",
+                "k_hat": _number(final.k_hat),
+                "k_hat_at_mode": k_hat_at_mode,
+                "n_points": n_points,
+                "n_rounds": n_rounds,
+                "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
+                **_disagreement(pilot, final),
+            }
+            objection = gate(diagnostics)
+            if not objection:
+                break
         diagnostics["gate"] = objection or "passed"
         if objection and self.warns:
             warn(
@@ -114,7 +121,7 @@ class ImportanceDraws:
         return Draws(np.ascontiguousarray(natural), diagnostics)
 
     def _sample(self, center: FloatArray, covariance: FloatArray, n: int, seed: int) -> _Round:
-        points, log_proposal = _draw_t(center, covariance, n, seed)
+        points, log_proposal = draw_t(center, covariance, n, seed)
         # Far out a value, or its density, leaves the range of numbers: such a point weighs nothing.
         log_weight = np.full(n, -np.inf)
         with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
@@ -127,6 +134,15 @@ class ImportanceDraws:
         mean = weight @ points
         centered = points - mean
         return _Round(points, weight, k_hat, mean, (centered.T * weight) @ centered)
+
+
+def _disagreement(pilot: _Round, final: _Round) -> dict[str, float | None]:
+    """How far two rounds are apart, in standard deviations, for the parameter in which they are farthest."""
+    error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
+    return {
+        "disagreement_mean": _number(np.max(np.abs(pilot.mean - final.mean) / error)),
+        "disagreement_sd": _number(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
+    }
 
 
 def gate(diagnostics: Mapping[str, Any]) -> str:
@@ -152,7 +168,9 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _draw_t(center: FloatArray, covariance: FloatArray, n: int, seed: int) -> tuple[FloatArray, FloatArray]:
+def draw_t(
+    center: FloatArray, covariance: FloatArray, n: int, seed: int | list[int]
+) -> tuple[FloatArray, FloatArray]:
     """Scrambled Sobol points through a multivariate t, and its log density there but for a constant."""
     from scipy.special import gammaincinv, ndtri
     from scipy.stats import qmc

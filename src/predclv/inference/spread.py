@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["resample"]
+__all__ = ["order_by_halving", "resample", "whiten"]
 
 FloatArray = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArr
     """
     from scipy.stats import qmc
 
-    white = _whiten(points, weight)
-    order = _order_by_halving(white, weight, depth=int(math.log2(n)))
+    white = whiten(points, weight)
+    order = order_by_halving(white, weight, depth=int(math.log2(n)))
     cumulated = np.cumsum(weight[order])
     candidates = []
     for scramble in range(_SCRAMBLES):
@@ -48,7 +48,7 @@ def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArr
     return np.asarray(chosen, dtype=np.int64)
 
 
-def _whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
+def whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
     """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights."""
     centered = points - weight @ points
     variance, axes = np.linalg.eigh((centered.T * weight) @ centered)
@@ -62,7 +62,7 @@ def _distance_of_moments(white: FloatArray) -> float:
     return float(np.sum(white.mean(axis=0) ** 2) + 0.5 * np.sum((covariance - np.eye(white.shape[1])) ** 2))
 
 
-def _order_by_halving(white: FloatArray, weight: FloatArray, depth: int) -> NDArray[np.intp]:
+def order_by_halving(white: FloatArray, weight: FloatArray, depth: int) -> NDArray[np.intp]:
     """Order in which each half, quarter, ... of the weight is a box, cut across one principal axis after another."""
     box = np.zeros(len(white), dtype=np.int64)
     order = np.arange(len(white))

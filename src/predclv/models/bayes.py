@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, FitError, SamplingWarning, warn
 from predclv.inference import nuts
-from predclv.inference.chains import ChainDraws, Sampling, diagnose, objections
+from predclv.inference.chains import ChainDraws, Chains, Sampling, diagnose, objections
 from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import Posterior
-from predclv.parameters import from_unconstrained, to_unconstrained
+from predclv.parameters import Parameter, from_unconstrained, to_unconstrained
 from predclv.priors.distributions import Prior, prior_from_dict, prior_to_dict
 from predclv.priors.settle import Scales
 
-__all__ = ["fit_posterior", "priors_from_dict", "priors_to_dict", "scales_of", "warn_of_default_priors"]
+__all__ = [
+    "fit_posterior",
+    "posterior_of_chains",
+    "priors_from_dict",
+    "priors_to_dict",
+    "scales_of",
+    "warn_of_chains",
+    "warn_of_default_priors",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -123,28 +131,37 @@ def _sample(
         from predclv.inference import pymc
 
         chains = pymc.sample(density, center, sampling, seed, name)
-    unconstrained = to_unconstrained(density.parameters, chains.flat())
-    point = from_unconstrained(density.parameters, unconstrained.mean(axis=0))
     diagnostics = diagnose(chains, density.parameters)
+    objection = warn_of_chains(name, diagnostics)
+    found = {**diagnostics, "objections": objection or "none", "n_observations": density.n_observations}
+    return posterior_of_chains(
+        chains, density.parameters, ChainDraws(chains, density.parameters, seed), {**found, **(notes or {})}
+    )
+
+
+def warn_of_chains(name: str, diagnostics: Mapping[str, Any]) -> str:
+    """Warn where chains should not be trusted; return why, or an empty string."""
     objection = objections(diagnostics)
     if objection:
         warn(
             f"{name}: the chains are doubtful: {objection}. Draw more (draws=, tune=), or give narrower priors.",
             SamplingWarning,
         )
+    return objection
+
+
+def posterior_of_chains(
+    chains: Chains, parameters: tuple[Parameter, ...], make_draws: ChainDraws, diagnostics: Mapping[str, Any]
+) -> Posterior:
+    """Posterior at the mean of the unconstrained parameters over the chains."""
+    unconstrained = to_unconstrained(parameters, chains.flat())
     return Posterior(
-        parameters=density.parameters,
+        parameters=parameters,
         method="mcmc",
-        point_array=point,
+        point_array=from_unconstrained(parameters, unconstrained.mean(axis=0)),
         covariance_unconstrained=np.cov(unconstrained, rowvar=False),
-        make_draws=ChainDraws(chains, density.parameters, seed),
-        fit_diagnostics={
-            **diagnostics,
-            "objections": objection or "none",
-            "log_likelihood": density.likelihood.derivatives(point).value,
-            "n_observations": density.n_observations,
-            **(notes or {}),
-        },
+        make_draws=make_draws,
+        fit_diagnostics=diagnostics,
         chains=chains,
     )
 
