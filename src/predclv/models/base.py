@@ -153,8 +153,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
             optimum = maximize(likelihood, self._start(rfm))
             posterior = _to_posterior(likelihood, optimum, seed)
         else:
-            priors = self.priors_for(rfm)
-            density = LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
+            density = self._density(rfm, likelihood)
+            priors = dict(density.priors)
             posterior = bayes.fit_posterior(density, self._start(rfm), seed, type(self).__name__, self.method, sampling)
         self.posterior_, self.priors_ = self._examine(rfm, posterior), priors
         self.fingerprint_ = Fingerprint.of(rfm)
@@ -190,6 +190,51 @@ class Model(BaseEstimator):  # type: ignore[misc]
                 check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
             priors = {**self.PRIORS, **(self.priors or {})}
         return priors_table(priors, self.PARAMETERS)
+
+    def to_pymc(self, rfm: RFMSummary, *, likelihood: Literal["compiled", "literal"] = "compiled") -> Any:
+        """Write the posterior given `rfm` as a PyMC model, to sample, extend or look at; no fit is needed.
+
+        Parameters
+        ----------
+        rfm : RFMSummary
+        likelihood : {"compiled", "literal"}
+            "compiled": our own kernel with gradient and Hessian, as one Op; its data are constants. "literal": the
+            equations on PyTensor's arrays, which JAX and numba can compile; its data can be changed.
+
+        Returns
+        -------
+        pymc.Model
+            Variables: the parameters, under the priors that `priors_for` gives whatever the method. Data, a row each
+            distinct history (dim "history"): the columns that the model reads, and "n_customers". Potential:
+            "log_likelihood".
+
+        Raises
+        ------
+        TypeError, ValueError, DataError
+            As `fit`; ValueError also for an unknown `likelihood`.
+        ImportError
+            PyMC is not installed.
+
+        Examples
+        --------
+        >>> with BGNBD().to_pymc(rfm) as model:  # doctest: +SKIP
+        ...     pm.Deterministic("mean_rate", model["r"] / model["alpha"])
+        ...     idata = pm.sample()
+        >>> az.summary(idata)  # doctest: +SKIP
+        """
+        self._check_settings()
+        require_summary(rfm)
+        try:
+            from predclv.inference.pymc import build_model
+        except ImportError as error:
+            raise ImportError("to_pymc needs pymc: pip install 'predclv[bayes]'") from error
+        bound = self._likelihood(rfm)
+        self._check_data(rfm, bound)
+        return build_model(self._density(rfm, bound), likelihood=likelihood)
+
+    def _density(self, rfm: RFMSummary, likelihood: Likelihood) -> LogPosterior:
+        priors = self.priors_for(rfm)
+        return LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
 
     @property
     def summary(self) -> pd.DataFrame:
