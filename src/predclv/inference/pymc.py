@@ -230,13 +230,14 @@ def _common(sampling: Sampling, seed: int) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the samplers' own log of steps, and PyMC's note that its adapted dense metric is experimental."""
+    """Without what says nothing about these chains: the log of steps, an experimental metric, no BLAS to link to."""
     logger = logging.getLogger("pymc")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "QuadPotentialFullAdapt is an experimental feature", UserWarning)
+            warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
             yield
     finally:
         logger.setLevel(level)
