@@ -35,9 +35,11 @@ def ess_tail(values: NDArray[np.float64]) -> float:
 
 
 def _measure(name: str, values: NDArray[np.float64], **options: Any) -> float:
-    if IS_ONE:
-        array_stats = import_module("arviz_stats.base").array_stats
-        return float(getattr(array_stats, name)(values, chain_axis=0, draw_axis=1, **options))
-    import arviz
+    # Chains that hardly move, or are hardly there, have no such number; that it is not finite says so.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if IS_ONE:
+            array_stats = import_module("arviz_stats.base").array_stats
+            return float(getattr(array_stats, name)(values, chain_axis=0, draw_axis=1, **options))
+        import arviz
 
-    return float(getattr(arviz, name)(values, **options))
+        return float(getattr(arviz, name)(values, **options))
