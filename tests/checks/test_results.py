@@ -110,7 +110,7 @@ def test_tracking_refuses_what_means_nothing(bg, timeline, options, message):
 
 
 def test_frequencies_of_cdnow(bg, cdnow):
-    table = checks.check_frequencies(bg, cdnow)
+    table = checks.check_frequencies(bg, cdnow).table
     assert table["actual"].tolist() == [1411, 439, 214, 100, 62, 38, 29, 64]
     assert table["expected"].sum() == pytest.approx(2357)
     # P(X(t) = 0) = (alpha / (alpha + t))^r
@@ -121,7 +121,7 @@ def test_frequencies_of_cdnow(bg, cdnow):
 
 
 def test_holdout_groups_by_frequency(bg, cdnow_split):
-    table = checks.check_holdout(bg, cdnow_split)
+    table = checks.check_holdout(bg, cdnow_split).table
     actual = cdnow_split.holdout["purchases"].groupby(np.minimum(cdnow_split.calibration.frequency, 7)).mean()
     np.testing.assert_allclose(table["actual"], actual)
     assert table["group"].tolist() == ["0", "1", "2", "3", "4", "5", "6", "7+"]
@@ -130,7 +130,7 @@ def test_holdout_groups_by_frequency(bg, cdnow_split):
 
 
 def test_holdout_groups_by_forecast_are_of_about_one_size(bg, cdnow_split):
-    table = checks.check_holdout(bg, cdnow_split, by="forecast")
+    table = checks.check_holdout(bg, cdnow_split, by="forecast").table
     assert len(table) == 10
     assert table["customers"].between(200, 270).all()
     assert table["customers"].sum() == 2357
@@ -146,7 +146,7 @@ def test_customers_of_one_forecast_are_one_group(bg, cdnow_split):
     few = pc.Split(
         rfm[alike], cdnow_split.holdout.iloc[alike], cdnow_split.duration, cdnow_split.holdout_end, np.array([]), None
     )
-    table = checks.check_holdout(bg, few, by="forecast")
+    table = checks.check_holdout(bg, few, by="forecast").table
     assert table["customers"].tolist() == [len(alike)]
 
 

@@ -9,7 +9,8 @@ from scipy.special import betaln, gammaln
 
 from predclv.forecast.concentration import lorenz_curve, share_of_top
 from predclv.forecast.customers import Thetas
-from predclv.forecast.fit_checks import drift, frequency_table, group_table, spend_density, unevenness
+from predclv.forecast.fit_checks import drift, frequency_table, group_table, group_totals, spend_shares, unevenness
+from predclv.kernels.gamma_gamma import log_likelihood
 from predclv.models.bg_family import BGFamily
 
 R, ALPHA, A, B = 0.2425945221, 4.4136019995, 0.7929220004, 2.4259066847
@@ -66,11 +67,12 @@ def test_groups_hold_their_means_and_a_band_that_covers():
     pmf = BGFamily().purchase_pmf(x, t_x, T, horizon, THETA, 60)
     expected = BGFamily().mean_expected_purchases(x, t_x, T, horizon, THETA)
     draws = np.repeat(THETA, 1000, axis=0)
+    totals = group_totals(BGFamily(), draws, (x, t_x, T), horizon, groups, 2)
     inside = np.zeros(2)
     for _ in range(60):
         uniform = rng.random(n)[:, np.newaxis]
         actual = (uniform > np.cumsum(pmf, axis=1)).sum(axis=1).astype(float)
-        table = group_table(BGFamily(), draws, (x, t_x, T), horizon, expected, actual, groups, ["0", "3"])
+        table = group_table(expected, actual, groups, ["0", "3"], totals)
         assert table["actual"].tolist() == [actual[:200].mean(), actual[200:].mean()]
         inside += (table["actual"] >= table["low"]) & (table["actual"] <= table["high"])
     assert table["customers"].tolist() == [200, 200]
@@ -79,12 +81,18 @@ def test_groups_hold_their_means_and_a_band_that_covers():
     assert 0.82 <= inside.sum() / 120 <= 0.98
 
 
-def test_spend_density_is_a_density_with_the_models_mean():
-    theta, frequency = np.array([[6.25, 3.74, 15.44]]), np.array([1.0, 1.0, 2.0, 7.0])
-    mass = quad(lambda m: spend_density(np.array([m]), frequency, theta)[0], 1e-9, np.inf, limit=200)[0]
-    mean = quad(lambda m: m * spend_density(np.array([m]), frequency, theta)[0], 1e-9, np.inf, limit=200)[0]
-    assert mass == pytest.approx(1.0, abs=1e-6)
-    assert mean == pytest.approx(6.25 * 15.44 / (3.74 - 1), rel=1e-4)
+def test_spend_shares_are_the_integral_of_the_papers_density():
+    theta, frequency = np.array([[6.25, 3.74, 15.44], [4.0, 3.0, 20.0]]), np.array([1.0, 1.0, 2.0, 7.0])
+    edges = np.array([0.0, 10.0, 35.0, 80.0, np.inf])
+
+    def density(m):
+        by_draw = [np.exp(log_likelihood(frequency, m, p, q, gamma)).mean() for p, q, gamma in theta]
+        return np.mean(by_draw)
+
+    shares = spend_shares(edges, frequency, theta)
+    assert shares.sum() == pytest.approx(1.0, rel=1e-12)
+    for share, low, high in zip(shares, edges, edges[1:], strict=False):
+        assert share == pytest.approx(quad(density, low if low else 1e-12, high, limit=200)[0], rel=1e-6)
 
 
 def test_drift_is_the_slope_and_chance_has_none():

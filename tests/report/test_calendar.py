@@ -32,7 +32,9 @@ def track(days, rate, period, seed=0):
     table = pd.DataFrame({"start": starts, "end": ends, "holdout": False, "actual": actual})
     table = table.assign(expected=expected.astype(float), low=low, high=high)
     end = START + pd.Timedelta(days=len(days) - 1)
-    return Tracking(table, simulated, dt.date(end.year, end.month, end.day), 0.9, period)
+    nothing = pd.DataFrame()
+    as_of = dt.date(end.year, end.month, end.day)
+    return Tracking(table, nothing, nothing, 0.9, 100, 100, simulated=simulated, as_of=as_of, period=period)
 
 
 def calendar_of(shape, n_days=N_DAYS, rate=30.0, seed=1, **columns):

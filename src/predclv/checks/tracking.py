@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.checks.replications import check_arguments
+from predclv.checks.results import PredictiveCheck, judge
 from predclv.data.durations import DAYS_PER_UNIT, parse_moment
-from predclv.forecast.tracking import expected_cumulative, simulated_periods
-from predclv.inference.posterior import check_level
+from predclv.forecast.fit_checks import slope, spread
+from predclv.forecast.predictive_checks import Quantity
+from predclv.forecast.tracking import expected_cumulative, most_lives, simulated_periods
 from predclv.models.transactions import TransactionModel
 
 __all__ = ["Tracking", "track_purchases"]
@@ -20,11 +23,14 @@ __all__ = ["Tracking", "track_purchases"]
 FloatArray = NDArray[np.float64]
 
 _DRAWS = 256
+# Periods in which less is expected say nothing of time, nor do so few of them.
+_FEWEST_EXPECTED = 5.0
+_FEWEST_PERIODS = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Tracking:
-    """Repeat purchases over time, made and expected.
+@dataclass(frozen=True, eq=False, repr=False)
+class Tracking(PredictiveCheck):
+    """Repeat purchases over time, made and expected; see `PredictiveCheck`.
 
     Attributes
     ----------
@@ -36,14 +42,11 @@ class Tracking:
         parameters' uncertainty, which customers one happens to have, and chance in their purchases.
     as_of : date
         End of what the model was fitted on.
-    level : float
     period : {"week", "month"}
     """
 
-    table: pd.DataFrame
     simulated: FloatArray
     as_of: dt.date
-    level: float
     period: str
 
 
@@ -74,14 +77,28 @@ def track_purchases(
     level : float
         Probability of the band.
     n_draws : int
-        Populations simulated for the band.
+        Populations simulated for the band, at most as many as the posterior has draws.
+
+    Returns
+    -------
+    Tracking
+        Quantities: totals until the as-of date and after it; drift, the slope of actual over expected purchases in
+        time; and unevenness, how far periods deviate beside level and straight trend (weeks or months with at least
+        5 purchases expected).
 
     Raises
     ------
     ValueError
         The as-of date is not known, or nothing was bought before it.
+
+    Notes
+    -----
+    The total until the as-of date is what the fit can hardly miss. The holdout it has not seen; but each replication
+    is another population, which holds more chance than the future of the customers one has: `check_holdout` is the
+    sharper test of its total. Beyond 2 million customers times draws a sample is simulated, and its deviation from its
+    own expectation scaled to all.
     """
-    check_level(level)
+    draws = check_arguments(model, "transactions", level, n_draws)
     if period not in ("week", "month"):
         raise ValueError(f"'period' must be 'week' or 'month'. Got {period!r}.")
     moment = parse_moment("as_of", as_of if as_of is not None else model.fingerprint_.observation_end)
@@ -101,7 +118,6 @@ def track_purchases(
     born = births > 0
     arguments = (model.BINDINGS, times[born], births[born], edges)
     center = expected_cumulative(*arguments, model.thetas().center, 1.0 / unit).mean(axis=0)
-    draws = model.posterior_.draws_array(n_draws)
     simulated = simulated_periods(*arguments, draws, 1.0 / unit, model.random_state)
     actual = np.histogram(
         np.searchsorted(starts, days, side="right") - 1,
@@ -117,7 +133,44 @@ def track_purchases(
         table = table.assign(
             **{f"{prefix}actual": made, f"{prefix}expected": expected, f"{prefix}low": low, f"{prefix}high": high}
         )
-    return Tracking(table, simulated, end, level, period)
+    quantities = _quantities(table, simulated, (edges[:-1] + edges[1:]) / 2, model.fingerprint_.time_unit)
+    n = int(births.sum())
+    return Tracking(
+        table,
+        *judge(quantities, level),
+        level,
+        n_customers=n,
+        n_replicated=min(n, most_lives(len(draws))),
+        simulated=simulated,
+        as_of=end,
+        period=period,
+    )
+
+
+def _quantities(table: pd.DataFrame, simulated: FloatArray, middle: FloatArray, unit: str) -> list[Quantity]:
+    """Totals before and after the as-of date, and what changes with time."""
+    actual = table["actual"].to_numpy(dtype=np.float64)
+    after = table["holdout"].to_numpy(dtype=bool)
+    quantities = []
+    for name, part in (("repeat purchases until the as-of date", ~after), ("repeat purchases in the holdout", after)):
+        if part.any():
+            quantities.append(Quantity(name, actual[part].sum(), simulated[:, part].sum(axis=1)))
+    expected = simulated.mean(axis=0)
+    told = expected >= _FEWEST_EXPECTED
+    if np.count_nonzero(told) >= _FEWEST_PERIODS:
+        made, chance, expected = actual[told], simulated[:, told], expected[told]
+        when = middle[told]
+        quantities.append(
+            Quantity(
+                f"drift of actual over expected, a {unit}",
+                float(slope(when, made, expected)),
+                slope(when, chance, expected),
+            )
+        )
+        quantities.append(
+            Quantity.discrepancy("unevenness of the periods", lambda of: spread(of, expected), made, chance)
+        )
+    return quantities
 
 
 def _period_starts(first: np.datetime64, as_of: np.datetime64, last: np.datetime64, period: str) -> NDArray[Any]:

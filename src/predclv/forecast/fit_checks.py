@@ -11,9 +11,22 @@ from numpy.typing import NDArray
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas
 from predclv.forecast.portfolio import simulate_totals
-from predclv.kernels.gamma_gamma import log_likelihood
+from predclv.kernels.gamma_gamma_replicates import cumulative_probability
 
-__all__ = ["Drift", "drift", "frequency_table", "group_table", "spend_density", "unevenness"]
+__all__ = [
+    "Drift",
+    "distinct_ages",
+    "drift",
+    "frequency_table",
+    "group_table",
+    "group_totals",
+    "interval",
+    "slope",
+    "spend_shares",
+    "spread",
+    "unevenness",
+    "with_rest",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,50 +55,76 @@ def frequency_table(
         repeat_purchases ("0", ..., "7+"), actual, expected, low, high: the band holds the parameters' uncertainty and
         which customers one happens to have. The model was fitted to these very customers, so the band is generous.
     """
-    ages, weight = _distinct_ages(T)
+    ages, weight = distinct_ages(T)
     zero = np.zeros(len(ages))
     probabilities = np.array(
         [bindings.purchase_pmf(zero, zero, zero, ages, one[np.newaxis, :], n_max - 1) for one in thetas.draws]
     )
     at_center = bindings.purchase_pmf(zero, zero, zero, ages, thetas.center, n_max - 1)
     rng = np.random.default_rng(seed)
-    simulated = np.array([rng.multinomial(weight, _with_rest(draw)).sum(axis=0) for draw in probabilities])
-    low, high = _ends(simulated, level)
+    simulated = np.array([rng.multinomial(weight, with_rest(draw)).sum(axis=0) for draw in probabilities])
+    low, high = interval(simulated, level)
     return pd.DataFrame(
         {
             "repeat_purchases": [*map(str, range(n_max)), f"{n_max}+"],
             "actual": np.bincount(np.minimum(frequency, n_max), minlength=n_max + 1),
-            "expected": weight @ _with_rest(at_center),
+            "expected": weight @ with_rest(at_center),
             "low": low,
             "high": high,
         }
     )
 
 
-def group_table(
+def group_totals(
     bindings: TransactionBindings,
     theta: FloatArray,
     rows: tuple[FloatArray, FloatArray, FloatArray],
     horizon: float,
-    expected: FloatArray,
-    actual: FloatArray,
     groups: IntArray,
-    labels: list[str],
+    n_groups: int,
     *,
-    level: float = 0.9,
     seed: int = 0,
-) -> pd.DataFrame:
-    """Mean purchases by group of customers in the holdout: forecast from their histories, and made.
+) -> FloatArray:
+    """Simulate the purchases that groups of customers make in the holdout, given their histories.
 
     Parameters
     ----------
     theta : (n_draws, n_parameters) array
         All draws: a mean over customers depends on the parameters more than on any one customer's luck.
     rows : (x, t_x, T), (n_customers,) arrays
+    horizon : float
+    groups : (n_customers,) array
+        Codes from 0 to n_groups - 1, known at T.
+
+    Returns
+    -------
+    (n_draws, n_groups) array
+    """
+    zero = np.zeros(len(groups))
+    customers = Customers(*rows, mean_spend=zero, margin=zero, segment=groups)
+    spend = np.tile(np.array(_NO_SPEND), (len(theta), 1))
+    return simulate_totals(bindings, theta, spend, customers, n_groups, horizon, 0.0, seed=seed).purchases[:, :n_groups]
+
+
+def group_table(
+    expected: FloatArray,
+    actual: FloatArray,
+    groups: IntArray,
+    labels: list[str],
+    totals: FloatArray,
+    *,
+    level: float = 0.9,
+) -> pd.DataFrame:
+    """Mean purchases by group of customers in the holdout: forecast from their histories, and made.
+
+    Parameters
+    ----------
     expected, actual : (n_customers,) arrays
         Purchases in (T, T + horizon].
     groups : (n_customers,) array
-        Codes from 0 to len(labels) - 1, known at T.
+        Codes from 0 to len(labels) - 1.
+    totals : (n_draws, n_groups) array
+        Of `group_totals`.
 
     Returns
     -------
@@ -94,13 +133,9 @@ def group_table(
         the group's mean: parameters and chance.
     """
     n = len(labels)
-    zero = np.zeros(len(groups))
-    customers = Customers(*rows, mean_spend=zero, margin=zero, segment=groups)
-    spend = np.tile(np.array(_NO_SPEND), (len(theta), 1))
-    totals = simulate_totals(bindings, theta, spend, customers, n, horizon, 0.0, seed=seed).purchases[:, :n]
     members = np.bincount(groups, minlength=n)
     size = np.maximum(members, 1)
-    low, high = _ends(totals, level) / size
+    low, high = interval(totals, level) / size
     return pd.DataFrame(
         {
             "group": labels,
@@ -113,28 +148,26 @@ def group_table(
     )
 
 
-def spend_density(mean_spend: FloatArray, frequency: FloatArray, theta: FloatArray) -> FloatArray:
-    """Density that the Gamma-Gamma model gives mean spends, over customers with these frequencies.
+def spend_shares(edges: FloatArray, frequency: FloatArray, theta: FloatArray) -> FloatArray:
+    """Share of the customers whose mean spend lies in each bin under the Gamma-Gamma model, given their frequencies.
 
     A mean of many purchases varies less than one purchase, so each customer's own number counts.
 
     Parameters
     ----------
-    mean_spend : (n_points,) array, > 0
-        Where to evaluate.
+    edges : (n_bins + 1,) array
+        Increasing, >= 0; the last may be infinite.
     frequency : (n_customers,) array, >= 1
     theta : (n_draws, 3) array
         p, q, gamma; averaged over.
 
     Returns
     -------
-    (n_points,) array
+    (n_bins,) array
     """
     counts, weight = np.unique(frequency, return_counts=True)
-    densities = [
-        np.exp(log_likelihood(counts[:, np.newaxis], mean_spend[np.newaxis, :], p, q, gamma)) for p, q, gamma in theta
-    ]
-    return np.asarray(weight @ np.mean(densities, axis=0) / weight.sum())
+    below = np.mean([cumulative_probability(edges[:, np.newaxis], counts, one) @ weight for one in theta], axis=0)
+    return np.asarray(np.diff(below) / weight.sum())
 
 
 @dataclass(frozen=True)
@@ -169,11 +202,14 @@ def drift(time: FloatArray, actual: FloatArray, simulated: FloatArray, level: fl
         Purchases of the same periods under the model; their mean is what is expected.
     """
     expected = simulated.mean(axis=0)
+    low, high = interval(slope(time, simulated, expected), level)
+    return Drift(float(slope(time, actual, expected)), float(low), float(high))
+
+
+def slope(time: FloatArray, counts: FloatArray, expected: FloatArray) -> FloatArray:
+    """Slope of counts over expected purchases in time, weighted by what is expected; over the last axis of `counts`."""
     centered = time - np.average(time, weights=expected)
-    scale = np.sum(expected * centered**2)
-    slopes = (simulated - expected) @ centered / scale
-    low, high = _ends(slopes, level)
-    return Drift(float((actual - expected) @ centered / scale), float(low), float(high))
+    return np.asarray((counts - expected) @ centered / np.sum(expected * centered**2))
 
 
 def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | None = None) -> float:
@@ -196,22 +232,26 @@ def unevenness(actual: FloatArray, simulated: FloatArray, season: IntArray | Non
         Share of the simulations that are at least as uneven.
     """
     expected = simulated.mean(axis=0)
+    chance = spread(simulated, expected, season)
+    return float((1 + np.sum(chance >= spread(actual, expected, season))) / (1 + len(chance)))
+
+
+def spread(counts: FloatArray, expected: FloatArray, season: IntArray | None = None) -> FloatArray:
+    """Squared deviations beside level and straight trend, over the last axis of `counts`; see `unevenness`."""
     root = np.sqrt(expected)
     line = np.linalg.qr(np.column_stack([root, root * np.arange(len(expected))]))[0]
-    member = None if season is None else np.eye(int(season.max()) + 1)[season]
-
-    def spread(counts: FloatArray) -> FloatArray:
-        deviation = (counts - expected) / root
-        beside = deviation - (deviation @ line) @ line.T
-        squares = np.sum(beside**2, axis=-1)
-        # (a + b)^2 - a^2 - b^2 = 2 a b
-        return np.asarray(squares if member is None else np.sum((beside @ member) ** 2, axis=-1) - squares)
-
-    chance = spread(simulated)
-    return float((1 + np.sum(chance >= spread(actual))) / (1 + len(chance)))
+    deviation = (counts - expected) / root
+    beside = deviation - (deviation @ line) @ line.T
+    squares = np.sum(beside**2, axis=-1)
+    if season is None:
+        return np.asarray(squares)
+    member = np.eye(int(season.max()) + 1)[season]
+    # (a + b)^2 - a^2 - b^2 = 2 a b
+    return np.asarray(np.sum((beside @ member) ** 2, axis=-1) - squares)
 
 
-def _distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:
+def distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Distinct ages and how many customers have each; rounded to 512 where there are more."""
     ages, weight = np.unique(T, return_counts=True)
     if len(ages) > _MOST_AGES:
         step = np.ptp(ages) / (_MOST_AGES - 1)
@@ -219,12 +259,12 @@ def _distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:
     return ages, weight
 
 
-def _with_rest(probabilities: FloatArray) -> FloatArray:
+def with_rest(probabilities: FloatArray) -> FloatArray:
     """Append the probability of more, so that rows sum to one."""
     rest = np.maximum(1.0 - probabilities.sum(axis=1, keepdims=True), 0.0)
     return np.asarray(np.hstack([probabilities, rest]) / (probabilities.sum(axis=1, keepdims=True) + rest))
 
 
-def _ends(simulated: FloatArray, level: float) -> FloatArray:
+def interval(simulated: FloatArray, level: float) -> FloatArray:
     """Equal-tailed interval over the draws, (2, ...)."""
     return np.asarray(np.quantile(simulated, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"))

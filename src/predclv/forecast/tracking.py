@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
 
-__all__ = ["alive_path", "expected_cumulative", "simulated_periods"]
+__all__ = ["alive_path", "expected_cumulative", "most_lives", "simulated_periods"]
 
 FloatArray = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def simulated_periods(
     -------
     (n_draws, n_periods) array, >= 0
     """
-    n_lives, n = max(_LIVES // len(theta), 1), int(customers.sum())
+    n_lives, n = most_lives(len(theta)), int(customers.sum())
     rng = np.random.default_rng(seed)
     if n <= n_lives:
         return bindings.simulate_counts(rng, np.repeat(births, customers.astype(np.int64)), edges, theta)
@@ -89,6 +89,11 @@ def simulated_periods(
     # Independent customers: a sum's deviation grows with the root of their number.
     luck = np.sqrt(n / n_lives) * (counts - np.diff(expected_of_sample, axis=1))
     return np.asarray(np.maximum(np.diff(expected, axis=1) + luck, 0.0))
+
+
+def most_lives(n_draws: int) -> int:
+    """Customers simulated in each draw, at most."""
+    return max(_LIVES // n_draws, 1)
 
 
 def alive_path(

@@ -8,20 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.checks.results import PredictiveCheck
 from predclv.checks.tracking import Tracking
-from predclv.data.rfm import RFMSummary
-from predclv.forecast.fit_checks import spend_density
-from predclv.models import GammaGamma
-from predclv.models.base import choose_theta
 from predclv.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_calibration", "plot_frequency_histogram", "plot_spend_density", "plot_tracking"]
-
-# Bars for spend: the last percent is a long tail that would squeeze the rest.
-_SPEND_SHOWN = 0.99
+__all__ = ["plot_calibration", "plot_frequency_histogram", "plot_tracking"]
 
 
 def plot_tracking(tracking: Tracking, *, cumulative: bool = True, ax: Axes | None = None) -> Axes:
@@ -71,15 +65,13 @@ def plot_tracking(tracking: Tracking, *, cumulative: bool = True, ax: Axes | Non
     return style.dress(ax, title=title, x="Date", y=y)
 
 
-def plot_frequency_histogram(table: pd.DataFrame, *, level: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_frequency_histogram(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     """Customers by number of repeat purchases, as they are and as the model expects them.
 
     Parameters
     ----------
-    table : DataFrame
+    check : PredictiveCheck
         Of `check_frequencies`.
-    level : float
-        The one given there, for the legend.
     ax : Axes, optional
 
     Returns
@@ -87,9 +79,10 @@ def plot_frequency_histogram(table: pd.DataFrame, *, level: float = 0.9, ax: Axe
     Axes
     """
     ax = style.get_axes(ax)
+    table = check.table
     place = np.arange(len(table))
     ax.bar(place, table["actual"], width=0.72, color="#c8c8c8", edgecolor=style.QUIET, label="actual")
-    _points_with_interval(ax, place, table, f"expected by the model, {level:.0%} band")
+    _points_with_interval(ax, place, table, f"expected by the model, {check.level:.0%} band")
     ax.set_xticks(place, table["repeat_purchases"])
     style.count_axis(ax.yaxis)
     style.legend(ax, "upper right")
@@ -100,17 +93,15 @@ def plot_frequency_histogram(table: pd.DataFrame, *, level: float = 0.9, ax: Axe
     return style.dress(ax, title=title, x="Repeat purchases until the as-of date", y="Customers")
 
 
-def plot_calibration(table: pd.DataFrame, *, by: str = "frequency", level: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_calibration(check: PredictiveCheck, *, by: str = "frequency", ax: Axes | None = None) -> Axes:
     """Purchases for each customer in the holdout by group: forecast and made.
 
     Parameters
     ----------
-    table : DataFrame
+    check : PredictiveCheck
         Of `check_holdout`.
     by : {"frequency", "forecast"}
         What the groups are, for the label.
-    level : float
-        The one given there, for the legend.
     ax : Axes, optional
 
     Returns
@@ -118,8 +109,9 @@ def plot_calibration(table: pd.DataFrame, *, by: str = "frequency", level: float
     Axes
     """
     ax = style.get_axes(ax)
+    table = check.table
     place = np.arange(len(table))
-    _points_with_interval(ax, place, table, f"forecast, {level:.0%} interval of the group's mean")
+    _points_with_interval(ax, place, table, f"forecast, {check.level:.0%} interval of the group's mean")
     ax.plot(place, table["actual"], "D", color=style.ACTUAL, ms=5.5, zorder=4, label="actual")
     ax.set_xticks(place, [f"{row.group}\n({row.customers:,})" for row in table.itertuples()])
     ax.set_ylim(bottom=0)
@@ -134,51 +126,6 @@ def plot_calibration(table: pd.DataFrame, *, by: str = "frequency", level: float
     )
     ax.tick_params(axis="x", labelsize=8)
     return ax
-
-
-def plot_spend_density(model: GammaGamma, rfm: RFMSummary, *, ax: Axes | None = None) -> Axes:
-    """Mean spend of repeat buyers: a histogram, and the density that the model gives them.
-
-    Parameters
-    ----------
-    model : fitted GammaGamma
-    rfm : RFMSummary
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-        The last percent of the customers lies to the right of it.
-    """
-    ax = style.get_axes(ax)
-    frequency, mean_spend, _ = rfm.repeat_spend()
-    longest = float(np.quantile(mean_spend, _SPEND_SHOWN))
-    n_bins = int(np.clip(2 * len(mean_spend) ** (1 / 3), 8, 50))
-    bins = np.linspace(0.0, longest, n_bins + 1)
-    width = longest / n_bins
-    # A share of all customers, those beyond the last bar included.
-    ax.hist(
-        mean_spend,
-        bins=bins.tolist(),
-        weights=np.full(len(mean_spend), 1 / len(mean_spend)),
-        color="#c8c8c8",
-        edgecolor="white",
-        label="actual",
-    )
-    grid = np.linspace(longest / 400, longest, 400)
-    density = spend_density(grid, frequency, choose_theta(model.posterior_, None))
-    ax.plot(grid, density * width, color=style.MODEL, lw=2, label="Gamma-Gamma model")
-    ax.set_xlim(0, longest)
-    style.share_axis(ax.yaxis)
-    style.money_axis(ax.xaxis, rfm.currency)
-    style.legend(ax, "upper right")
-    middle = style.money(float(np.median(mean_spend)), rfm.currency)
-    return style.dress(
-        ax,
-        title=f"Half of the repeat buyers spend less than {middle} a purchase on average",
-        x=f"Mean spend for each repeat purchase{style.units(rfm.currency)}",
-        y=f"Share of the {len(mean_spend):,} repeat buyers",
-    )
 
 
 def _points_with_interval(ax: Axes, place: NDArray[np.int64], table: pd.DataFrame, label: str) -> None:

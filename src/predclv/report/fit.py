@@ -146,15 +146,14 @@ def _scores(forecast: FloatArray, actual: FloatArray) -> list[str]:
 
 def _groups(given: ReportInputs, by: str) -> Figure:
     assert given.holdout is not None
-    table = checks.check_holdout(given.clv.transactions_, given.holdout, by=by, level=given.level)
+    check = checks.check_holdout(given.clv.transactions_, given.holdout, by=by, level=given.level)
     what = "repeat purchases so far" if by == "frequency" else "expected purchases"
-    numbers = "; ".join(f"{row.group}: {row.actual:.2f} of {row.expected:.2f}" for row in table.itertuples())
+    numbers = "; ".join(f"{row.group}: {row.actual:.2f} of {row.expected:.2f}" for row in check.table.itertuples())
     return draw(
         f"groups-{by}",
         plots.plot_calibration,
-        table,
+        check,
         by=by,
-        level=given.level,
         label=f"Purchases for each customer, actual of forecast, by {what}: {numbers}.",
         caption=f"Customers grouped by {what}. A diamond inside its interval is what a good forecast looks like.",
     )
@@ -178,29 +177,30 @@ def _tracking(tracking: Tracking, *, cumulative: bool) -> Figure:
 
 
 def _frequencies(given: ReportInputs) -> Figure:
-    table = checks.check_frequencies(given.clv.transactions_, given.rfm, level=given.level)
-    numbers = "; ".join(f"{row.repeat_purchases}: {row.actual:,} of {row.expected:,.0f}" for row in table.itertuples())
+    check = checks.check_frequencies(given.clv.transactions_, given.rfm, level=given.level)
+    numbers = "; ".join(
+        f"{row.repeat_purchases}: {row.actual:,} of {row.expected:,.0f}" for row in check.table.itertuples()
+    )
     return draw(
         "frequencies",
         plots.plot_frequency_histogram,
-        table,
-        level=given.level,
+        check,
         label=f"Customers by repeat purchases, actual of expected: {numbers}.",
         caption="How many customers came back how often: as they did, and as the model says.",
     )
 
 
 def _spend(given: ReportInputs) -> Figure:
-    rfm = given.rfm
-    n, left_out = int(np.sum(rfm.frequency > 0)), rfm.repeat_spend().n_left_out
+    check = checks.check_spend(given.clv.spend_, given.rfm, level=given.level)
+    left_out = check.n_left_out
     without = f" {left_out:,} whose purchases net to zero are left out." if left_out else ""
     return draw(
         "spend",
         plots.plot_spend_density,
-        given.clv.spend_,
-        rfm,
-        label=f"Histogram of the mean spend of {n - left_out:,} repeat buyers and the density of the spend model.",
-        caption=f"What repeat buyers spend on a purchase, on average, and what the spend model says.{without}",
+        check,
+        label=f"Histogram of the mean spend of {check.n_customers:,} repeat buyers, with the band of the spend model.",
+        caption="What repeat buyers spend on a purchase, on average, and what the spend model says of customers with "
+        f"as many purchases.{without}",
     )
 
 
