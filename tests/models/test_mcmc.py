@@ -115,6 +115,17 @@ def test_diagnostics_and_statistics_are_told(sampler, fit):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+def test_log_densities_are_those_of_the_draws(sampler, fit, rfm):
+    model = fit(pc.GammaGamma, sampler)
+    held = model.posterior_.chains
+    density = LogPosterior(model._likelihood(rfm), model.priors_, model.posterior_.parameters)
+    expected = density.values(held.flat()).reshape(held.values.shape[:2])
+    np.testing.assert_allclose(held.statistics["lp"], expected, rtol=1e-9)
+    # Kinetic energy, a sum of squares, on top.
+    assert (held.statistics["energy"] > -expected).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_seed_settles_the_draws(sampler, rfm):
     def draw(seed):
         with warnings.catch_warnings():
@@ -210,6 +221,26 @@ def test_an_error_in_the_density_is_a_failed_fit(sampler, rfm, monkeypatch):
     monkeypatch.setattr(Likelihood, "make_gradient", make_failing)
     with pytest.raises(FitError, match=r"GammaGamma: the sampler failed: the abacus broke.*method='map'"):
         pc.GammaGamma(method="mcmc", sampler=sampler, progressbar=False).fit(rfm)
+
+
+def test_who_interrupts_pymc_gets_no_short_chains(rfm, monkeypatch):
+    make, calls = Likelihood.make_gradient, []
+
+    def make_interrupted(self):
+        evaluate = make(self)
+
+        def interrupted(values):
+            calls.append(1)
+            if len(calls) == 300:
+                raise KeyboardInterrupt
+            return evaluate(values)
+
+        return interrupted
+
+    monkeypatch.setattr(Likelihood, "make_gradient", make_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pc.GammaGamma(method="mcmc", sampler="pymc", chains=2, draws=50, tune=50, progressbar=False).fit(rfm)
+    assert len(calls) >= 300
 
 
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc", "numpyro"])

@@ -28,11 +28,13 @@ from predclv.inference.chains import STATISTICS, Chains, Sampling
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.nuts import Whitened
 from predclv.inference.pytensor_ops import PYTENSOR, LogLikelihood
+from predclv.parameters import to_unconstrained
 from predclv.priors.distributions import Gamma, LogNormal, Prior
 
 __all__ = ["build_model", "sample"]
 
 FloatArray = NDArray[np.float64]
+Center = tuple[FloatArray, FloatArray]
 Form = Literal["compiled", "literal"]
 
 _HALVINGS = 20
@@ -115,9 +117,7 @@ def _shifted(distribution: Any, above: float, first: Any, second: Any, size: Any
     return above + distribution.dist(first, second, size=size)
 
 
-def sample(
-    density: LogPosterior, center: tuple[FloatArray, FloatArray], sampling: Sampling, seed: int, name: str
-) -> Chains:
+def sample(density: LogPosterior, center: Center, sampling: Sampling, seed: int, name: str) -> Chains:
     """Sample `build_model`'s model: with PyMC its compiled form, with NumPyro its literal one, compiled by JAX.
 
     Parameters
@@ -143,7 +143,7 @@ def sample(
         positions, moved = _find_starts(Whitened(density, *center), sampling.chains, seed)
         starts = [dict(zip((p.name for p in density.parameters), row, strict=True)) for row in positions]
         with _quiet():
-            values, statistics = run(density, center[1], starts, sampling, seed)
+            values, statistics = run(density, center, starts, sampling, seed)
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise FitError(f"{name}: the sampler failed: {reason}. {_REMEDY}") from error
@@ -171,13 +171,13 @@ def _find_starts(target: Whitened, n_chains: int, seed: int) -> tuple[FloatArray
 
 
 def _run_pymc(
-    density: LogPosterior, covariance: FloatArray, starts: Sequence[Mapping[str, float]], sampling: Sampling, seed: int
+    density: LogPosterior, center: Center, starts: Sequence[Mapping[str, float]], sampling: Sampling, seed: int
 ) -> tuple[dict[str, FloatArray], dict[str, NDArray[Any]]]:
     """Values and statistics by name, (n_chains, n_draws) each."""
     mode = {"mode": "CVM" if pytensor.config.cxx else "FAST_COMPILE"}
     with build_model(density):
-        size = len(covariance)
-        metric = QuadPotentialFullAdapt(size, np.zeros(size), covariance, _WEIGHT_OF_COVARIANCE)
+        mean = to_unconstrained(density.parameters, center[0])
+        metric = QuadPotentialFullAdapt(len(mean), mean, center[1], _WEIGHT_OF_COVARIANCE)
         trace = pm.sample(
             step=pm.NUTS(potential=metric, compile_kwargs=mode),
             initvals=list(starts),
@@ -187,6 +187,8 @@ def _run_pymc(
             return_inferencedata=False,
             **_common(sampling, seed),
         )
+    if (trace.nchains, len(trace)) != (sampling.chains, sampling.draws):
+        raise KeyboardInterrupt  # which PyMC takes for the wish to go on with fewer draws
     chains = {"combine": False, "squeeze": False}
     values = {p.name: np.stack(trace.get_values(p.name, **chains)) for p in density.parameters}
     return values, {
@@ -197,7 +199,7 @@ def _run_pymc(
 
 
 def _run_numpyro(
-    density: LogPosterior, covariance: FloatArray, starts: Sequence[Mapping[str, float]], sampling: Sampling, seed: int
+    density: LogPosterior, center: Center, starts: Sequence[Mapping[str, float]], sampling: Sampling, seed: int
 ) -> tuple[dict[str, FloatArray], dict[str, NDArray[Any]]]:
     with _double_precision(), build_model(density, likelihood="literal"):
         trace = pm.sample(
@@ -206,14 +208,14 @@ def _run_numpyro(
             nuts_sampler_kwargs={
                 "jitter": False,
                 "chain_method": "vectorized",
-                "nuts_kwargs": {"dense_mass": True, "inverse_mass_matrix": covariance},
+                "nuts_kwargs": {"dense_mass": True, "inverse_mass_matrix": center[1]},
             },
             **_common(sampling, seed),
         )
-        return (
-            {p.name: trace.posterior[p.name].to_numpy() for p in density.parameters},
-            {str(name): column.to_numpy() for name, column in trace.sample_stats.items()},
-        )
+    values = {p.name: trace.posterior[p.name].to_numpy() for p in density.parameters}
+    statistics = {str(name): column.to_numpy() for name, column in trace.sample_stats.items()}
+    # PyMC gives that name to NumPyro's potential energy, which has the other sign.
+    return values, {**statistics, "lp": -statistics["lp"]}
 
 
 def _common(sampling: Sampling, seed: int) -> dict[str, Any]:
