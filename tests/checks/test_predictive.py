@@ -21,6 +21,8 @@ SILENCE = "repeat buyers: mean time since the last purchase"
 COUNTS = "repeat purchases, all bins (chi-squared)"
 SHAPE = "distribution of mean spend (largest distance)"
 CORRELATION = "rank correlation of frequency and mean spend"
+HOLDOUT = "purchases in the holdout, given histories"
+HOLDOUT_GROUPS = "holdout purchases by frequency, all groups (chi-squared)"
 # A data set's own value is one of few, or there are many ties: mid-p-values are then less spread than a uniform.
 DISCRETE = ("largest number of repeat purchases", "share with 7 or more repeat purchases")
 
@@ -75,12 +77,12 @@ def test_what_cdnow_lacks_is_seen(every):
         SHAPE,
         CORRELATION,
         "unevenness of the periods",
-        "purchases in the holdout, given histories",
-        "holdout purchases by frequency, all groups (chi-squared)",
+        HOLDOUT,
+        HOLDOUT_GROUPS,
     }
     assert rows.loc["largest number of repeat purchases", "observed"] == 29
     assert rows.loc["repeat purchases until the as-of date", "observed"] == 2457
-    assert rows.loc["purchases in the holdout, given histories", "observed"] == 1882
+    assert rows.loc[HOLDOUT, "observed"] == 1882
 
 
 def test_replications_agree_with_the_exact_probabilities(bg, cdnow):
@@ -235,6 +237,27 @@ def test_what_the_fit_has_seen_it_hardly_misses():
     )
     assert all(spread[name] < 0.12 for name in matched)
     assert all(spread[name] > 0.2 for name in ("largest number of repeat purchases", GAPS, CORRELATION))
+
+
+# Some of so many small logs do not determine all parameters.
+@pytest.mark.filterwarnings("ignore:BGNBD:predclv.errors.ConvergenceWarning")
+@pytest.mark.slow
+def test_p_values_of_the_holdout_are_uniform_though_parameters_are_fitted():
+    """What the fit has not seen; while the tracking's total of the holdout, of other populations, is conservative."""
+    shares: dict[str, list[float]] = {}
+    for seed in range(100):
+        sim = pc.datasets.simulate(n_customers=600, holdout="30 weeks", seed=3000 + seed)
+        split = pc.split_transactions(sim.log, at=sim.observation_end, collapse="none")
+        model = pc.BGNBD(random_state=seed).fit(split.calibration)
+        timeline = pc.purchase_timeline(sim.log, by="day", collapse="none")
+        made = checks.check_holdout(model, split, n_draws=99), checks.track_purchases(model, timeline, n_draws=99)
+        for row in pd.concat([check.p_values for check in made]).itertuples():
+            shares.setdefault(row.quantity, []).append(row.share_above)
+    for name in (HOLDOUT, HOLDOUT_GROUPS):
+        assert kstest(shares[name], "uniform").pvalue > 0.001, name
+    # A uniform has 0.29, known from 100 values to 0.02.
+    assert np.std(shares["repeat purchases in the holdout"]) < 0.25
+    assert np.std(shares["repeat purchases until the as-of date"]) < 0.12
 
 
 @pytest.mark.parametrize("check", [checks.check_frequencies, checks.check_recency])

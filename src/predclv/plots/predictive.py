@@ -92,7 +92,7 @@ def plot_recency(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
     style.legend(ax, "upper right")
     return style.dress(
         ax,
-        title=_outside(table, "The model reproduces how long repeat buyers have been silent"),
+        title=_outside(table, check.level, "The model reproduces how long repeat buyers have been silent"),
         x="Time since the last purchase, as a share of the customer's age",
         y=f"Share of the {check.n_replicated:,} repeat buyers",
     )
@@ -121,7 +121,7 @@ def plot_spend_density(check: SpendCheck, *, ax: Axes | None = None) -> Axes:
     style.legend(ax, "upper right")
     return style.dress(
         ax,
-        title=_outside(table, "The model reproduces what repeat buyers spend"),
+        title=_outside(table, check.level, "The model reproduces what repeat buyers spend"),
         x=f"Mean spend for each repeat purchase{style.units(check.currency)}",
         y=f"Share of the {check.n_replicated:,} repeat buyers",
     )
@@ -140,9 +140,11 @@ def _bars_in_band(ax: Axes, edges: FloatArray, table: pd.DataFrame, level: float
     style.share_axis(ax.yaxis)
 
 
-def _outside(table: pd.DataFrame, fine: str) -> str:
-    outside = int(np.sum((table["actual"] < table["low"]) | (table["actual"] > table["high"])))
-    return f"{outside} of {len(table)} bars lie outside the model's band" if outside else fine
+def _outside(table: pd.DataFrame, level: float, fine: str) -> str:
+    n, outside = len(table), int(np.sum((table["actual"] < table["low"]) | (table["actual"] > table["high"])))
+    if not outside:
+        return fine
+    return f"{outside} of {n} bars lie outside the {level:.0%} band; chance alone puts {n * (1 - level):.0f} there"
 
 
 def _strip(ax: Axes, place: int, numbers: FloatArray, replicated: FloatArray, color: str) -> None:
