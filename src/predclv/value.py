@@ -19,11 +19,12 @@ from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, ModelFileError, UnitError
 from predclv.forecast import portfolio
-from predclv.forecast.customers import Customers, Thetas, count_columns, value_columns
-from predclv.inference.posterior import check_level, check_number, paired_draws
+from predclv.forecast.customers import Customers, count_columns, value_columns
+from predclv.inference.posterior import check_level, check_number
 from predclv.kernels.discounting import continuous_rate
 from predclv.models import BGNBD, MODELS, GammaGamma
-from predclv.models.base import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, Model, choose_theta, require_summary
+from predclv.models.base import MEAN_DRAWS, POPULATION, Estimate, Model, require_summary
+from predclv.models.pair import Pair, PairPart
 from predclv.models.storage import read_model, write_model
 from predclv.models.transactions import TransactionModel, warn_long_horizon
 
@@ -131,20 +132,28 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             An option means nothing.
         """
         task = self._task(rfm, horizon, discount_rate, margin, level)
-        counts, spend = self._thetas(estimate)
+        table: dict[str, NDArray[Any]] = {"customer_id": rfm.customer_id}
+        for part in self._pair.parts(rfm):
+            columns = self._columns(part, task, level, estimate)
+            for name, column in columns.items():
+                table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[part.rows] = column
+        return rfm.to_native(pd.DataFrame(table))
+
+    def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
+        """Columns of the customers of one part."""
+        counts, spend = part.pair.thetas(estimate)
         bindings = self.transactions_.BINDINGS
-        rows, inverse = histories(rfm)
+        rows, inverse = histories(part.rfm)
         by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
         columns = {name: column[inverse] for name, column in by_row.items()}
         # Customers of one history together: their histories are worked out once.
         order = np.argsort(inverse, kind="stable")
-        values = value_columns(
-            bindings, counts, spend, task.customers.take(order), task.horizon.length, task.delta, level
-        )
+        customers = task.customers.take(part.rows[order])
+        values = value_columns(bindings, counts, spend, customers, task.horizon.length, task.delta, level)
         for name, column in values.items():
             columns[name] = np.empty_like(column)
             columns[name][order] = column
-        return rfm.to_native(pd.DataFrame({"customer_id": rfm.customer_id, **columns}))
+        return columns
 
     def portfolio(
         self,
@@ -186,31 +195,37 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         task = self._task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
         draws = portfolio.number_of_draws(len(rfm), n_segments) if n_draws is None else n_draws
-        counts, spend = self._thetas(estimate, draws if np.isfinite(task.horizon.length) else MEAN_DRAWS)
-        order = np.argsort(histories(rfm)[1], kind="stable")
-        expected = portfolio.expected_totals(
-            self.transactions_.BINDINGS,
-            counts,
-            spend,
-            task.customers.take(order),
-            n_segments,
-            task.horizon.length,
-            task.delta,
-            level=level,
-            long_run=_THREE_YEARS_IN_DAYS / rfm.days_per_unit,
-        )
-        theta, theta_spend = paired_draws([self.transactions_.posterior_, self.spend_.posterior_], draws)
-        totals = portfolio.simulate_totals(
-            self.transactions_.BINDINGS,
-            theta,
-            theta_spend,
-            task.customers,
-            n_segments,
-            task.horizon.length,
-            task.delta,
-            seed=self.transactions_.random_state,
-        )
-        intervals = portfolio.intervals(totals, level, finite=bool(np.isfinite(task.horizon.length)))
+        mean_draws = draws if np.isfinite(task.horizon.length) else MEAN_DRAWS
+        sums, totals = [], []
+        for number, part in enumerate(self._pair.parts(rfm)):
+            customers = task.customers.take(part.rows)
+            order = np.argsort(histories(part.rfm)[1], kind="stable")
+            counts, spend = part.pair.thetas(estimate, mean_draws)
+            arguments = n_segments, task.horizon.length, task.delta
+            sums.append(
+                portfolio.expected_sums(
+                    self.transactions_.BINDINGS,
+                    counts,
+                    spend,
+                    customers.take(order),
+                    *arguments,
+                    long_run=_THREE_YEARS_IN_DAYS / rfm.days_per_unit,
+                )
+            )
+            # Parts' draws belong together row by row, and chance in one part is not that in another.
+            theta, theta_spend = part.pair.draws(draws)
+            totals.append(
+                portfolio.simulate_totals(
+                    self.transactions_.BINDINGS,
+                    theta,
+                    theta_spend,
+                    customers,
+                    *arguments,
+                    seed=_seed_of_part(self.transactions_.random_state, number),
+                )
+            )
+        expected = portfolio.expected_totals(sums, level)
+        intervals = portfolio.intervals(portfolio.add(totals), level, finite=bool(np.isfinite(task.horizon.length)))
         table = pd.DataFrame({**expected, **intervals})
         if by is None:
             table = table.iloc[-1:]
@@ -224,6 +239,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         self,
         horizon: Any = "1 year",
         *,
+        segment: str | Mapping[str, str] | None = None,
         include_first: bool = True,
         discount_rate: float = 0.10,
         margin: float = 1.0,
@@ -236,6 +252,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         ----------
         horizon : str, number or `math.inf`
             From the first purchase on; no dates.
+        segment : str or mapping of column to str, optional
+            Which segment the customer belongs to, where the models have segments; a mapping where their columns differ.
         include_first : bool
             Count the first purchase's margin, at time 0.
         discount_rate, margin, level, estimate
@@ -252,7 +270,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         delta = self._delta(discount_rate, parsed)
         margin = check_margin(margin)
         self._warn_long(parsed)
-        counts, spend = self._thetas(estimate)
+        counts, spend = self._pair.of_segment(segment).thetas(estimate)
         bindings = self.transactions_.BINDINGS
         zero = np.zeros(1)
         customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
@@ -273,28 +291,30 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             "given": given,
             "models": {name: model.to_dict() for name, model in models.items()},
         }
-        write_model(path, description, {name: model.posterior_ for name, model in models.items()})
+        posteriors = {table: found for model in models.values() for table, found in model.posteriors().items()}
+        write_model(path, description, posteriors)
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Both models' parameters: model, parameter, estimate, std_error, low, high, meaning."""
+        """Both models' parameters: model, segment (where one has segments) and the columns of `Model.summary`."""
         check_is_fitted(self)
-        return pd.concat(
-            [model.summary.assign(model=type(model).__name__) for model in (self.transactions_, self.spend_)],
-            ignore_index=True,
-        )[["model", "parameter", "estimate", "std_error", "low", "high", "meaning"]]
+        tables = []
+        for model in (self.transactions_, self.spend_):
+            table = model.summary
+            if "segment" not in table and (self.transactions_.segments_ or self.spend_.segments_):
+                table.insert(0, "segment", POPULATION)
+            table.insert(0, "model", type(model).__name__)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
 
     @property
     def _time_unit(self) -> str:
         return self.transactions_.fingerprint_.time_unit
 
-    def _thetas(self, estimate: Estimate | None, n_mean_draws: int = MEAN_DRAWS) -> tuple[Thetas, Thetas]:
-        posteriors = [self.transactions_.posterior_, self.spend_.posterior_]
-        few, many = paired_draws(posteriors, CUSTOMER_DRAWS), paired_draws(posteriors, n_mean_draws)
-        counts, spend = (
-            Thetas(choose_theta(posterior, estimate), few[i], many[i]) for i, posterior in enumerate(posteriors)
-        )
-        return counts, spend
+    @property
+    def _pair(self) -> Pair:
+        check_is_fitted(self)
+        return Pair(self.transactions_, self.spend_)
 
     def _task(
         self,
@@ -336,6 +356,11 @@ class CLV(BaseEstimator):  # type: ignore[misc]
                 "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
             )
         return continuous_rate(discount_rate, self._time_unit)
+
+
+def _seed_of_part(seed: int, number: int) -> int:
+    """Seed of a part's simulation: the model's own for the first, others for the rest."""
+    return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def load(path: str | os.PathLike[str]) -> CLV | Model:

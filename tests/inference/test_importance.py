@@ -96,7 +96,7 @@ def test_the_gate_closes_on_a_tail_heavier_than_the_proposals():
     cauchy = Given(lambda u: -2.0 * np.log1p(np.sum(u**2, axis=1)))
     sampler = ImportanceDraws(cauchy, np.ones(3), np.eye(3) / 4, 0, "Model")
     with pytest.warns(
-        ConvergenceWarning, match=r"Model: the draws are doubtful.*two proposals differ.*more informative priors"
+        ConvergenceWarning, match=r"Model: the draws are doubtful.*two proposals differ.*narrower priors"
     ):
         _, diagnostics = sampler()
     assert diagnostics["gate"] != "passed"

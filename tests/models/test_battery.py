@@ -228,13 +228,16 @@ def test_scikit_learn_conventions(model_class, fitted):
     model = model_class(random_state=5)
     copy = clone(model)
     assert copy is not model
-    assert copy.get_params() == model.get_params() == {"method": "mle", "priors": None, "random_state": 5}
+    defaults = {"method": "mle", "priors": None, "segment": None, "sampler": "nutpie", "chains": 4, "draws": 1000}
+    assert copy.get_params() == model.get_params()
+    assert model.get_params() == {**defaults, "tune": 500, "progressbar": True, "random_state": 5}
     assert model_class.__name__ in model._repr_html_()
     for use in (lambda: model.summary, lambda: model.score(rfm), lambda: KINDS[model.KIND].forecast(model, rfm)):
         with pytest.raises(NotFittedError):
             use()
     assert model.fit(rfm) is model
-    assert [name for name in vars(model) if name.endswith("_")] == ["posterior_", "priors_", "fingerprint_"]
+    learnt = {name for name in vars(model) if name.endswith("_")}
+    assert learnt == {"posterior_", "segments_", "priors_", "fingerprint_"}
     assert not hasattr(clone(model), "posterior_")
     with pytest.raises(ValueError, match="'method' must be one of"):
         model_class(method="guess").fit(rfm)
@@ -286,6 +289,9 @@ def test_a_fit_to_collapsed_customers_is_one_to_all(model_class, fitted):
         make_evaluate_many=partial(model.BINDINGS.log_likelihood_values, *bound),
         make_evaluate_gradient=partial(model.BINDINGS.log_likelihood_gradient, *bound),
         pointwise=partial(model.BINDINGS.pointwise_log_likelihood, *bound[:3]),
+        rows={},
+        weight=bound[3],
+        literal=model.BINDINGS.literal_log_likelihood,
     )
     start = model.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
     optimum = maximize(each, start)

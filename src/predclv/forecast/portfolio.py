@@ -7,6 +7,7 @@ every customer, and the totals' quantiles are taken over draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,18 @@ from predclv.forecast.purchases import p_purchase
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 
-__all__ = ["COLUMNS", "Totals", "expected_totals", "intervals", "number_of_draws", "share", "simulate_totals"]
+__all__ = [
+    "COLUMNS",
+    "Sums",
+    "Totals",
+    "add",
+    "expected_sums",
+    "expected_totals",
+    "intervals",
+    "number_of_draws",
+    "share",
+    "simulate_totals",
+]
 
 COLUMNS = (
     "segment",
@@ -121,7 +133,29 @@ def intervals(totals: Totals, level: float, *, finite: bool) -> dict[str, FloatA
     }
 
 
-def expected_totals(
+def add(totals: Sequence[Totals]) -> Totals:
+    """Totals of several sets of customers together, whose draws belong together row by row."""
+    purchases: FloatArray = np.sum([part.purchases for part in totals], axis=0)
+    value: FloatArray = np.sum([part.value for part in totals], axis=0)
+    return Totals(purchases, value)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Expectations of one set of customers, to be added up before intervals are taken.
+
+    Attributes
+    ----------
+    columns : dict of name to (n_segments,) array
+    means : (n_draws, n_segments) array
+        Expected value by draw.
+    """
+
+    columns: dict[str, FloatArray]
+    means: FloatArray
+
+
+def expected_sums(
     bindings: TransactionBindings,
     counts: Thetas,
     spend: Thetas,
@@ -130,17 +164,11 @@ def expected_totals(
     horizon: float,
     delta: float,
     *,
-    level: float,
     long_run: float,
-) -> dict[str, NDArray[Any]]:
-    """Expectations by segment and in all, (n_segments + 1,) each; customers as in `value_columns`.
+) -> Sums:
+    """Expectations by segment, for `expected_totals`; customers as in `value_columns`.
 
-    Returns
-    -------
-    dict
-        customers, expected_buyers, expected_purchases, expected_clv, expected_clv_low, expected_clv_high (the
-        mean's interval), and share_beyond_3_years: the part of the expected value later than `long_run`, NaN
-        where the horizon is no longer than that.
+    `long_run` is the time from which on value counts as late.
     """
     names = ("customers", "expected_buyers", "expected_purchases", "expected_clv", "early_clv")
     sums = dict.fromkeys(names, np.zeros(n_segments))
@@ -159,10 +187,28 @@ def expected_totals(
             discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, draws[i : i + 1])[0]
             spent = discounted[inverse] * expected_spend(part.x, part.mean_spend, spend_draws[i : i + 1])[0]
             means[i] += _by_segment(times_margin(part.margin, spent), part.segment, n_segments)
-    totals = {name: np.append(column, column.sum()) for name, column in sums.items()}
+    if horizon <= long_run:
+        # Nothing lies beyond: there is no share to tell.
+        sums["early_clv"] = np.full(n_segments, np.nan)
+    return Sums(sums, means)
+
+
+def expected_totals(sums: Sequence[Sums], level: float) -> dict[str, NDArray[Any]]:
+    """Expectations by segment and in all, (n_segments + 1,) each.
+
+    Returns
+    -------
+    dict
+        customers, expected_buyers, expected_purchases, expected_clv, expected_clv_low, expected_clv_high (the
+        mean's interval), and share_beyond_3_years: the part of the expected value later than that, NaN where the
+        horizon is no longer.
+    """
+    added = {name: sum(part.columns[name] for part in sums) for name in sums[0].columns}
+    means: FloatArray = np.sum([part.means for part in sums], axis=0)
+    totals = {name: np.append(column, np.sum(column)) for name, column in added.items()}
     ends = np.quantile(_with_sum(means), [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
     early = totals.pop("early_clv")
-    late = 1.0 - share(early, totals["expected_clv"]) if horizon > long_run else np.full_like(early, np.nan)
+    late = 1.0 - share(early, totals["expected_clv"])
     return {
         **totals,
         "customers": totals["customers"].astype(np.int64),

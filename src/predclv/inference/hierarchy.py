@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Hierarchy:
     names : tuple of str
         Of the segments.
     likelihoods : tuple of FullDensity
-        One a segment, of natural parameters.
+        One a segment, of natural parameters, with `parameters` for its own.
     parameters : tuple of Parameter
         Of one segment, with the domains that the priors leave them.
     priors : mapping of name to Prior
@@ -146,13 +147,17 @@ class HyperMode:
         """tau, (n_parameters,)."""
         return np.exp(self.hyper[len(self.hyper) // 2 :])
 
-    def segment_covariances(self) -> FloatArray:
+    def segment_covariances(self, spread: FloatArray | None = None) -> FloatArray:
         """Covariance of each segment's parameters, what is not known of h included.
 
         The delta method: V + G C G' with V the covariance given h, C that of h, and G the derivative of the mode by h.
+        With another `spread` (n_parameters,) than the mode's, V is what the data and that spread leave.
         """
         by_center = self.segments.covariances / self.spread**2
         pull = (self.segments.modes - self.center) / self.spread**2
         by_log_spread = self.segments.covariances * 2.0 * pull[:, np.newaxis, :]
         slope = np.concatenate([by_center, by_log_spread], axis=2)
-        return np.asarray(self.segments.covariances + slope @ self.covariance @ np.swapaxes(slope, 1, 2))
+        given: NDArray[Any] = self.segments.covariances
+        if spread is not None:
+            given = np.linalg.inv(self.segments.precisions + np.diag(spread**-2 - self.spread**-2))
+        return np.asarray(given + slope @ self.covariance @ np.swapaxes(slope, 1, 2))

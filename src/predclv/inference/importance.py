@@ -21,7 +21,7 @@ from predclv.inference.posterior import N_DRAWS, Draws
 from predclv.inference.spread import resample
 from predclv.parameters import from_unconstrained, to_unconstrained
 
-__all__ = ["ImportanceDraws", "draw_t", "gate"]
+__all__ = ["ImportanceDraws", "draw_t", "gate", "log_t"]
 
 FloatArray = NDArray[np.float64]
 
@@ -168,10 +168,8 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def draw_t(
-    center: FloatArray, covariance: FloatArray, n: int, seed: int | list[int]
-) -> tuple[FloatArray, FloatArray]:
-    """Scrambled Sobol points through a multivariate t, and its log density there but for a constant."""
+def draw_t(center: FloatArray, covariance: FloatArray, n: int, seed: int | list[int]) -> tuple[FloatArray, FloatArray]:
+    """Scrambled Sobol points through a multivariate t, and their log density by `log_t`."""
     from scipy.special import gammaincinv, ndtri
     from scipy.stats import qmc
 
@@ -181,8 +179,16 @@ def draw_t(
     normal = ndtri(uniform[:, :size])
     chi_squared = 2.0 * gammaincinv(0.5 * _DEGREES, uniform[:, size])
     standard = normal * np.sqrt(_DEGREES / chi_squared)[:, np.newaxis]
-    log_density = -0.5 * (_DEGREES + size) * np.log1p(np.sum(standard**2, axis=1) / _DEGREES)
-    return center + standard @ np.linalg.cholesky(covariance).T, log_density
+    points = center + standard @ np.linalg.cholesky(covariance).T
+    return points, log_t(points, center, covariance)
+
+
+def log_t(points: FloatArray, center: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Log density of `draw_t`'s multivariate t at points (n, size), but for a constant of the size alone."""
+    root = np.linalg.cholesky(covariance)
+    standard = np.linalg.solve(root, (points - center).T)
+    tail = 0.5 * (_DEGREES + len(center)) * np.log1p(np.sum(standard**2, axis=0) / _DEGREES)
+    return np.asarray(-tail - np.log(np.diag(root)).sum())
 
 
 def _number_of_points(n_rows: int) -> int:

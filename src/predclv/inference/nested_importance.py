@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.inference.hierarchy import Hierarchy, HyperMode
-from predclv.inference.importance import ImportanceDraws, draw_t
+from predclv.inference.importance import ImportanceDraws, draw_t, log_t
 from predclv.inference.log_density import Derivatives
 from predclv.inference.posterior import N_DRAWS, Draws
 from predclv.inference.spread import order_by_halving, whiten
@@ -36,6 +36,7 @@ _ROWS = 3
 _BLOCK = 16
 # Proposals somewhat wider than the posterior cost little; narrower ones miss what is beyond them.
 _WIDENED = 1.2
+_Z95 = 1.6448536269514722
 # Few segments leave log tau a skewed posterior, to which the first proposal, a symmetric one, is a poor guide.
 _ROUNDS = 5
 
@@ -156,7 +157,7 @@ class HierarchyDraws:
         segments, effective = [], []
         for segment, own in enumerate(points):
             positions, size = self._choose(own, center, spread, segment)
-            segments.append(Draws(from_unconstrained(self.hierarchy.parameters, positions + shift)))
+            segments.append(Draws(from_unconstrained(self.hierarchy.parameters, positions + shift), {}))
             effective.append(size)
         found: dict[str, Any] = {
             **hyper.diagnostics,
@@ -171,14 +172,25 @@ class HierarchyDraws:
         likelihood, parameters = self.hierarchy.likelihoods[segment], self.hierarchy.parameters
         n = int(np.clip(_POINTS // len(self.hierarchy.names), _FEWEST_POINTS, _MOST_POINTS))
         n = 2 ** int(np.log2(n))
-        covariance = _WIDENED * self.mode.segment_covariances()[segment]
-        positions, log_proposal = draw_t(self.mode.segments.modes[segment], covariance, n, [self.seed, 1, segment])
+        mode = self.mode.segments.modes[segment]
+        # Half of the points where the segment probably is, half where it may be if segments differ by more than that.
+        proposals = [_WIDENED * self.mode.segment_covariances(spread)[segment] for spread in self._spreads]
+        positions = np.concatenate(
+            [draw_t(mode, covariance, n // 2, [self.seed, 1, segment, i])[0] for i, covariance in enumerate(proposals)]
+        )
+        log_proposal = np.logaddexp(*(log_t(positions, mode, covariance) for covariance in proposals))
         with np.errstate(all="ignore"):
             log_ratio = likelihood.values(from_unconstrained(parameters, positions)) - log_proposal
         log_ratio[~np.isfinite(log_ratio)] = -np.inf
         positions = positions - shift
         order = order_by_halving(whiten(positions, np.full(n, 1.0 / n)), np.full(n, 1.0 / n), int(np.log2(n)))
         return _Points(positions[order], log_ratio[order] - np.log(n))
+
+    @cached_property
+    def _spreads(self) -> tuple[FloatArray, FloatArray]:
+        """Spreads at the mode, and such as are not exceeded with a probability of 95 %."""
+        log_error = np.sqrt(np.diag(self.mode.covariance))[len(self.mode.spread) :]
+        return self.mode.spread, self.mode.spread * np.exp(_Z95 * log_error)
 
     def _choose(
         self, points: _Points, center: FloatArray, spread: FloatArray, segment: int

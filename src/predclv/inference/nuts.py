@@ -94,7 +94,7 @@ class Whitened:
         return from_unconstrained(self.density.parameters, mode + positions @ root.T)
 
     def _mode_and_root(self) -> tuple[FloatArray, FloatArray]:
-        root: FloatArray = np.linalg.cholesky(self.covariance)
+        root = np.linalg.cholesky(self.covariance).astype(np.float64, copy=False)
         return to_unconstrained(self.density.parameters, self.center), root
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError, warn
 from predclv.inference.chains import Sampling
+from predclv.inference.hierarchy import Hierarchy, spread_parameters, spread_priors
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import NormalDraws, Posterior
@@ -25,16 +28,20 @@ from predclv.models import bayes
 from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
 from predclv.models.likelihood import Likelihood
+from predclv.models.pooling import fit_hierarchy, match_segments, warn_of_small_segments
 from predclv.models.storage import posterior_from_dict, posterior_to_dict, write_model
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
 from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
 
-__all__ = ["Estimate", "Model", "choose_theta", "require_summary"]
+__all__ = ["Estimate", "Model", "Part", "choose_theta", "require_summary"]
 
+M = TypeVar("M")
 FloatArray = NDArray[np.float64]
 Estimate = Literal["point", "draws"]
 
+#: What the table of parameters calls all segments together.
+POPULATION = "population"
 METHODS = ("mle", "map", "mcmc", "auto")
 # Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
 # Sobol points spread so few draws well.
@@ -43,6 +50,14 @@ CUSTOMER_DRAWS = 64
 MEAN_DRAWS = 256
 # A standard error of a log parameter above this leaves the parameter unknown within a factor of 5 either way.
 _VAGUE = 1.0
+
+
+class Part(NamedTuple, Generic[M]):
+    """Customers of one summary that one fitted model speaks of, and their rows in it."""
+
+    model: M
+    rfm: RFMSummary
+    rows: NDArray[np.int64]
 
 
 class Model(BaseEstimator):  # type: ignore[misc]
@@ -58,6 +73,11 @@ class Model(BaseEstimator):  # type: ignore[misc]
     priors : mapping of parameter name to prior, optional
         From `predclv.priors`, for all methods but "mle"; parameters left out keep weakly informative defaults that go
         by the data's scale (`priors_table` shows them).
+    segment : str, optional
+        A carried column whose values (channels, countries, kinds of firm) get parameters of their own that share
+        strength: a small segment is pulled to what all have in common, a large one speaks for itself. Needs "map"
+        (empirical Bayes, fast), "mcmc" or "auto". Priors are then those of the population's center, and further ones,
+        under names like "alpha_spread", say how far segments differ.
     sampler : {"nutpie", "pymc", "numpyro"}
         Who runs NUTS. "nutpie" calls our compiled likelihood and compiles nothing; the others sample `to_pymc`'s model.
     chains, draws, tune : int
@@ -70,7 +90,9 @@ class Model(BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     posterior_ : Posterior
-        Estimate, covariance and draws of the parameters.
+        Estimate, covariance and draws of the parameters; with segments, of the population's center and spread.
+    segments_ : dict of str to Model
+        With `segment`, a fitted model for each of its values, whose draws belong together row by row; else empty.
     priors_ : dict
         The priors behind the posterior, in the units of the data fitted on; empty for "mle".
     fingerprint_ : Fingerprint
@@ -86,6 +108,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
     EDGES: ClassVar[Mapping[tuple[tuple[str, str], ...], str]]
 
     posterior_: Posterior
+    segments_: dict[str, Self]
     priors_: dict[str, Prior]
     fingerprint_: Fingerprint
 
@@ -94,6 +117,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
         method: str = "mle",
         *,
         priors: Mapping[str, Prior] | None = None,
+        segment: str | None = None,
         sampler: str = "nutpie",
         chains: int = 4,
         draws: int = 1000,
@@ -103,6 +127,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.method = method
         self.priors = priors
+        self.segment = segment
         self.sampler = sampler
         self.chains = chains
         self.draws = draws
@@ -143,34 +168,91 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """
         self._check_settings()
         require_summary(rfm)
-        sampling = self._sampling()
         if self.method == "mcmc":
-            sampling.require()
+            self._sampling().require()
         likelihood = self._likelihood(rfm)
         self._check_data(rfm, likelihood)
-        seed, priors, optimum = int(self.random_state), {}, None
+        self.segments_, self.priors_, self.fingerprint_ = {}, {}, Fingerprint.of(rfm)
         if self.method == "mle":
             optimum = maximize(likelihood, self._start(rfm))
-            posterior = _to_posterior(likelihood, optimum, seed)
+            self.posterior_ = self._examine(rfm, _to_posterior(likelihood, optimum, int(self.random_state)))
+            # Last, here and below: a warning that the caller turned into an error finds the model whole.
+            self._warn_of_estimate(optimum)
         else:
             density = self._density(rfm, likelihood)
-            priors = dict(density.priors)
-            posterior = bayes.fit_posterior(density, self._start(rfm), seed, type(self).__name__, self.method, sampling)
-        self.posterior_, self.priors_ = self._examine(rfm, posterior), priors
-        self.fingerprint_ = Fingerprint.of(rfm)
-        # Last: a warning that the caller turned into an error finds the model whole.
-        if optimum is None:
+            self.priors_ = dict(density.priors)
+            if self.segment is None:
+                self._fit_posterior(rfm, density)
+            else:
+                self._fit_segments(rfm, self.segment, density)
             bayes.warn_of_default_priors(type(self).__name__, self.posterior_, self.priors_, self.priors or {})
-        else:
-            self._warn_of_estimate(optimum)
+            warn_of_small_segments(
+                type(self).__name__, {n: m.fingerprint_.n_customers for n, m in self.segments_.items()}
+            )
         self._warn()
         return self
 
+    def _fit_posterior(self, rfm: RFMSummary, density: LogPosterior) -> None:
+        seed, name = int(self.random_state), type(self).__name__
+        posterior = bayes.fit_posterior(density, self._start(rfm), seed, name, self.method, self._sampling())
+        self.posterior_ = self._examine(rfm, posterior)
+
+    def _fit_segments(self, rfm: RFMSummary, column: str, pooled: LogPosterior) -> None:
+        """Fit all segments together, from where complete pooling would put them."""
+        names, codes = segments(rfm, column)
+        if POPULATION in map(str, names):
+            raise DataError(f"A segment in column {column!r} is called {POPULATION!r}, as all together are. Rename it.")
+        pieces = {str(segment): rfm[codes == code] for code, segment in enumerate(names)}
+        # With the domains that the priors leave, which set the unconstrained scale.
+        likelihoods = tuple(replace(self._likelihood(piece), parameters=pooled.parameters) for piece in pieces.values())
+        hierarchy = Hierarchy(tuple(pieces), likelihoods, pooled.parameters, self.priors_)
+        start = bayes.find_center(pooled, self._start(rfm))[0]
+        seed, name = int(self.random_state), type(self).__name__
+        posteriors = fit_hierarchy(hierarchy, start, seed, name, self.method, self._sampling())
+        for (segment, piece), posterior in zip(pieces.items(), posteriors.segments, strict=True):
+            self.segments_[segment] = self._of_segment(piece, posterior)
+        points = np.array([posterior.point_array for posterior in posteriors.segments])
+        self.posterior_ = self._examine(rfm, posteriors.population, points[codes].T)
+
+    def _of_segment(self, piece: RFMSummary, posterior: Posterior) -> Self:
+        """An ordinary fitted model for the customers of one segment."""
+        model = clone(self).set_params(segment=None)
+        model.priors_ = {p.name: self.priors_[p.name] for p in self.PARAMETERS}
+        if self.priors is not None:
+            model.priors = {name: prior for name, prior in self.priors.items() if name in model.priors_}
+        model.segments_, model.fingerprint_ = {}, Fingerprint.of(piece)
+        model.posterior_ = model._examine(piece, posterior)
+        fitted: Self = model
+        return fitted
+
+    def parts(self, rfm: RFMSummary) -> list[Part[Self]]:
+        """Split a summary by who speaks of which customers: one part without segments.
+
+        Raises
+        ------
+        DataError
+            A customer's segment is unknown to the fit, or the column is not carried.
+        """
+        check_is_fitted(self)
+        if self.segment is None:
+            return [Part(self, rfm, np.arange(len(rfm)))]
+        where = match_segments(rfm, self.segment, list(self.segments_), type(self).__name__)
+        found = [(model, np.flatnonzero(where == i)) for i, model in enumerate(self.segments_.values())]
+        return [Part(model, rfm[rows], rows) for model, rows in found if len(rows)]
+
+    def require_one_population(self) -> None:
+        """Raise ValueError where each segment has parameters of its own, for what speaks of one population only."""
+        if self.segments_:
+            names = list(self.segments_)
+            raise ValueError(
+                f"This {type(self).__name__} has parameters for each of {len(names)} segments of {self.segment!r}: "
+                f"take that of one, as segments_[{names[0]!r}], with its customers."
+            )
+
     def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
         """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
-        if self.priors is not None:
-            check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
-        return settle_priors(self.priors, self.PRIORS, self.PARAMETERS, scales_of(rfm))
+        defaults = self._declared_priors()
+        return settle_priors(self.priors, defaults, self._declared_parameters(), scales_of(rfm))
 
     def priors_table(self, rfm: RFMSummary | None = None) -> pd.DataFrame:
         """Table of the priors: parameter, prior, low (5 %), median, high (95 %), unit, meaning.
@@ -186,10 +268,20 @@ class Model(BaseEstimator):  # type: ignore[misc]
         elif getattr(self, "priors_", None):
             priors = self.priors_
         else:
-            if self.priors is not None:
-                check_priors(self.priors, self.PRIORS, self.PARAMETERS, type(self).__name__)
-            priors = {**self.PRIORS, **(self.priors or {})}
-        return priors_table(priors, self.PARAMETERS)
+            priors = {**self._declared_priors(), **(self.priors or {})}
+        return priors_table(priors, self._declared_parameters())
+
+    def _declared_parameters(self) -> tuple[Parameter, ...]:
+        """The model's own, and with segments the spreads."""
+        return self.PARAMETERS if self.segment is None else (*self.PARAMETERS, *spread_parameters(self.PARAMETERS))
+
+    def _declared_priors(self) -> dict[str, Prior]:
+        """The defaults, once what is given in their place has been checked against them."""
+        spreads = {} if self.segment is None else spread_priors(self.PARAMETERS)
+        defaults = {**self.PRIORS, **spreads}
+        if self.priors is not None:
+            check_priors(self.priors, defaults, self._declared_parameters(), type(self).__name__)
+        return defaults
 
     def to_pymc(self, rfm: RFMSummary, *, likelihood: Literal["compiled", "literal"] = "compiled") -> Any:
         """Write the posterior given `rfm` as a PyMC model, to sample, extend or look at; no fit is needed.
@@ -238,25 +330,42 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Parameters with estimate, standard error, 90 % interval and meaning; see `Posterior.summary`."""
+        """Parameters with estimate, standard error, 90 % interval and meaning; see `Posterior.summary`.
+
+        With segments a first column names the segment; the rows of "population" are the center and spread of all.
+        """
         check_is_fitted(self)
-        return self.posterior_.summary()
+        if not self.segments_:
+            return self.posterior_.summary()
+        posteriors = {POPULATION: self.posterior_, **{name: model.posterior_ for name, model in self.segments_.items()}}
+        table = pd.concat({name: posterior.summary() for name, posterior in posteriors.items()}, names=["segment"])
+        return table.reset_index(level="segment").reset_index(drop=True)
 
     def score(self, rfm: RFMSummary, y: None = None) -> float:
         """Mean log-likelihood at the estimate of the customers in `rfm` that the model speaks of; higher is better."""
         self._check_use(rfm)
-        likelihood = self._likelihood(rfm)
-        if likelihood.n_observations == 0:
+        total, n = 0.0, 0
+        for model, part, _ in self.parts(rfm):
+            likelihood = model._likelihood(part)
+            if likelihood.n_observations:
+                # A copy, because the compiled kernels tell arrays that cannot be written to from others.
+                total += likelihood.derivatives(model.posterior_.point_array.copy()).value
+                n += likelihood.n_observations
+        if n == 0:
             raise DataError(
                 f"There is nobody to score: {type(self).__name__} speaks of none of the {len(rfm):,} customers."
             )
-        # A copy, because the compiled kernels tell arrays that cannot be written to from others.
-        return likelihood.derivatives(self.posterior_.point_array.copy()).value / likelihood.n_observations
+        return total / n
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: JSON and Parquet, no customer, no pickle; whole or not at all."""
         check_is_fitted(self)
-        write_model(path, {"class": type(self).__name__, **self.to_dict()}, {self.KIND: self.posterior_})
+        write_model(path, {"class": type(self).__name__, **self.to_dict()}, self.posteriors())
+
+    def posteriors(self) -> dict[str, Posterior]:
+        """Every posterior of the model by the name of its file: `KIND`, and `KIND` with a number for each segment."""
+        own = {f"{self.KIND}-{i}": model.posterior_ for i, model in enumerate(self.segments_.values())}
+        return {self.KIND: self.posterior_, **own}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything of the fitted model but its draws, as JSON types."""
@@ -270,18 +379,24 @@ class Model(BaseEstimator):  # type: ignore[misc]
             "priors": priors_to_dict(self.priors_),
             "posterior": posterior_to_dict(self.posterior_),
             "fingerprint": self.fingerprint_.to_dict(),
+            "segments": {name: model.to_dict() for name, model in self.segments_.items()},
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any], draws: Mapping[str, pa.Table]) -> Self:
-        """Rebuild from `to_dict` and the tables of draws; ModelFileError where they do not fit."""
+    def from_dict(cls, stored: Mapping[str, Any], draws: Mapping[str, pa.Table], table: str | None = None) -> Self:
+        """Rebuild from `to_dict` and tables of draws, its own under `table`; ModelFileError where they do not fit."""
         try:
             model = cls(**{**stored["settings"], "priors": priors_from_dict(stored["settings"].get("priors"))})
             model._check_settings()
             model.priors_ = priors_from_dict(stored.get("priors")) or {}
-            parameters = supported(cls.PARAMETERS, model.priors_) if model.priors_ else cls.PARAMETERS
-            model.posterior_ = posterior_from_dict(stored["posterior"], parameters, draws[cls.KIND])
+            parameters = model._declared_parameters()
+            parameters = supported(parameters, model.priors_) if model.priors_ else parameters
+            model.posterior_ = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
             model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
+            model.segments_ = {
+                name: cls.from_dict(part, draws, f"{cls.KIND}-{i}")
+                for i, (name, part) in enumerate(stored.get("segments", {}).items())
+            }
             model._check_stored()
         except KeyError as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: it lacks {error}.") from error
@@ -294,6 +409,10 @@ class Model(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"'method' must be one of {', '.join(map(repr, METHODS))}. Got {self.method!r}.")
         if self.priors is not None and self.method == "mle":
             raise ValueError("method='mle' uses no priors. Use method='map' or 'mcmc', or leave 'priors' out.")
+        if self.segment is not None and not isinstance(self.segment, str):
+            raise ValueError(f"'segment' must be the name of a carried column. Got {self.segment!r}.")
+        if self.segment is not None and self.method == "mle":
+            raise ValueError("Segments share strength through priors: segment= needs method='map', 'mcmc' or 'auto'.")
         check_seed(self.random_state)
         self._sampling().check()
 
@@ -304,6 +423,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
         """Raise ValueError, KeyError or TypeError where a loaded posterior is none that `fit` makes."""
         if self.posterior_.method not in METHODS:
             raise ValueError(f"its posterior comes from an unknown method, {self.posterior_.method!r}.")
+        if (self.segment is None) != (not self.segments_):
+            raise ValueError(f"segment={self.segment!r}, and it holds {len(self.segments_)} segments.")
 
     @abstractmethod
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
@@ -313,8 +434,11 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
         """Raise DataError where a summary cannot inform a fit."""
 
-    def _examine(self, rfm: RFMSummary, posterior: Posterior) -> Posterior:
-        """Add to the diagnostics what else a fit should tell."""
+    def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
+        """Add to the diagnostics what else a fit should tell.
+
+        `theta` are estimates for each customer, (n_parameters, n_customers), where segments have their own.
+        """
         return posterior
 
     @abstractmethod

@@ -12,6 +12,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, FitError, SamplingWarning, warn
 from predclv.inference import nuts
 from predclv.inference.chains import ChainDraws, Chains, Sampling, diagnose, objections
+from predclv.inference.hierarchy import SPREAD
 from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
@@ -21,6 +22,7 @@ from predclv.priors.distributions import Prior, prior_from_dict, prior_to_dict
 from predclv.priors.settle import Scales
 
 __all__ = [
+    "find_center",
     "fit_posterior",
     "posterior_of_chains",
     "priors_from_dict",
@@ -57,7 +59,7 @@ def fit_posterior(
         "auto": importance sampling would not do.
     """
     if method == "mcmc":
-        return _sample(density, _find_mode_or_center(density, start), seed, name, sampling)
+        return _sample(density, find_center(density, start), seed, name, sampling)
     if method == "map":
         return _approximate(density, _find_mode(density, start, name), seed, name, warns=True)
     try:
@@ -71,9 +73,7 @@ def fit_posterior(
         f"{name}: importance sampling is not to be trusted here ({objection}), so NUTS makes the draws.",
         ConvergenceWarning,
     )
-    return _sample(
-        density, _find_mode_or_center(density, start), seed, name, sampling, {"importance_sampling": objection}
-    )
+    return _sample(density, find_center(density, start), seed, name, sampling, {"importance_sampling": objection})
 
 
 def _approximate(density: LogPosterior, optimum: Optimum, seed: int, name: str, *, warns: bool) -> Posterior:
@@ -102,7 +102,7 @@ def _find_mode(density: LogPosterior, start: FloatArray, name: str) -> Optimum:
     return optimum
 
 
-def _find_mode_or_center(density: LogPosterior, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+def find_center(density: LogPosterior, start: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Where chains begin, and how wide: the mode and its curvature; without a mode the priors' medians and widths."""
     try:
         optimum = _find_mode(density, start, "")
@@ -173,6 +173,9 @@ def warn_of_default_priors(
     decided = []
     errors = np.sqrt(np.diag(posterior.covariance_unconstrained))
     for parameter, error in zip(posterior.parameters, errors, strict=True):
+        # A spread is learnt from as many data as there are segments, which are always few.
+        if parameter.name.endswith(SPREAD):
+            continue
         low, high = priors[parameter.name].quantile([0.16, 0.84]) - parameter.above
         share = float(error / (0.5 * np.log(high / low)))
         if parameter.name not in given and share > _PRIOR_DECIDES:

@@ -161,10 +161,11 @@ class GammaGamma(Model):
         Fader & Hardie (2013), eq. (5).
         """
         self._check_use(rfm)
-        assert rfm.monetary_value is not None
-        spend = mean_expected_spend(
-            rfm.frequency.astype(np.float64), rfm.monetary_value, choose_theta(self.posterior_, estimate)
-        )
+        spend = np.empty(len(rfm))
+        for model, part, rows in self.parts(rfm):
+            assert part.monetary_value is not None
+            theta = choose_theta(model.posterior_, estimate)
+            spend[rows] = mean_expected_spend(part.frequency.astype(np.float64), part.monetary_value, theta)
         return rfm.to_native(rfm.to_pandas()[["customer_id"]].assign(expected_spend=spend))
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
@@ -197,10 +198,13 @@ class GammaGamma(Model):
         p, q = 6.0, 4.0
         return np.array([p, q, float(np.mean(rfm.monetary_value[rfm.monetary_value > 0])) * (q - 1) / p])
 
-    def _examine(self, rfm: RFMSummary, posterior: Posterior) -> Posterior:
+    def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
         frequency, mean_spend, n_left_out = rfm.repeat_spend()
+        assert rfm.monetary_value is not None
+        spent = (rfm.frequency > 0) & (rfm.monetary_value > 0)
+        estimates = posterior.point_array if theta is None else theta[:, spent]
         found = {
-            "dependence": asdict(_dependence(frequency, mean_spend, posterior.point_array)),
+            "dependence": asdict(_dependence(frequency, mean_spend, estimates)),
             "n_left_out": n_left_out,
             "n_steady": int(np.count_nonzero(frequency >= 2)),
         }
@@ -233,17 +237,19 @@ class GammaGamma(Model):
     def _warn(self) -> None:
         if self.dependence_.is_notable:
             warn(_dependence_message(self.dependence_), DependenceWarning)
-        q = self.posterior_.point["q"]
+        tails = {name: model.posterior_.point["q"] for name, model in self.segments_.items()}
+        where, q = min(tails.items(), key=lambda tail: tail[1], default=("", self.posterior_.point["q"]))
+        of = f" of segment {where!r}" if where else ""
         if q <= 1:
             warn(
-                f"q = {q:.3g} is at most 1: the mean spend of a new or one-time customer is infinite, and so is every "
-                "total that holds one. A few customers spend on another scale (wholesale?): model them apart.",
+                f"q{of} = {q:.3g} is at most 1: the mean spend of a new or one-time customer is infinite, and so is "
+                "every total that holds one. A few customers spend on another scale (wholesale?): model them apart.",
                 HeavyTailWarning,
             )
         elif q <= 2:
             warn(
-                f"q = {q:.3g} is at most 2: the spend of a new or one-time customer has a finite mean and an infinite "
-                "variance, so a few large customers drive every total. Read quantiles, not standard deviations.",
+                f"q{of} = {q:.3g} is at most 2: the spend of a new or one-time customer has a finite mean and an "
+                "infinite variance, so a few large customers drive every total. Read quantiles, not deviations.",
                 HeavyTailWarning,
             )
 
@@ -253,7 +259,7 @@ def _dependence(frequency: FloatArray, mean_spend: FloatArray, theta: FloatArray
 
     n = len(frequency)
     probability = _spend_probability(frequency, mean_spend, theta)
-    if any(np.ptp(column) == 0 for column in (frequency, mean_spend, probability)):
+    if n < 3 or any(np.ptp(column) == 0 for column in (frequency, mean_spend, probability)):
         return Dependence(0.0, 0.0, 1.0, n)
     adjusted = spearmanr(frequency, probability)
     p_value = float(adjusted.pvalue) if n >= _SHUFFLED else _shuffled_p_value(frequency, probability)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -41,10 +42,12 @@ class TransactionModel(Model):
         frame of customer_id, p_alive, of the type the summary was made from
         """
         self._check_use(rfm)
-        rows, inverse = histories(rfm)
-        theta = choose_theta(self.posterior_, estimate)
-        alive = self.BINDINGS.mean_p_alive(rows.x, rows.t_x, rows.T, theta)
-        return rfm.to_native(_by_customer(rfm, p_alive=alive[inverse]))
+
+        def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
+            theta = choose_theta(model.posterior_, estimate)
+            return {"p_alive": self.BINDINGS.mean_p_alive(x, t_x, T, theta)}
+
+        return rfm.to_native(self._by_customer(rfm, of_rows))
 
     def expected_purchases(self, rfm: RFMSummary, horizon: Any, *, estimate: Estimate | None = None) -> Any:
         """Expected purchases of each customer within the horizon, given the history.
@@ -54,10 +57,12 @@ class TransactionModel(Model):
         frame of customer_id, expected_purchases, of the type the summary was made from
         """
         length = self._length(rfm, horizon)
-        rows, inverse = histories(rfm)
-        theta = choose_theta(self.posterior_, estimate)
-        mean = self.BINDINGS.mean_expected_purchases(rows.x, rows.t_x, rows.T, length, theta)
-        return rfm.to_native(_by_customer(rfm, expected_purchases=mean[inverse]))
+
+        def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
+            theta = choose_theta(model.posterior_, estimate)
+            return {"expected_purchases": self.BINDINGS.mean_expected_purchases(x, t_x, T, length, theta)}
+
+        return rfm.to_native(self._by_customer(rfm, of_rows))
 
     def predict(self, rfm: RFMSummary, horizon: Any, *, level: float = 0.9, estimate: Estimate | None = None) -> Any:
         """Forecast each customer's purchases within a horizon after the as-of date.
@@ -86,9 +91,11 @@ class TransactionModel(Model):
             Horizon or level mean nothing.
         """
         length = self._length(rfm, horizon)
-        rows, inverse = histories(rfm)
-        table = self.predict_rows(rows.x, rows.t_x, rows.T, length, level=level, estimate=estimate)
-        return rfm.to_native(_by_customer(rfm, **{name: column[inverse] for name, column in table.items()}))
+
+        def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
+            return model.predict_rows(x, t_x, T, length, level=level, estimate=estimate)
+
+        return rfm.to_native(self._by_customer(rfm, of_rows))
 
     def predict_rows(
         self,
@@ -105,8 +112,9 @@ class TransactionModel(Model):
         return count_columns(self.BINDINGS, self.thetas(estimate), x, t_x, T, horizon, level)
 
     def thetas(self, estimate: Estimate | None = None) -> Thetas:
-        """Return the parameters as forecasts use them."""
+        """Return the parameters as forecasts use them; ValueError where each segment has its own."""
         check_is_fitted(self)
+        self.require_one_population()
         return Thetas(choose_theta(self.posterior_, estimate), self.posterior_.draws_array(CUSTOMER_DRAWS))
 
     def purchase_distribution(
@@ -129,23 +137,43 @@ class TransactionModel(Model):
         if not 0 < tail < 1:
             raise ValueError(f"'tail' must be in (0, 1). Got {tail:g}.")
         window = self._length(rfm, horizon)
-        rows, inverse = histories(rfm)
-        theta = choose_theta(self.posterior_, estimate)
+        tables = [
+            model._distribution_of(part, rows, window, choose_theta(model.posterior_, estimate), tail)
+            for model, part, rows in self.parts(rfm)
+        ]
+        table = pd.concat(tables).sort_values("customer", kind="stable") if len(tables) > 1 else tables[0]
+        customer = table["customer"].to_numpy()
+        table = table.reset_index(drop=True)[["n", "probability"]]
+        table.insert(0, "customer_id", rfm.customer_id[customer])
+        return rfm.to_native(table)
+
+    def _distribution_of(
+        self, part: RFMSummary, position: NDArray[np.int64], horizon: float, theta: FloatArray, tail: float
+    ) -> pd.DataFrame:
+        """Probabilities of the counts of some customers: customer (their position), n, probability."""
+        rows, inverse = histories(part)
         probability, length = purchases.purchase_distribution(
-            self.BINDINGS, rows.x, rows.t_x, rows.T, window, theta, tail=tail
+            self.BINDINGS, rows.x, rows.t_x, rows.T, horizon, theta, tail=tail
         )
         start = np.cumsum(length) - length
         own = length[inverse]
         n = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
-        return rfm.to_native(
-            pd.DataFrame(
-                {
-                    "customer_id": np.repeat(rfm.customer_id, own),
-                    "n": n,
-                    "probability": probability[np.repeat(start[inverse], own) + n],
-                }
-            )
+        return pd.DataFrame(
+            {
+                "customer": np.repeat(position, own),
+                "n": n,
+                "probability": probability[np.repeat(start[inverse], own) + n],
+            }
         )
+
+    def _by_customer(self, rfm: RFMSummary, of_rows: Callable[..., dict[str, NDArray[Any]]]) -> pd.DataFrame:
+        """Work out columns by distinct history, for each part by its own model, and give each customer theirs."""
+        table: dict[str, NDArray[Any]] = {"customer_id": rfm.customer_id}
+        for model, part, where in self.parts(rfm):
+            rows, inverse = histories(part)
+            for name, column in of_rows(model, rows.x, rows.t_x, rows.T).items():
+                table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[where] = column[inverse]
+        return pd.DataFrame(table)
 
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
         if not rfm.T.any():
@@ -219,7 +247,3 @@ def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> N
             f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
             HorizonWarning,
         )
-
-
-def _by_customer(rfm: RFMSummary, **columns: NDArray[Any]) -> pd.DataFrame:
-    return pd.DataFrame({"customer_id": rfm.customer_id, **columns})
