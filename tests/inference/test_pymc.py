@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,6 +206,13 @@ def test_what_fit_refuses_is_refused(rfm):
         pc.BGNBD(method="guess").to_pymc(rfm)
     with pytest.raises(pc.errors.DataError, match="All 182 customers bought once"):
         pc.BGNBD().to_pymc(rfm[rfm.frequency == 0])
+
+
+def test_without_pymc_it_says_what_to_install(rfm, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymc", None)
+    monkeypatch.delitem(sys.modules, "predclv.inference.pymc")
+    with pytest.raises(ImportError, match=r"to_pymc needs pymc: pip install 'predclv\[bayes\]'"):
+        pc.BGNBD().to_pymc(rfm)
 
 
 @pytest.mark.parametrize("model_class", [pc.BGNBD, pc.GammaGamma])
