@@ -10,6 +10,7 @@ from numba import njit
 from scipy.special import gammaln
 
 from predclv.kernels import bg_family
+from predclv.kernels.bg_family_values import log_1_exp
 from predclv.kernels.collapse import as_rows
 
 __all__ = ["pointwise_log_likelihood"]
@@ -57,25 +58,46 @@ def pointwise_log_likelihood(
         for d, draw in enumerate(theta):
             out[d] = bg_family.log_likelihood(x, t_x, T, *draw, k=k, dropout_at_first=dropout_at_first)
         return out + x * float(gammaln(k))
-    distinct_x, row_x = np.unique(x, return_inverse=True)
-    return _by_row(x, t_x, T, distinct_x, row_x.astype(np.int64), int(dropout_at_first), theta)  # type: ignore[no-any-return]
+    (distinct_x, row_x), (distinct_t, row_t), (distinct_T, row_age) = (
+        np.unique(column, return_inverse=True) for column in (x, t_x, T)
+    )
+    rows = x, row_x.astype(np.int64), row_t.astype(np.int64), row_age.astype(np.int64)
+    result: Floats = _by_row(*rows, distinct_x, distinct_t, distinct_T, int(dropout_at_first), theta)
+    return result
 
 
 @njit(cache=True, error_model="numpy")
-def _by_row(x: Floats, t_x: Floats, T: Floats, distinct_x: Floats, row_x: Indices, first: int, theta: Floats) -> Floats:
+def _by_row(
+    x: Floats,
+    row_x: Indices,
+    row_t: Indices,
+    row_age: Indices,
+    distinct_x: Floats,
+    distinct_t: Floats,
+    distinct_T: Floats,
+    first: int,
+    theta: Floats,
+) -> Floats:
     out = np.empty((len(theta), len(x)))
-    by_x, log_odds = np.empty(len(distinct_x)), np.empty(len(distinct_x))
+    by_x, log_odds, log_D = np.empty(len(distinct_x)), np.empty(len(distinct_x)), np.empty(len(x))
     for d in range(len(theta)):
         r, alpha, a, b = theta[d]
         _fill_by_x(distinct_x, first, r, a, b, by_x, log_odds)
-        log_alpha = math.log(alpha)
+        # log(alpha + time) - log alpha: nothing is lost where alpha is large.
+        log_t, log_T, log_alpha = np.log1p(distinct_t / alpha), np.log1p(distinct_T / alpha), math.log(alpha)
         for i in range(len(x)):
-            # log(alpha + t) - log alpha: nothing is lost where alpha is large.
-            log_T, log_t = math.log1p(T[i] / alpha), math.log1p(t_x[i] / alpha)
-            log_D = log_odds[row_x[i]] + (r + x[i]) * (log_T - log_t)
-            log_1_D = max(log_D, 0.0) + math.log1p(math.exp(-abs(log_D)))
-            out[d, i] = by_x[row_x[i]] - r * log_T - x[i] * (log_T + log_alpha) + log_1_D
+            at_T = log_T[row_age[i]]
+            log_D[i] = log_odds[row_x[i]] + (r + x[i]) * (at_T - log_t[row_t[i]])
+            out[d, i] = by_x[row_x[i]] - r * at_T - x[i] * (at_T + log_alpha)
+        _add_log_1_exp(log_D, out[d])
     return out
+
+
+@njit(cache=True, error_model="numpy")
+def _add_log_1_exp(log_D: Floats, out: Floats) -> None:
+    """A function of its own, so that a compiler sees that it may take several rows at once."""
+    for i in range(len(out)):
+        out[i] += log_1_exp(log_D[i])
 
 
 @njit(cache=True, error_model="numpy")
@@ -91,4 +113,4 @@ def _fill_by_x(x: Floats, first: int, r: float, a: float, b: float, by_x: Floats
             log_stay -= math.log1p(a / (b + chances))
             chances += 1
         by_x[j] = log_rate + log_stay
-        log_odds[j] = math.log(a / (b + chances - 1)) if chances > 0 else -np.inf
+        log_odds[j] = math.log(a / (b + (chances - 1))) if chances > 0 else -np.inf

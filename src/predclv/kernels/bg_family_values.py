@@ -16,7 +16,7 @@ from numba import njit
 
 from predclv.kernels.collapse import as_rows
 
-__all__ = ["ValueTables", "log_likelihood_values", "tabulate"]
+__all__ = ["ValueTables", "exp_of_negative", "log_1_exp", "log_1_plus", "log_likelihood_values", "tabulate"]
 
 Floats = npt.NDArray[np.float64]
 # Unsigned: numba then emits no code for negative indices, which would keep loops from being vectorised.
@@ -167,16 +167,22 @@ def _sum_left(
             x = row_x[start + i]
             terms[i] = log_odds[x] + exponent[x] * (log_T[row_age[start + i]] - log_t[row_t[start + i]])
         for i in range(n):
-            terms[i] = row_weight[start + i] * _log_1_exp(terms[i])
+            terms[i] = row_weight[start + i] * log_1_exp(terms[i])
         total += float(np.sum(terms[:n]))
     return total
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _log_1_exp(log_D: float) -> float:
+def log_1_exp(log_D: float) -> float:
     """log(1 + exp(log_D)) without a branch or a call."""
     larger = log_D if log_D > 0.0 else 0.0
-    y = log_D - 2.0 * larger
+    result: float = larger + log_1_plus(exp_of_negative(log_D - 2.0 * larger))
+    return result
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def exp_of_negative(y: float) -> float:
+    """exp(y) for y <= 0, and exp(-700) below that, without a branch or a call."""
     y = y if y > _SMALLEST else _SMALLEST
     k = math.floor(0.5 - y * _1_LN2)
     f = (y + k * _LN2_HIGH) + k * _LN2_LOW
@@ -186,7 +192,13 @@ def _log_1_exp(log_D: float) -> float:
     e = _EXP[7] + f * (_EXP[8] + f * e)
     e = _EXP[5] + f * (_EXP[6] + f * e)
     e = _EXP[3] + f * (_EXP[4] + f * e)
-    e = (_EXP[0] + f * (_EXP[1] + f * (_EXP[2] + f * e))) * _POWERS_OF_HALF[np.uint32(k)]
+    result: float = (_EXP[0] + f * (_EXP[1] + f * (_EXP[2] + f * e))) * _POWERS_OF_HALF[np.uint32(k)]
+    return result
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def log_1_plus(e: float) -> float:
+    """log(1 + e) for e from 0 to 1, without a branch or a call."""
     s = e / (2.0 + e)
     z = s * s
     g = _ARTANH[14] + z * (_ARTANH[15] + z * _ARTANH[16])
@@ -196,5 +208,5 @@ def _log_1_exp(log_D: float) -> float:
     g = _ARTANH[6] + z * (_ARTANH[7] + z * g)
     g = _ARTANH[4] + z * (_ARTANH[5] + z * g)
     g = _ARTANH[2] + z * (_ARTANH[3] + z * g)
-    log_1_e: float = s * (_ARTANH[0] + z * (_ARTANH[1] + z * g))
-    return larger + log_1_e
+    result: float = s * (_ARTANH[0] + z * (_ARTANH[1] + z * g))
+    return result
