@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.inference.log_density import Derivatives, FullDensity
+from predclv.inference.log_prior import LogPrior
 from predclv.parameters import Parameter, jacobian
-from predclv.priors.distributions import Gamma, LogNormal, Prior
+from predclv.priors.distributions import Prior
 
 __all__ = ["LogPosterior"]
 
 FloatArray = NDArray[np.float64]
 
-# Logarithm of a parameter less its lower end: beyond, products of parameters leave the range of numbers.
+# Length of the logarithms of the parameters less their lower ends: beyond, their products leave the range of numbers.
 _FARTHEST = 300.0
 
 
@@ -78,49 +79,24 @@ class LogPosterior:
         range, or the density is not finite, the value is -inf and the gradient 0, so that a sampler turns back.
         """
         likelihood = self.likelihood.make_gradient()
+        prior = LogPrior.of(self._in_order())
         above = np.array([parameter.above for parameter in self.parameters])
-        center, precision, shape, rate, constant = _on_unconstrained_scale(self._in_order())
-        nothing = np.zeros(len(above))
+        farthest_squared = _FARTHEST**2
 
         def evaluate(unconstrained: FloatArray) -> tuple[float, FloatArray]:
-            # Negated, so that NaN counts as out of range.
-            if not np.abs(unconstrained).max() < _FARTHEST:
-                return -math.inf, nothing.copy()
-            excess = np.exp(unconstrained)
-            value, gradient = likelihood(excess + above)
-            distance = unconstrained - center
-            pull, decay = precision * distance, rate * excess
-            value += constant + float(shape @ unconstrained - 0.5 * (pull @ distance) - decay.sum())
-            gradient = gradient * excess + (shape - pull - decay)
-            if not (math.isfinite(value) and math.isfinite(gradient.sum())):
-                return -math.inf, nothing.copy()
+            with np.errstate(all="ignore"):
+                # Negated, so that NaN counts as out of range.
+                if not unconstrained @ unconstrained < farthest_squared:
+                    return -math.inf, np.zeros_like(above)
+                excess = np.exp(unconstrained)
+                value, gradient = likelihood(excess + above)
+                log_prior, slope = prior.value_and_gradient(unconstrained)
+                value, gradient = value + log_prior, gradient * excess + slope
+                if not (math.isfinite(value) and math.isfinite(gradient @ gradient)):
+                    return -math.inf, np.zeros_like(above)
             return float(value), gradient
 
         return evaluate
 
     def _in_order(self) -> Sequence[Prior]:
         return [self.priors[parameter.name] for parameter in self.parameters]
-
-
-def _on_unconstrained_scale(
-    priors: Sequence[Prior],
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, float]:
-    """Center, precision, shape and rate (n,) and constant of the priors' log density in u, Jacobian included.
-
-    It is constant + sum(shape u - precision (u - center)^2 / 2 - rate exp(u)): a log-normal prior has shape and rate
-    0, a gamma has precision 0.
-    """
-    columns, constant = np.zeros((4, len(priors))), 0.0
-    for j, prior in enumerate(priors):
-        match prior:
-            case LogNormal():
-                columns[:2, j] = math.log(prior.median - prior.above), prior.spread**-2
-                constant -= math.log(prior.spread) + 0.5 * math.log(2.0 * math.pi)
-            case Gamma():
-                shape, rate = prior.shape, prior.shape / (prior.mean - prior.above)
-                columns[2:, j] = shape, rate
-                constant += shape * math.log(rate) - math.lgamma(shape)
-            case _:
-                raise TypeError(f"No form on the unconstrained scale is known for the prior {prior!r}.")
-    center, precision, shapes, rates = columns
-    return center, precision, shapes, rates, constant
