@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,10 @@ def test_rows_in_any_order():
     other, slope = bind_gradient(*(column[shuffled] for column in rows))(theta)
     assert value == pytest.approx(other, rel=1e-13)
     np.testing.assert_allclose(gradient, slope, rtol=1e-11)
+
+
+@pytest.mark.slow
+@first_or_not
+def test_value_and_gradient_on_a_large_grid(first):
+    for a, b, r, alpha in product((1e-3, 1.0, 20.0), (1e-3, 3.0), (1e-3, 30.0), (1e-3, 7.0, 1e5)):
+        test_value_and_gradient_hold_to_40_digits((r, alpha, a, b), first)
