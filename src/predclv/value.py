@@ -23,7 +23,8 @@ from predclv.forecast.customers import Customers, count_columns, value_columns
 from predclv.inference.posterior import check_level, check_number
 from predclv.kernels.discounting import continuous_rate
 from predclv.models import BGNBD, MODELS, GammaGamma
-from predclv.models.base import MEAN_DRAWS, POPULATION, Estimate, Model, require_summary
+from predclv.models.base import POPULATION, Model, require_summary
+from predclv.models.estimates import MEAN_DRAWS, Estimate
 from predclv.models.pair import Pair, PairPart
 from predclv.models.storage import read_model, write_model
 from predclv.models.transactions import TransactionModel, warn_long_horizon

@@ -18,7 +18,7 @@ from predclv.datasets.populations import CDNOW_SPEND
 from predclv.errors import DependenceWarning, HorizonWarning
 from predclv.inference.posterior import paired_draws
 from predclv.kernels.gamma_gamma import expected_spend
-from predclv.models.base import CUSTOMER_DRAWS
+from predclv.models.estimates import CUSTOMER_DRAWS
 from scoring import FAMILY, LEVEL, OUTCOMES, YEAR, Draws, Outcome, actual, coverage_by_group, largest_t, score, simulate
 
 GROUPS = ("x", "expected_purchases", "p_alive")

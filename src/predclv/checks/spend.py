@@ -16,7 +16,8 @@ from predclv.forecast import predictive_checks as predictive
 from predclv.forecast.fit_checks import interval, spend_shares
 from predclv.forecast.predictive_checks import Quantity
 from predclv.models import GammaGamma
-from predclv.models.base import choose_theta, require_summary
+from predclv.models.base import require_summary
+from predclv.models.estimates import choose_theta
 
 __all__ = ["SpendCheck", "check_spend"]
 

@@ -18,38 +18,31 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
-from predclv.errors import ConvergenceWarning, DataError, ModelFileError, warn
+from predclv.errors import DataError, ModelFileError
 from predclv.inference.chains import Sampling
 from predclv.inference.hierarchy import Hierarchy, spread_parameters, spread_priors
 from predclv.inference.log_posterior import LogPosterior
-from predclv.inference.optimize import Optimum, maximize
-from predclv.inference.posterior import NormalDraws, Posterior
+from predclv.inference.optimize import maximize
+from predclv.inference.posterior import Posterior
 from predclv.models import bayes
 from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
 from predclv.models.likelihood import Likelihood
+from predclv.models.maximum_likelihood import posterior_of_estimate, warn_of_estimate
 from predclv.models.pooling import fit_hierarchy, match_segments, warn_of_small_segments
 from predclv.models.storage import posterior_from_dict, posterior_to_dict, write_model
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
 from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
 
-__all__ = ["Estimate", "Model", "Part", "choose_theta", "require_summary"]
+__all__ = ["POPULATION", "Model", "Part", "require_summary"]
 
 M = TypeVar("M")
 FloatArray = NDArray[np.float64]
-Estimate = Literal["point", "draws"]
 
 #: What the table of parameters calls all segments together.
 POPULATION = "population"
 METHODS = ("mle", "map", "mcmc", "auto")
-# Draws for a forecast of single customers: parameter uncertainty moves one customer's interval little, and
-# Sobol points spread so few draws well.
-CUSTOMER_DRAWS = 64
-# Draws behind the interval of one customer's mean: its ends are then off by 2 % of its width (CDNOW; 6 % with 64).
-MEAN_DRAWS = 256
-# A standard error of a log parameter above this leaves the parameter unknown within a factor of 5 either way.
-_VAGUE = 1.0
 
 
 class Part(NamedTuple, Generic[M]):
@@ -175,9 +168,11 @@ class Model(BaseEstimator):  # type: ignore[misc]
         self.segments_, self.priors_, self.fingerprint_ = {}, {}, Fingerprint.of(rfm)
         if self.method == "mle":
             optimum = maximize(likelihood, self._start(rfm))
-            self.posterior_ = self._examine(rfm, _to_posterior(likelihood, optimum, int(self.random_state)))
+            self.posterior_ = self._examine(rfm, posterior_of_estimate(likelihood, optimum, int(self.random_state)))
             # Last, here and below: a warning that the caller turned into an error finds the model whole.
-            self._warn_of_estimate(optimum)
+            warn_of_estimate(
+                type(self).__name__, optimum, self.posterior_, self._edge_stories(), self.fingerprint_.n_customers
+            )
         else:
             density = self._density(rfm, likelihood)
             self.priors_ = dict(density.priors)
@@ -452,72 +447,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
     def _warn(self) -> None:
         """Warn of what a fit by any method found."""
 
-    def _warn_of_estimate(self, optimum: Optimum) -> None:
-        """Say in plain words what maximum likelihood could not tell."""
-        name = type(self).__name__
-        if optimum.runaway:
-            warn(f"{name}: {self._describe_edge(optimum)}", ConvergenceWarning)
-            return
-        vague = np.sqrt(np.diag(optimum.covariance)) > _VAGUE
-        # The table costs as much as a fit of some thousand customers.
-        if not vague.any():
-            return
-        for row in self.posterior_.summary()[vague].itertuples():
-            warn(
-                f"{name}: {row.parameter} is hardly determined by {self.fingerprint_.n_customers:,} customers: "
-                f"{row.estimate:.3g}, 90 % interval {row.low:.3g} to {row.high:.3g}. The normal approximation is rough "
-                "here; more customers, a longer window or priors (method='map') would settle it.",
-                ConvergenceWarning,
-            )
-
-    def _describe_edge(self, optimum: Optimum) -> str:
-        ran = optimum.runaway
-        values = dict(zip((p.name for p in self.PARAMETERS), optimum.values, strict=True))
-        towards = ", ".join(
-            f"{p.name} → {'∞' if ran[p.name] == 'high' else f'{p.above:g}'}" for p in self.PARAMETERS if p.name in ran
-        )
-        held = ", ".join(f"{name} = {values[name]:.3g}" for name in ran)
-        where = f"The likelihood is flat towards {towards}; held at {held}."
-        stories = self._edge_stories()
-        applicable = [edges for edges in stories if all(ran.get(parameter) == edge for parameter, edge in edges)]
-        # A pair's story replaces those of its parts; two edges may tell one story.
-        fullest = [edges for edges in applicable if not any(set(edges) < set(other) for other in applicable)]
-        story = " ".join(dict.fromkeys(stories[edges] for edges in fullest))
-        return f"{story or 'The data do not determine this model.'} {where}"
-
     def _edge_stories(self) -> Mapping[tuple[tuple[str, str], ...], str]:
         return self.EDGES
-
-
-def choose_theta(posterior: Posterior, estimate: Estimate | None) -> FloatArray:
-    """Theta, (1 or n_draws, n_parameters), that an expectation is taken at.
-
-    None means the convention: the point for maximum likelihood, as the papers do, the draws for a posterior.
-    """
-    if estimate not in (None, "point", "draws"):
-        raise ValueError(f"'estimate' must be 'point', 'draws' or None. Got {estimate!r}.")
-    if estimate == "point" or (estimate is None and posterior.method == "mle"):
-        return posterior.point_array[np.newaxis, :].copy()
-    return posterior.draws_array()
-
-
-def _to_posterior(likelihood: Likelihood, optimum: Optimum, seed: int) -> Posterior:
-    parameters = tuple(likelihood.parameters)
-    return Posterior(
-        parameters=parameters,
-        method="mle",
-        point_array=optimum.values,
-        covariance_unconstrained=optimum.covariance,
-        make_draws=NormalDraws(parameters, optimum.values, optimum.covariance, seed),
-        fit_diagnostics={
-            "approximation": "normal on the log scale",
-            "log_likelihood": optimum.log_density,
-            "n_observations": likelihood.n_observations,
-            "n_iterations": optimum.n_iterations,
-            "runaway": dict(optimum.runaway),
-            "n_flat_directions": optimum.n_flat,
-        },
-    )
 
 
 def check_seed(seed: object) -> int:

@@ -24,7 +24,8 @@ from predclv.kernels import gamma_gamma_compiled as kernel
 from predclv.kernels.gamma_gamma import log_likelihood
 from predclv.kernels.gamma_gamma_gradient import bind_gradient
 from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
-from predclv.models.base import Estimate, Model, choose_theta, require_summary
+from predclv.models.base import Model, require_summary
+from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from predclv.data.rfm import RFMSummary
 from predclv.forecast.customers import Thetas
 from predclv.inference.posterior import paired_draws
-from predclv.models.base import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, Model, choose_theta
+from predclv.models.base import Model
+from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel
 

@@ -20,7 +20,8 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
-from predclv.models.base import CUSTOMER_DRAWS, Estimate, Model, choose_theta, require_summary
+from predclv.models.base import Model, require_summary
+from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, choose_theta
 from predclv.models.likelihood import Likelihood
 
 __all__ = ["TransactionModel", "parse_finite_horizon", "warn_long_horizon"]

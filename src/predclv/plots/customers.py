@@ -8,7 +8,7 @@ import numpy as np
 
 from predclv.checks.customer import AliveHistory
 from predclv.data.durations import parse_horizon
-from predclv.models.base import Estimate
+from predclv.models.estimates import Estimate
 from predclv.models.transactions import TransactionModel
 from predclv.plots import style
 
