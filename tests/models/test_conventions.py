@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_score
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, DependenceWarning, UnitError
+from predclv.models.maximum_likelihood import describe_edge
 
 N = 300
 
@@ -110,9 +111,8 @@ def test_loaded_settings_are_those_given(cdnow, tmp_path):
             assert (again.transactions is None) == (i == 0)
 
 
-def test_every_edge_is_described(rfm):
-    model = pc.BGNBD()
-    optimum = type("Optimum", (), {"runaway": {}, "values": np.ones(4)})()
+def test_every_edge_is_described():
+    values = dict.fromkeys(("r", "alpha", "a", "b"), 1.0)
     for runaway, said, unsaid in [
         ({"a": "low", "r": "high", "alpha": "high"}, ["no customer leaving", "buy at one rate"], []),
         ({"a": "low", "b": "high"}, ["no customer leaving"], ["equally likely"]),
@@ -120,8 +120,7 @@ def test_every_edge_is_described(rfm):
         ({"a": "high", "b": "low"}, ["after the first repeat"], ["at once or never"]),
         ({"alpha": "low"}, ["do not determine this model"], []),
     ]:
-        optimum.runaway = runaway
-        text = model._describe_edge(optimum)
+        text = describe_edge(runaway, pc.BGNBD.PARAMETERS, values, pc.BGNBD.EDGES)
         positions = [text.index(words) for words in said]
         assert positions == sorted(positions)
         assert all(text.count(words) == 1 for words in said)

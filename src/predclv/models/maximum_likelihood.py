@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from predclv.errors import ConvergenceWarning, warn
 from predclv.inference.optimize import Optimum
 from predclv.inference.posterior import NormalDraws, Posterior
 from predclv.models.likelihood import Likelihood
+from predclv.parameters import Parameter
 
-__all__ = ["posterior_of_estimate", "warn_of_estimate"]
+__all__ = ["describe_edge", "posterior_of_estimate", "warn_of_estimate"]
 
 # A standard error of a log parameter above this leaves the parameter unknown within a factor of 5 either way.
 _VAGUE = 1.0
@@ -42,7 +43,10 @@ def posterior_of_estimate(likelihood: Likelihood, optimum: Optimum, seed: int) -
 def warn_of_estimate(name: str, optimum: Optimum, posterior: Posterior, stories: Stories, n_customers: int) -> None:
     """Warn of parameters at an edge of their domain, in the words of `stories`, or hardly determined."""
     if optimum.runaway:
-        warn(f"{name}: {_describe_edge(optimum, posterior, stories)}", ConvergenceWarning)
+        warn(
+            f"{name}: {describe_edge(optimum.runaway, posterior.parameters, posterior.point, stories)}",
+            ConvergenceWarning,
+        )
         return
     vague = np.sqrt(np.diag(optimum.covariance)) > _VAGUE
     # The table costs as much as a fit of some thousand customers.
@@ -57,14 +61,16 @@ def warn_of_estimate(name: str, optimum: Optimum, posterior: Posterior, stories:
         )
 
 
-def _describe_edge(optimum: Optimum, posterior: Posterior, stories: Stories) -> str:
-    ran, values = optimum.runaway, posterior.point
+def describe_edge(
+    runaway: Mapping[str, str], parameters: Sequence[Parameter], values: Mapping[str, float], stories: Stories
+) -> str:
+    """Say what it means that these parameters ran to these edges, and where they are held."""
     towards = ", ".join(
-        f"{p.name} → {'∞' if ran[p.name] == 'high' else f'{p.above:g}'}" for p in posterior.parameters if p.name in ran
+        f"{p.name} → {'∞' if runaway[p.name] == 'high' else f'{p.above:g}'}" for p in parameters if p.name in runaway
     )
-    held = ", ".join(f"{name} = {values[name]:.3g}" for name in ran)
+    held = ", ".join(f"{name} = {values[name]:.3g}" for name in runaway)
     where = f"The likelihood is flat towards {towards}; held at {held}."
-    applicable = [edges for edges in stories if all(ran.get(parameter) == edge for parameter, edge in edges)]
+    applicable = [edges for edges in stories if all(runaway.get(parameter) == edge for parameter, edge in edges)]
     # A pair's story replaces those of its parts; two edges may tell one story.
     fullest = [edges for edges in applicable if not any(set(edges) < set(other) for other in applicable)]
     story = " ".join(dict.fromkeys(stories[edges] for edges in fullest))
