@@ -36,6 +36,7 @@ BAD_RUN = {
     "margin column that is missing": (["LOG", *COLUMNS, *AS_OF, "--margin", "keep"], ["'keep'", "'kept'"]),
     "segment column that is missing": (["LOG", *COLUMNS, *AS_OF, "--by", "chanel"], ["chanel", "'channel'"]),
     "segments that change within a customer": (["LOG", *COLUMNS, *AS_OF, "--by", "paid"], ["paid"]),
+    "unknown method": (["LOG", *COLUMNS, *AS_OF, "--method", "nuts"], ["'nuts'", "'mcmc'"]),
     "unknown option": (["LOG", *COLUMNS, "--horizont", "1 year"], ["--horizont", "--horizon"]),
     "missing option": (["LOG", *COLUMNS[2:]], ["--customer-id"]),
     "no config": (["LOG", *COLUMNS, "--config", "absent.toml"], ["absent.toml"]),

@@ -157,6 +157,29 @@ def test_a_log_without_amounts_is_forecast_in_purchases(log, tmp_path, capsys):
     assert "forecasts purchases and no money: leave --margin out" in capsys.readouterr().err
 
 
+def test_methods_and_segments(log, tmp_path, capsys):
+    """A column becomes segments in `fit`, and `predict` asks the table for it by itself."""
+    arguments = [log, *COLUMNS, *AS_OF]
+    model = str(tmp_path / "model")
+    assert main(["fit", *arguments, "--method", "map", "--segment", "channel", "-q", "--out", model]) == 0
+    out = tmp_path / "forecast.parquet"
+    assert main(["predict", *arguments, "--model", model, "--horizon", "26", "-q", "--out", str(out)]) == 0
+    rfm = pc.RFMSummary.from_transactions(
+        log, customer_id="customer", date="day", amount="paid", observation_end="2024-12-31", carry=["channel"]
+    )
+    fitted = pc.load(model)
+    assert set(fitted.transactions_.segments_) == set(rfm.carried["channel"])
+    expected = fitted.predict(rfm, 26)
+    pd.testing.assert_frame_equal(pd.read_parquet(out)[PREDICTED], expected[PREDICTED])
+    capsys.readouterr()
+
+
+def test_run_takes_a_method(log, tmp_path):
+    out = str(tmp_path / "out")
+    assert main(["run", log, *COLUMNS, *AS_OF, "--method", "auto", "--no-report", "-q", "--out", out]) == 0
+    assert pc.load(tmp_path / "out" / "model").transactions_.posterior_.method in ("map", "mcmc")
+
+
 def test_config_gives_options_and_flags_win(log, tmp_path):
     config = tmp_path / "job.toml"
     config.write_text(

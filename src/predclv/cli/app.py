@@ -102,6 +102,7 @@ def run_command(
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
     carry: o.Carry = None,
+    method: o.Method = "mle",
     horizon: o.Horizon = "1 year",
     discount_rate: o.DiscountRate = 0.10,
     margin: o.Margin = "1.0",
@@ -121,7 +122,9 @@ def run_command(
 
     with session(quiet, json) as current:
         what = run.Forecast(horizon, discount_rate, margin, level, by)
-        run.show(current, log, _data_options(context), what, out, force=force, report=report, title=title)
+        run.show(
+            current, log, _data_options(context), what, out, method=method, force=force, report=report, title=title
+        )
 
 
 @app.command("summarize")
@@ -175,6 +178,8 @@ def fit_command(
     time_zone: o.TimeZone = None,
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
+    method: o.Method = "mle",
+    segment: o.Segment = None,
     out: o.OutModel,
     config: o.Config = None,
     quiet: o.Quiet = False,
@@ -185,7 +190,7 @@ def fit_command(
     from predclv.cli import single_steps
 
     with session(quiet, json) as current:
-        single_steps.fit(current, table, _data_options(context), out)
+        single_steps.fit(current, table, _data_options(context), out, method=method, segment=segment)
 
 
 @app.command("predict")

@@ -9,7 +9,7 @@ import typer
 
 from predclv.cli.config import use_config
 
-DATA, FORECAST, OUTPUT = "What is in the data", "What is forecast", "Output"
+DATA, MODEL, FORECAST, OUTPUT = "What is in the data", "How it is fitted", "What is forecast", "Output"
 
 _LOG = "Purchase log, one row a purchase: a CSV or Parquet file."
 _TABLE = "What `summarize` wrote, or any table of frequency, recency, T; with --date, a purchase log."
@@ -58,6 +58,21 @@ TimeZone = Annotated[str | None, typer.Option(help="Zone that dates are read in.
 Carry = Annotated[
     list[str] | None,
     typer.Option(help="Column about the customer to keep beside the results; may be repeated.", rich_help_panel=DATA),
+]
+
+Method = Annotated[
+    str,
+    typer.Option(
+        help="mle; or under default priors: map, mcmc (NUTS), auto (map, and mcmc where it will not do).",
+        rich_help_panel=MODEL,
+    ),
+]
+Segment = Annotated[
+    str | None,
+    typer.Option(
+        help="Column whose values get parameters of their own that share strength; with --method map, mcmc or auto.",
+        rich_help_panel=MODEL,
+    ),
 ]
 
 _HORIZON = typer.Option(help='How far ahead: "26 weeks", "1 year", an end date, inf.', rich_help_panel=FORECAST)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import predclv as pc
 from predclv.cli import screen, steps
 from predclv.cli.console import Session
 from predclv.cli.steps import Forecast
@@ -20,6 +19,7 @@ def show(
     what: Forecast,
     out: Path,
     *,
+    method: str,
     force: bool,
     report: bool,
     title: str | None,
@@ -30,7 +30,7 @@ def show(
         rfm = steps.summarize(log, what.columns, **data)
         timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
-        clv = pc.CLV().fit(rfm)
+        clv = steps.unfitted(method).fit(rfm)
     with current.step("Forecasting (half a minute longer the first time, to compile)"):
         results = steps.forecast(rfm, clv, what, timeline)
     with current.step("Writing the results"):

@@ -31,13 +31,14 @@ def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quali
     current.finish({"command": "summarize", **screen.facts(rfm), "files": targets})
 
 
-def fit(current: Session, table: str, data: dict[str, Any], out: Path) -> None:
+def fit(current: Session, table: str, data: dict[str, Any], out: Path, *, method: str, segment: str | None) -> None:
     """Fit the models that the data allow and save them."""
     check_replaceable(out, MANIFEST)
     with current.step("Reading"):
-        rfm = steps.read_summary(table, **data)
+        rfm = steps.read_summary(table, [] if segment is None else [segment], **data)
     with current.step("Fitting"):
-        model = pc.BGNBD().fit(rfm) if rfm.monetary_value is None else pc.CLV().fit(rfm)
+        clv = steps.unfitted(method, segment)
+        model = (clv if rfm.monetary_value is not None else clv.get_params()["transactions"]).fit(rfm)
         model.save(out)
     current.show(screen.customers(rfm), model.summary.to_string(index=False, justify="left"), f"Written: {out}")
     parameters = model.summary.drop(columns="meaning").to_dict("records")
@@ -63,8 +64,9 @@ def predict(
         names = ", --".join(options).replace("_", "-")
         raise DataError(f"The model in '{folder}' forecasts purchases and no money: leave --{names} out.")
     margin = options.get("margin")
+    columns = [*steps.segment_columns(model), *([margin] if isinstance(margin, str) else [])]
     with current.step("Reading"):
-        rfm = steps.read_summary(table, [margin] if isinstance(margin, str) else [], **data)
+        rfm = steps.read_summary(table, columns, **data)
     with current.step("Forecasting"):
         frame = steps.predict(model, rfm, steps.number_or_text(horizon), level=level, **options)
     write_table(frame, out)

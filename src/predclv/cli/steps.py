@@ -22,6 +22,7 @@ from predclv.inference.posterior import check_level
 if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary
     from predclv.data.split import Split
+    from predclv.models.base import Model
     from predclv.models.transactions import TransactionModel
     from predclv.value import CLV
 
@@ -35,7 +36,9 @@ __all__ = [
     "predict",
     "read_summary",
     "read_timeline",
+    "segment_columns",
     "summarize",
+    "unfitted",
     "write_results",
     "write_summary",
 ]
@@ -90,6 +93,18 @@ def number_or_text(value: Any) -> Any:
         return float(value)
     except (TypeError, ValueError):
         return value
+
+
+def unfitted(method: str, segment: str | None = None) -> CLV:
+    """Return the models to fit; the step around them shows that something goes on, so a sampler need not."""
+    settings: dict[str, Any] = {"method": method, "segment": segment, "progressbar": False}
+    return pc.CLV(pc.BGNBD(**settings), pc.GammaGamma(**settings))
+
+
+def segment_columns(model: CLV | Model) -> list[str]:
+    """Columns whose values have parameters of their own in a fitted model."""
+    models = [model.transactions_, model.spend_] if isinstance(model, pc.CLV) else [model]
+    return list(dict.fromkeys(one.segment for one in models if one.segment is not None))
 
 
 def summarize(log: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
