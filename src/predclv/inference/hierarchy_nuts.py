@@ -57,7 +57,7 @@ class HierarchyTarget:
     def make_evaluate(self) -> Evaluate:
         """See `Target`."""
         gradients = [_on_unconstrained_scale(h.make_gradient(), self._above) for h in self.hierarchy.likelihoods]
-        prior, share, root = self.hierarchy.log_prior, self._share, self._hyper_root
+        prior, share, root = self.hierarchy.log_prior, self.share, self._hyper_root
         half, n_hyper = self._n_hyper // 2, self._n_hyper
 
         def evaluate(position: FloatArray) -> tuple[float, FloatArray]:
@@ -66,7 +66,7 @@ class HierarchyTarget:
                 return -math.inf, np.zeros(len(position))
             center, log_spread = hyper[:half], hyper[half:]
             standard = position[n_hyper:].reshape(-1, half)
-            coordinate = self._middle + np.einsum("sij,sj->si", self._roots, standard)
+            coordinate = self.middle + np.einsum("sij,sj->si", self._roots, standard)
             stretch, scale = np.exp((1 - share) * log_spread), np.exp(share * log_spread)
             from_center = coordinate - share * center
             unconstrained = center + stretch * from_center
@@ -91,14 +91,18 @@ class HierarchyTarget:
 
         return evaluate
 
+    def coordinates(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """h, (..., 2 n_parameters), and y, (..., n_segments, n_parameters), at positions (..., size)."""
+        hyper = self.mode.hyper + positions[..., : self._n_hyper] @ self._hyper_root.T
+        standard = positions[..., self._n_hyper :].reshape(*positions.shape[:-1], *self.share.shape)
+        return hyper, self.middle + np.einsum("sij,...sj->...si", self._roots, standard)
+
     def natural(self, positions: FloatArray) -> FloatArray:
         """See `Target`."""
-        hyper = self.mode.hyper + positions[..., : self._n_hyper] @ self._hyper_root.T
+        hyper, coordinate = self.coordinates(positions)
         center, log_spread = np.split(hyper, 2, axis=-1)
         center, log_spread = center[..., np.newaxis, :], log_spread[..., np.newaxis, :]
-        standard = positions[..., self._n_hyper :].reshape(*positions.shape[:-1], *self._share.shape)
-        coordinate = self._middle + np.einsum("sij,...sj->...si", self._roots, standard)
-        unconstrained = center + np.exp((1 - self._share) * log_spread) * (coordinate - self._share * center)
+        unconstrained = center + np.exp((1 - self.share) * log_spread) * (coordinate - self.share * center)
         own = from_unconstrained(self.hierarchy.parameters, unconstrained)
         shared = from_unconstrained(self.hierarchy.hyper_parameters, hyper)
         return np.concatenate([shared, own.reshape(*positions.shape[:-1], -1)], axis=-1)
@@ -116,27 +120,30 @@ class HierarchyTarget:
         return np.linalg.cholesky(self.mode.covariance).astype(np.float64, copy=False)
 
     @cached_property
-    def _share(self) -> FloatArray:
-        """lambda, (n_segments, n_parameters)."""
+    def share(self) -> FloatArray:
+        """lambda, (n_segments, n_parameters): 0 is not centered, 1 is centered."""
         variance = np.diagonal(self.mode.segments.covariances, axis1=1, axis2=2)
         return np.asarray(np.clip(1.0 - variance / self.mode.spread**2, 0.0, 1.0))
 
     @cached_property
     def _stretch(self) -> FloatArray:
-        return np.asarray(self.mode.spread ** (1 - self._share))
+        return np.asarray(self.mode.spread ** (1 - self.share))
 
     @cached_property
-    def _middle(self) -> FloatArray:
-        """Coordinates of the segments' modes."""
+    def middle(self) -> FloatArray:
+        """Coordinates y at the segments' modes, (n_segments, n_parameters)."""
         center = self.mode.center
-        return np.asarray(self._share * center + (self.mode.segments.modes - center) / self._stretch)
+        return np.asarray(self.share * center + (self.mode.segments.modes - center) / self._stretch)
+
+    @property
+    def covariances(self) -> FloatArray:
+        """Of each segment's y given h, (n_segments, n_parameters, n_parameters)."""
+        stretch = self._stretch
+        return np.asarray(self.mode.segments.covariances / (stretch[:, :, np.newaxis] * stretch[:, np.newaxis, :]))
 
     @cached_property
     def _roots(self) -> FloatArray:
-        """Roots of the coordinates' covariances given the hyper parameters."""
-        stretch = self._stretch
-        covariances = self.mode.segments.covariances / (stretch[:, :, np.newaxis] * stretch[:, np.newaxis, :])
-        return np.linalg.cholesky(covariances).astype(np.float64, copy=False)
+        return np.linalg.cholesky(self.covariances).astype(np.float64, copy=False)
 
 
 def _on_unconstrained_scale(

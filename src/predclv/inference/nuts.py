@@ -5,7 +5,7 @@ The sampler walks in coordinates in which the posterior is close to a standard n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from predclv.inference.chains import Chains, Sampling
 from predclv.inference.log_posterior import LogPosterior
 from predclv.parameters import from_unconstrained, to_unconstrained
 
-__all__ = ["Target", "Whitened", "sample"]
+__all__ = ["Evaluate", "Target", "Whitened", "find_start", "sample", "sampler_failed"]
 
 FloatArray = NDArray[np.float64]
 Evaluate = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -34,7 +34,6 @@ _STATISTICS = {
     "step_size": "step_size",
 }
 _HALVINGS = 20
-_REMEDY = "Check the data for extreme customers, narrow the priors, or use method='map'."
 
 
 class Target(Protocol):
@@ -122,17 +121,41 @@ class _Callbacks:
         return lambda position: {"position": position}
 
     def start(self, seed: int) -> FloatArray:
-        """A standard normal position, drawn towards the mode until the density is finite there."""
-        position: FloatArray = np.random.default_rng(seed).standard_normal(self.target.size)
-        evaluate = self.target.make_evaluate()
-        for halvings in range(_HALVINGS):
-            value, gradient = evaluate(position)
-            if np.isfinite(value) and np.isfinite(gradient).all():
-                self.n_starts_moved += halvings > 0
-                return position
-            position = position / 2
-        self.failure = FitError("the log density is not finite at a start, nor on the way to the mode")
-        raise self.failure
+        try:
+            position, moved = find_start(self.target.make_evaluate(), self.target.size, seed)
+        except Exception as error:
+            self.failure = error
+            raise
+        self.n_starts_moved += moved
+        return position
+
+
+def find_start(evaluate: Evaluate, size: int, seed: int | Sequence[int]) -> tuple[FloatArray, bool]:
+    """Draw where a chain begins: a standard normal position, drawn towards 0 until the density is finite there.
+
+    Returns
+    -------
+    (size,) array, bool
+        The position, and whether it had to be moved.
+
+    Raises
+    ------
+    FitError
+        The density is finite nowhere on the way.
+    """
+    position: FloatArray = np.random.default_rng(seed).standard_normal(size)
+    for halvings in range(_HALVINGS):
+        value, gradient = evaluate(position)
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            return position, halvings > 0
+        position = position / 2
+    raise FitError("the log density is not finite at a start, nor on the way to the mode")
+
+
+def sampler_failed(name: str, reason: object) -> FitError:
+    """Tell what ended a sampler of the model `name`, and what to do about it."""
+    advice = "Check the data for extreme customers, narrow the priors, or use method='map'."
+    return FitError(f"{name}: the sampler failed: {reason}. {advice}")
 
 
 def sample(target: Target, sampling: Sampling, seed: int, name: str, **options: Any) -> Chains:
@@ -180,9 +203,9 @@ def sample(target: Target, sampling: Sampling, seed: int, name: str, **options: 
         )
     except RuntimeError as error:
         reason = callbacks.failure or str(error).split("Stack backtrace")[0].strip()
-        raise FitError(f"{name}: the sampler failed: {reason}. {_REMEDY}") from error
+        raise sampler_failed(name, reason) from error
     if callbacks.failure is not None:
-        raise FitError(f"{name}: the sampler failed: {callbacks.failure}. {_REMEDY}") from callbacks.failure
+        raise sampler_failed(name, callbacks.failure) from callbacks.failure
     statistics = {
         ours: trace.sample_stats[theirs].to_numpy().copy()
         for theirs, ours in _STATISTICS.items()

@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.tensor.elemwise import Elemwise
 
-from predclv.inference.log_density import FullDensity
+from predclv.inference.log_density import GradientDensity
 
 __all__ = ["PYTENSOR", "LogLikelihood"]
 
@@ -62,10 +62,10 @@ class _OfParameters(Op):  # type: ignore[misc]
 
     Parameters
     ----------
-    likelihood : FullDensity
+    likelihood : GradientDensity
     """
 
-    def __init__(self, likelihood: FullDensity) -> None:
+    def __init__(self, likelihood: GradientDensity) -> None:
         self.likelihood = likelihood
 
     def __eq__(self, other: object) -> bool:
@@ -91,7 +91,7 @@ class LogLikelihood(_OfParameters):
     so that a sampler turns back.
     """
 
-    def __init__(self, likelihood: FullDensity) -> None:
+    def __init__(self, likelihood: GradientDensity) -> None:
         super().__init__(likelihood)
         self._evaluate: Callable[[FloatArray], tuple[float, FloatArray]] | None = None
 

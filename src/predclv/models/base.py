@@ -194,13 +194,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     def _fit_segments(self, rfm: RFMSummary, column: str, pooled: LogPosterior) -> None:
         """Fit all segments together, from where complete pooling would put them."""
-        names, codes = segments(rfm, column)
-        if POPULATION in map(str, names):
-            raise DataError(f"A segment in column {column!r} is called {POPULATION!r}, as all together are. Rename it.")
-        pieces = {str(segment): rfm[codes == code] for code, segment in enumerate(names)}
-        # With the domains that the priors leave, which set the unconstrained scale.
-        likelihoods = tuple(replace(self._likelihood(piece), parameters=pooled.parameters) for piece in pieces.values())
-        hierarchy = Hierarchy(tuple(pieces), likelihoods, pooled.parameters, self.priors_)
+        hierarchy, pieces, codes = self._hierarchy(rfm, column, pooled)
         start = bayes.find_center(pooled, self._start(rfm))[0]
         seed, name = int(self.random_state), type(self).__name__
         posteriors = fit_hierarchy(hierarchy, start, seed, name, self.method, self._sampling())
@@ -208,6 +202,18 @@ class Model(BaseEstimator):  # type: ignore[misc]
             self.segments_[segment] = self._of_segment(piece, posterior)
         points = np.array([posterior.point_array for posterior in posteriors.segments])
         self.posterior_ = self._examine(rfm, posteriors.population, points[codes].T)
+
+    def _hierarchy(
+        self, rfm: RFMSummary, column: str, pooled: LogPosterior
+    ) -> tuple[Hierarchy, dict[str, RFMSummary], NDArray[np.int64]]:
+        """The segments together; the customers of each by its name; which of them each customer is in."""
+        names, codes = segments(rfm, column)
+        if POPULATION in map(str, names):
+            raise DataError(f"A segment in column {column!r} is called {POPULATION!r}, as all together are. Rename it.")
+        pieces = {str(segment): rfm[codes == code] for code, segment in enumerate(names)}
+        # With the domains that the priors leave, which set the unconstrained scale.
+        likelihoods = tuple(replace(self._likelihood(piece), parameters=pooled.parameters) for piece in pieces.values())
+        return Hierarchy(tuple(pieces), likelihoods, pooled.parameters, pooled.priors), pieces, codes
 
     def _of_segment(self, piece: RFMSummary, posterior: Posterior) -> Self:
         """An ordinary fitted model for the customers of one segment."""
@@ -293,7 +299,9 @@ class Model(BaseEstimator):  # type: ignore[misc]
         pymc.Model
             Variables: the parameters, under the priors that `priors_for` gives whatever the method. Data, a row each
             distinct history (dim "history"): the columns that the model reads, and "n_customers". Potential:
-            "log_likelihood".
+            "log_likelihood". With `segment`, parameters have a dim "segment" and come from a population: "r_center" and
+            "r_spread" have the priors that `priors_for` calls "r" and "r_spread"; "segment_index" says whose a history
+            is.
 
         Raises
         ------
@@ -313,11 +321,16 @@ class Model(BaseEstimator):  # type: ignore[misc]
         require_summary(rfm)
         try:
             from predclv.inference.pymc import build_model
+            from predclv.inference.pymc_hierarchy import build_hierarchy_model
         except ImportError as error:
             raise ImportError("to_pymc needs pymc: pip install 'predclv[bayes]'") from error
         bound = self._likelihood(rfm)
         self._check_data(rfm, bound)
-        return build_model(self._density(rfm, bound), likelihood=likelihood)
+        density = self._density(rfm, bound)
+        if self.segment is None:
+            return build_model(density, likelihood=likelihood)
+        hierarchy, *_ = self._hierarchy(rfm, self.segment, density)
+        return build_hierarchy_model(hierarchy, likelihood=likelihood)
 
     def _density(self, rfm: RFMSummary, likelihood: Likelihood) -> LogPosterior:
         priors = self.priors_for(rfm)

@@ -159,9 +159,9 @@ def _sample(
     if sampling.sampler == "nutpie":
         chains = nuts.sample(target, sampling, seed, name, target_accept=_TARGET_ACCEPT)
     else:
-        from predclv.inference import pymc
+        from predclv.inference.pymc_hierarchy import sample_hierarchy
 
-        chains = pymc.sample_hierarchy(hierarchy, mode, sampling, seed, name)
+        chains = sample_hierarchy(hierarchy, mode, sampling, seed, name, target_accept=_TARGET_ACCEPT)
     diagnostics = diagnose(chains, target.parameters)
     objection = warn_of_chains(name, diagnostics)
     n_hyper = len(hierarchy.hyper_parameters)
