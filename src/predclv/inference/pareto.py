@@ -19,13 +19,15 @@ FloatArray = NDArray[np.float64]
 _FEWEST_IN_TAIL = 5
 
 
-def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
+def smooth_weights(log_weights: FloatArray, r_eff: float = 1.0) -> tuple[FloatArray, float]:
     """Replace the largest weights by quantiles of a generalized Pareto fitted to them.
 
     Parameters
     ----------
     log_weights : (n,) array
         Unnormalized logarithms of target over proposal; -inf is a weight of zero.
+    r_eff : float
+        Effective sample size of the draws over n: the smaller, the more of them make the tail.
 
     Returns
     -------
@@ -36,11 +38,10 @@ def smooth_weights(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """
     smoothed = log_weights - log_weights.max()
     n = len(smoothed)
-    n_tail = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n))))
-    order = np.argsort(smoothed, kind="stable")
-    threshold = max(smoothed[order[-n_tail - 1]], np.log(np.finfo(np.float64).tiny))
-    tail = order[-n_tail:]
-    tail = tail[smoothed[tail] > threshold]
+    n_tail = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n / r_eff))))
+    threshold = max(np.partition(smoothed, n - n_tail - 1)[n - n_tail - 1], np.log(np.finfo(np.float64).tiny))
+    tail = np.flatnonzero(smoothed > threshold)
+    tail = tail[np.argsort(smoothed[tail], kind="stable")]
     k_hat = np.inf
     if len(tail) >= _FEWEST_IN_TAIL:
         base = np.exp(threshold)
