@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas
 from predclv.forecast.portfolio import simulate_totals
+from predclv.forecast.replicates import distinct_ages, frequency_labels, simulate_frequencies, with_rest
 from predclv.kernels.gamma_gamma_replicates import cumulative_probability
 
 __all__ = [
     "Drift",
-    "distinct_ages",
     "drift",
     "frequency_table",
     "group_table",
@@ -25,14 +25,11 @@ __all__ = [
     "spend_shares",
     "spread",
     "unevenness",
-    "with_rest",
 ]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Distinct ages at which probabilities are worked out; closer ones than these cannot be told apart in a sum.
-_MOST_AGES = 512
 # Any spend will do where only purchases are counted.
 _NO_SPEND = (6.0, 4.0, 15.0)
 
@@ -57,16 +54,11 @@ def frequency_table(
     """
     ages, weight = distinct_ages(T)
     zero = np.zeros(len(ages))
-    probabilities = np.array(
-        [bindings.purchase_pmf(zero, zero, zero, ages, one[np.newaxis, :], n_max - 1) for one in thetas.draws]
-    )
     at_center = bindings.purchase_pmf(zero, zero, zero, ages, thetas.center, n_max - 1)
-    rng = np.random.default_rng(seed)
-    simulated = np.array([rng.multinomial(weight, with_rest(draw)).sum(axis=0) for draw in probabilities])
-    low, high = interval(simulated, level)
+    low, high = interval(simulate_frequencies(bindings, thetas.draws, T, n_max, seed), level)
     return pd.DataFrame(
         {
-            "repeat_purchases": [*map(str, range(n_max)), f"{n_max}+"],
+            "repeat_purchases": frequency_labels(n_max),
             "actual": np.bincount(np.minimum(frequency, n_max), minlength=n_max + 1),
             "expected": weight @ with_rest(at_center),
             "low": low,
@@ -250,21 +242,6 @@ def spread(counts: FloatArray, expected: FloatArray, season: IntArray | None = N
     return np.asarray(np.sum((beside @ member) ** 2, axis=-1) - squares)
 
 
-def distinct_ages(T: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Distinct ages and how many customers have each; rounded to 512 where there are more."""
-    ages, weight = np.unique(T, return_counts=True)
-    if len(ages) > _MOST_AGES:
-        step = np.ptp(ages) / (_MOST_AGES - 1)
-        ages, weight = np.unique(np.round(T / step) * step, return_counts=True)
-    return ages, weight
-
-
-def with_rest(probabilities: FloatArray) -> FloatArray:
-    """Append the probability of more, so that rows sum to one."""
-    rest = np.maximum(1.0 - probabilities.sum(axis=1, keepdims=True), 0.0)
-    return np.asarray(np.hstack([probabilities, rest]) / (probabilities.sum(axis=1, keepdims=True) + rest))
-
-
-def interval(simulated: FloatArray, level: float) -> FloatArray:
+def interval(simulated: FloatArray | IntArray, level: float) -> FloatArray:
     """Equal-tailed interval over the draws, (2, ...)."""
     return np.asarray(np.quantile(simulated, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"))
