@@ -48,6 +48,10 @@ class SamplingWarning(PredCLVWarning):
     """Chains of a sampler diverged, disagree, or are too short: their draws may not be the posterior's."""
 
 
+class InfluenceWarning(PredCLVWarning):
+    """A few customers move the posterior so much that weighting its draws does not tell how it were without them."""
+
+
 class DataQualityWarning(PredCLVWarning):
     """The data are usable and suspicious: merged, netted, set aside, or starting late."""
 

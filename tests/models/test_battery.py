@@ -288,7 +288,7 @@ def test_a_fit_to_collapsed_customers_is_one_to_all(model_class, fitted):
         evaluate=model.BINDINGS.log_likelihood(*bound),
         make_evaluate_many=partial(model.BINDINGS.log_likelihood_values, *bound),
         make_evaluate_gradient=partial(model.BINDINGS.log_likelihood_gradient, *bound),
-        pointwise=partial(model.BINDINGS.pointwise_log_likelihood, *bound[:3]),
+        pointwise=model.BINDINGS.pointwise_log_likelihood,
         rows={},
         weight=bound[3],
         literal=model.BINDINGS.literal_log_likelihood,

@@ -6,14 +6,18 @@ Written for, and tested with, ArviZ 0.22 to 0.23. What differs in ArviZ 1.1 and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IS_ONE", "ess_bulk", "ess_tail", "rhat"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["IS_ONE", "ess_bulk", "ess_mean", "ess_tail", "make_elpd_data", "make_inference_data", "rhat"]
 
 #: Whether ArviZ is version 1 or later.
 IS_ONE = int(version("arviz").split(".")[0]) >= 1
@@ -32,6 +36,59 @@ def ess_bulk(values: NDArray[np.float64]) -> float:
 def ess_tail(values: NDArray[np.float64]) -> float:
     """Effective sample size of the 5 % and 95 % quantiles, the smaller, of (n_chains, n_draws) values."""
     return _measure("ess", values, method="tail")
+
+
+def ess_mean(values: NDArray[np.float64]) -> float:
+    """Effective sample size of the mean, of (n_chains, n_draws) values."""
+    return _measure("ess", values, method="mean")
+
+
+def make_inference_data(groups: Mapping[str, xarray.Dataset], attributes: Mapping[str, Any]) -> Any:
+    """Groups by ArviZ's names as the object that its functions take: InferenceData, or from 1 on a DataTree."""
+    if IS_ONE:
+        tree = import_module("xarray").DataTree.from_dict(dict(groups))
+        tree.attrs.update(attributes)
+        return tree
+    import arviz
+
+    return arviz.InferenceData(attrs=dict(attributes), warn_on_custom_groups=False, **groups)
+
+
+def make_elpd_data(
+    *,
+    elpd: float,
+    se: float,
+    p: float,
+    n_samples: int,
+    n_data_points: int,
+    warning: bool,
+    good_k: float,
+    elpd_i: xarray.DataArray,
+    pareto_k: xarray.DataArray,
+) -> Any:
+    """Return results of leave-one-out validation as `arviz.loo` returns them, on the log scale."""
+    if IS_ONE:
+        utils = import_module("arviz_stats.utils")
+        kind = getattr(utils, "ELPDDataLOO", utils.ELPDData)
+        fields = dict(elpd=elpd, se=se, p=p, n_samples=n_samples, n_data_points=n_data_points, warning=warning)
+        return kind(kind="loo", scale="log", good_k=good_k, elpd_i=elpd_i, pareto_k=pareto_k, **fields)
+    from arviz.stats import ELPDData
+
+    return ELPDData(
+        {
+            # ArviZ prints the first three by their place, and takes the kind from the first one's name.
+            "elpd_loo": elpd,
+            "se": se,
+            "p_loo": p,
+            "n_samples": n_samples,
+            "n_data_points": n_data_points,
+            "warning": warning,
+            "loo_i": elpd_i.rename("loo_i"),
+            "pareto_k": pareto_k,
+            "scale": "log",
+            "good_k": good_k,
+        }
+    )
 
 
 def _measure(name: str, values: NDArray[np.float64], **options: Any) -> float:

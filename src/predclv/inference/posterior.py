@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.util import find_spec
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from predclv.parameters import Parameter, from_unconstrained, jacobian, to_uncon
 
 if TYPE_CHECKING:
     from predclv.inference.chains import Chains
+    from predclv.inference.evidence import Evidence
 
 __all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "to_plain"]
 
@@ -81,6 +83,8 @@ class Posterior:
         How the fit went: log_likelihood, n_observations, n_iterations, the name of the approximation, ...
     chains : Chains, optional
         All that MCMC drew, of which `draws` are a part; None for the other methods, and for a loaded model.
+    evidence : Evidence, optional
+        What it was learnt from, for those who check it.
     """
 
     parameters: tuple[Parameter, ...]
@@ -90,6 +94,7 @@ class Posterior:
     make_draws: Callable[[], Draws] = field(repr=False)
     fit_diagnostics: Mapping[str, Any] = field(default_factory=dict)
     chains: Chains | None = field(default=None, repr=False)
+    evidence: Evidence | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("point_array", "covariance_unconstrained"):
@@ -110,6 +115,13 @@ class Posterior:
         self.__post_init__()
         if "_made" in self.__dict__:
             self._made.values.flags.writeable = False
+
+    def evolve(self, **fields: Any) -> Self:
+        """Return a copy with other fields, and with the draws where they have been made."""
+        copy = replace(self, **fields)
+        if "_made" in self.__dict__:
+            copy.__dict__["_made"] = self._made
+        return copy
 
     @property
     def names(self) -> list[str]:
@@ -177,6 +189,78 @@ class Posterior:
             }
         )
 
+    def to_arviz(self, *, log_likelihood: bool | None = None) -> Any:
+        """Everything there is to look at, as ArviZ's plots and tables want it.
+
+        Parameters
+        ----------
+        log_likelihood : bool, optional
+            Whether to hold the log-likelihood of every customer at every draw, which `az.loo` reads. By default where
+            it takes at most 512 MiB; `loo` needs no such array.
+
+        Returns
+        -------
+        arviz.InferenceData
+            posterior: the parameters, all chains and draws; for "mle" and "map" one chain of equally weighted draws.
+            sample_stats: of "mcmc". prior: draws of the priors, where there are some.
+            prior_predictive, posterior_predictive, observed_data: `customers`, the number of customers by
+            "repeat_purchases" ("0", ..., "7+"), for a spend model by "mean_spend"; one replicated data set a draw, of
+            1,024 draws at most. Read them bin by bin: `az.plot_ppc(data, flatten=[])`.
+            constant_data: the distinct histories that the fit ran over (dimension "history"), with `n_customers`.
+            log_likelihood: one column a customer (dimension "customer"), in the order of the histories, because ArviZ
+            knows no weights.
+            Groups that need the customers are missing for a loaded model; the attribute "note" says so.
+
+        Raises
+        ------
+        ImportError
+            ArviZ is not installed.
+        DataError
+            `log_likelihood=True`, and the customers behind the fit are not there.
+
+        Warns
+        -----
+        PredCLVWarning
+            The log-likelihood would be too large, and is left out.
+        """
+        _require_arviz("to_arviz")
+        from predclv.inference.arviz import to_inference_data
+
+        return to_inference_data(self, log_likelihood)
+
+    def loo(self) -> Any:
+        """Leave-one-out validation by Pareto-smoothed importance sampling: log score of each customer, unseen.
+
+        As `az.loo` on all customers gives it, at the cost of the distinct histories, and in bounded memory: customers
+        with the same history have the same score.
+
+        Returns
+        -------
+        arviz.ELPDData
+            `elpd_loo`, `se`, `p_loo`, ...; `loo_i` and `pareto_k` by customer, in the order of the histories. What
+            `az.compare` takes: two models of the same customers keep them in the same order.
+
+        Raises
+        ------
+        ImportError
+            ArviZ is not installed.
+        DataError
+            The customers behind the fit are not there: the model was loaded, or each segment has its own.
+
+        Warns
+        -----
+        InfluenceWarning
+            Some customers move the posterior too much for their score to be had by weighting draws.
+
+        References
+        ----------
+        Vehtari, Gelman & Gabry (2017), Statistics and Computing 27(5). Vehtari et al. (2024), JMLR 25(72).
+        """
+        _require_arviz("loo")
+        from predclv.inference.leave_one_out import leave_one_out
+
+        return leave_one_out(self)
+
     def _normal_spread(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         from scipy.special import ndtri
 
@@ -215,6 +299,11 @@ def paired_draws(posteriors: Sequence[Posterior], n: int, *, seed: int = 0) -> l
 def _check_count(n: object) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
         raise ValueError(f"The number of draws must be a whole number from 1 on. Got {n!r}.")
+
+
+def _require_arviz(what: str) -> None:
+    if find_spec("arviz") is None:
+        raise ImportError(f"{what} needs arviz: pip install 'predclv[bayes]'")
 
 
 def to_plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, ModelFileError
 from predclv.inference.chains import Sampling
+from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.hierarchy import Hierarchy, spread_parameters, spread_priors
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import maximize
@@ -42,6 +43,11 @@ FloatArray = NDArray[np.float64]
 
 #: What the table of parameters calls all segments together.
 POPULATION = "population"
+# Why a posterior has no customers to check it against.
+_SAVED = (
+    "A saved model holds none: fit it again, which with the same data, settings and random_state gives the same draws."
+)
+_POOLED = "Each segment has parameters of its own: take segments_[name].posterior_."
 METHODS = ("mle", "map", "mcmc", "auto")
 
 
@@ -168,7 +174,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
         self.segments_, self.priors_, self.fingerprint_ = {}, {}, Fingerprint.of(rfm)
         if self.method == "mle":
             optimum = maximize(likelihood, self._start(rfm))
-            self.posterior_ = self._examine(rfm, posterior_of_estimate(likelihood, optimum, int(self.random_state)))
+            posterior = posterior_of_estimate(likelihood, optimum, int(self.random_state))
+            self.posterior_ = self._examine(rfm, posterior).evolve(evidence=self._evidence(likelihood))
             # Last, here and below: a warning that the caller turned into an error finds the model whole.
             warn_of_estimate(
                 type(self).__name__, optimum, self.posterior_, self._edge_stories(), self.fingerprint_.n_customers
@@ -178,6 +185,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
             self.priors_ = dict(density.priors)
             if self.segment is None:
                 self._fit_posterior(rfm, density)
+                self.posterior_ = self.posterior_.evolve(evidence=self._evidence(likelihood))
             else:
                 self._fit_segments(rfm, self.segment, density)
             bayes.warn_of_default_priors(type(self).__name__, self.posterior_, self.priors_, self.priors or {})
@@ -198,10 +206,14 @@ class Model(BaseEstimator):  # type: ignore[misc]
         start = bayes.find_center(pooled, self._start(rfm))[0]
         seed, name = int(self.random_state), type(self).__name__
         posteriors = fit_hierarchy(hierarchy, start, seed, name, self.method, self._sampling())
-        for (segment, piece), posterior in zip(pieces.items(), posteriors.segments, strict=True):
-            self.segments_[segment] = self._of_segment(piece, posterior)
+        likelihoods = cast(tuple[Likelihood, ...], hierarchy.likelihoods)
+        for (segment, piece), own, posterior in zip(pieces.items(), likelihoods, posteriors.segments, strict=True):
+            # Its prior is the population, of which it is a part itself.
+            evidence = replace(self._evidence(own), priors=None)
+            self.segments_[segment] = self._of_segment(piece, posterior.evolve(evidence=evidence))
         points = np.array([posterior.point_array for posterior in posteriors.segments])
-        self.posterior_ = self._examine(rfm, posteriors.population, points[codes].T)
+        population = posteriors.population.evolve(evidence=Evidence(type(self).__name__, self.priors_, absent=_POOLED))
+        self.posterior_ = self._examine(rfm, population, points[codes].T)
 
     def _hierarchy(
         self, rfm: RFMSummary, column: str, pooled: LogPosterior
@@ -399,7 +411,10 @@ class Model(BaseEstimator):  # type: ignore[misc]
             model.priors_ = priors_from_dict(stored.get("priors")) or {}
             parameters = model._declared_parameters()
             parameters = supported(parameters, model.priors_) if model.priors_ else parameters
-            model.posterior_ = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
+            priors = (model.priors_ or None) if table is None else None
+            evidence = Evidence(cls.__name__, priors, absent=_SAVED if model.segment is None else _POOLED)
+            posterior = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
+            model.posterior_ = posterior.evolve(evidence=evidence)
             model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
             model.segments_ = {
                 name: cls.from_dict(part, draws, f"{cls.KIND}-{i}")
@@ -424,6 +439,9 @@ class Model(BaseEstimator):  # type: ignore[misc]
         check_seed(self.random_state)
         self._sampling().check()
 
+    def _evidence(self, likelihood: Likelihood) -> Evidence:
+        return Evidence(type(self).__name__, self.priors_ or None, likelihood, self._replicate(likelihood))
+
     def _sampling(self) -> Sampling:
         return Sampling(self.sampler, self.chains, self.draws, self.tune, self.progressbar)
 
@@ -437,6 +455,10 @@ class Model(BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         """Bind the log-likelihood to the customers it speaks of, be they enough for a fit or not."""
+
+    @abstractmethod
+    def _replicate(self, likelihood: Likelihood) -> Replicate:
+        """Say how data sets like the one bound are brought about; costs nothing before it is called."""
 
     @abstractmethod
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -18,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
+from predclv.forecast.replicates import replicate_spend_bins
 from predclv.forecast.spend import mean_expected_spend
+from predclv.inference.evidence import Replicate
 from predclv.inference.posterior import Posterior
 from predclv.kernels import gamma_gamma_compiled as kernel
 from predclv.kernels.gamma_gamma import log_likelihood
@@ -172,19 +174,24 @@ class GammaGamma(Model):
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         frequency, mean_spend, _ = rfm.repeat_spend()
         n = len(frequency)
+        each = np.ones(n)
         return Likelihood(
             self.PARAMETERS,
             n_observations=n,
             # The values at many thetas cost a logarithm a customer for some tens of them, not for each theta.
             n_rows=1,
-            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, np.ones(n)),
-            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, np.ones(n)),
-            make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, np.ones(n)),
-            pointwise=partial(pointwise_log_likelihood, frequency, mean_spend),
+            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, each),
+            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, each),
+            make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, each),
+            pointwise=pointwise_log_likelihood,
             rows={"frequency": frequency, "monetary_value": mean_spend},
-            weight=np.ones(n),
+            weight=each,
             literal=log_likelihood,
         )
+
+    def _replicate(self, likelihood: Likelihood) -> Replicate:
+        rows = likelihood.rows
+        return partial(replicate_spend_bins, rows["frequency"], rows["monetary_value"], likelihood.weight)
 
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
         n = likelihood.n_observations
@@ -209,7 +216,7 @@ class GammaGamma(Model):
             "n_left_out": n_left_out,
             "n_steady": int(np.count_nonzero(frequency >= 2)),
         }
-        return replace(posterior, fit_diagnostics={**posterior.fit_diagnostics, **found})
+        return posterior.evolve(fit_diagnostics={**posterior.fit_diagnostics, **found})
 
     def _check_stored(self) -> None:
         super()._check_stored()

@@ -33,9 +33,11 @@ class Likelihood:
     make_evaluate_gradient : callable
         Returns a function from one theta (n_parameters,) to value and gradient; called when a sampler starts.
     pointwise : callable
-        From thetas (n_draws, n_parameters) to the value of each row alone (n_draws, n_rows), not weighted.
+        From rows, in order, and thetas (n_draws, n_parameters) to the value of each row alone (n_draws, n_rows), not
+        weighted.
     rows : mapping of name to (n_rows,) array
-        The data of each row by the names of an RFM table, in the order in which `literal` takes them.
+        The data of each row by the names of an RFM table, in the order in which `pointwise` and `literal` take
+        them.
     weight : (n_rows,) array
         Customers of each row.
     literal : callable
@@ -48,7 +50,7 @@ class Likelihood:
     evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
     make_evaluate_many: Callable[[], Callable[[FloatArray], FloatArray]]
     make_evaluate_gradient: Callable[[], Callable[[FloatArray], tuple[float, FloatArray]]]
-    pointwise: Callable[[FloatArray], FloatArray]
+    pointwise: Callable[..., FloatArray]
     rows: Mapping[str, FloatArray]
     weight: FloatArray
     literal: Callable[..., Any]
@@ -64,3 +66,7 @@ class Likelihood:
     def make_gradient(self) -> Callable[[FloatArray], tuple[float, FloatArray]]:
         """Prepare for many calls: from one natural parameter vector (n_parameters,) to value and gradient."""
         return self.make_evaluate_gradient()
+
+    def row_values(self, theta: FloatArray, rows: slice = slice(None)) -> FloatArray:
+        """Value of each of some rows, not weighted: (n_draws, n_parameters) -> (n_draws, n_some_rows)."""
+        return self.pointwise(*(column[rows] for column in self.rows.values()), theta)

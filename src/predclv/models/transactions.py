@@ -18,6 +18,8 @@ from predclv.errors import DataError, ExtrapolationWarning, HorizonWarning, warn
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
+from predclv.forecast.replicates import replicate_frequencies
+from predclv.inference.evidence import Replicate
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
 from predclv.models.base import Model, require_summary
@@ -194,11 +196,15 @@ class TransactionModel(Model):
             evaluate=self.BINDINGS.log_likelihood(*bound),
             make_evaluate_many=partial(self.BINDINGS.log_likelihood_values, *bound),
             make_evaluate_gradient=partial(self.BINDINGS.log_likelihood_gradient, *bound),
-            pointwise=partial(self.BINDINGS.pointwise_log_likelihood, rows.x, rows.t_x, rows.T),
+            pointwise=self.BINDINGS.pointwise_log_likelihood,
             rows={"frequency": rows.x, "recency": rows.t_x, "T": rows.T},
             weight=rows.weight,
             literal=self.BINDINGS.literal_log_likelihood,
         )
+
+    def _replicate(self, likelihood: Likelihood) -> Replicate:
+        rows = likelihood.rows
+        return partial(replicate_frequencies, self.BINDINGS, rows["frequency"], rows["T"], likelihood.weight)
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         return self.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
