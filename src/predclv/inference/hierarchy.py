@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from predclv.inference.log_density import FullDensity
 from predclv.inference.log_prior import LogPrior
 from predclv.parameters import Parameter
-from predclv.priors.distributions import Gamma, Prior
+from predclv.priors.distributions import LogNormal, Prior
 
 __all__ = ["SPREAD", "Hierarchy", "HyperMode", "SegmentModes", "spread_parameters", "spread_priors"]
 
@@ -44,12 +44,12 @@ def spread_parameters(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
 
 
 def spread_priors(parameters: Sequence[Parameter]) -> dict[str, Prior]:
-    """Weakly informative defaults: segments differ by a factor of 1.1 to 2.6 or so, and are never all alike.
+    """Weakly informative defaults: most segments lie within a factor of 1.1 to 4.6 of the center (90 %).
 
-    A gamma with shape 2 falls to zero at zero, linearly, so that no mode lies there; Chung, Rabe-Hesketh, Dorie, Gelman
-    & Liu (2013), Psychometrika 78(4).
+    Never at zero: a prior that falls to zero there keeps the mode from it, as Chung, Rabe-Hesketh, Dorie, Gelman & Liu
+    (2013), Psychometrika 78(4), ask of a gamma; a log-normal one also leaves log tau a posterior with light tails.
     """
-    return {f"{p.name}{SPREAD}": Gamma(mean=0.4, shape=2.0) for p in parameters}
+    return {f"{p.name}{SPREAD}": LogNormal(0.25, 0.8) for p in parameters}
 
 
 def _excess(parameter: Parameter) -> str:

@@ -67,6 +67,8 @@ class ImportanceDraws:
         Whether to warn where the gate does not hold.
     most_rounds : int
         How many proposals, each made from what the last one found, may be tried until two agree; at least 2.
+    most_points : int
+        A power of two; halved where rows are very many.
     """
 
     density: SampledDensity
@@ -77,6 +79,7 @@ class ImportanceDraws:
     warns: bool = True
     n_draws: int = N_DRAWS
     most_rounds: int = 2
+    most_points: int = N_POINTS
 
     def __call__(self) -> Draws:
         """Make the draws; a diagnostic that is not finite is None.
@@ -86,7 +89,7 @@ class ImportanceDraws:
         ConvergenceWarning
             The gate does not hold: see `gate`.
         """
-        n_points = _number_of_points(self.density.n_rows)
+        n_points = _number_of_points(self.density.n_rows, self.most_points)
         mode = to_unconstrained(self.density.parameters, self.center)
         final = self._sample(mode, self.covariance, n_points // 2, self.seed)
         k_hat_at_mode = _number(final.k_hat)
@@ -191,9 +194,9 @@ def log_t(points: FloatArray, center: FloatArray, covariance: FloatArray) -> Flo
     return np.asarray(-tail - np.log(np.diag(root)).sum())
 
 
-def _number_of_points(n_rows: int) -> int:
-    """4,096; halved for very many rows, whose posterior is all but normal, down to 1,024."""
-    n_points = N_POINTS
+def _number_of_points(n_rows: int, most: int) -> int:
+    """At most so many; halved for very many rows, whose posterior is all but normal, down to 1,024."""
+    n_points = most
     while n_points > _FEWEST_POINTS and n_points * n_rows > _BUDGET:
         n_points //= 2
     return n_points

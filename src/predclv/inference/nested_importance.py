@@ -39,6 +39,8 @@ _WIDENED = 1.2
 _Z95 = 1.6448536269514722
 # Few segments leave log tau a skewed posterior, to which the first proposal, a symmetric one, is a poor guide.
 _ROUNDS = 5
+# Twice as many dimensions as a model has: with fewer points the gate would close on the noise of the rounds.
+_HYPER_POINTS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,7 @@ class HierarchyDraws:
             warns=self.warns,
             n_draws=self.n_draws,
             most_rounds=_ROUNDS,
+            most_points=_HYPER_POINTS,
         )()
         center, spread = split_hyper(to_unconstrained(marginal.parameters, hyper.values), shift)
         segments, effective = [], []
