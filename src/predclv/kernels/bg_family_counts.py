@@ -37,7 +37,7 @@ def counts_if_alive(tau: float, m: float, a: float, B: float, n_max: int, k: int
         at_least += exactly
         probability[i] = stay[i] * exactly
         if i > 0:
-            probability[i] += stay[i - 1] * a / (a + B + i - 1) * at_least
+            probability[i] += stay[i - 1] * a / (a + B + (i - 1)) * at_least
     return probability
 
 
