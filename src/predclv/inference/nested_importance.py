@@ -202,7 +202,9 @@ class HierarchyDraws:
         """One point for each h, in proportion to its weight there, and the median effective number of points."""
         from scipy.stats import qmc
 
-        uniform = qmc.Sobol(1, scramble=True, rng=[self.seed, 2, segment]).random(len(center))[:, 0]
+        # Another dimension for each segment, and none the first: that is what the hyper parameters were chosen by, and
+        # two sequences of one dimension share their digits, so that what they choose would not be independent.
+        uniform = qmc.Sobol(segment + 2, scramble=True, rng=[self.seed, 2, segment]).random(len(center))[:, -1]
         chosen, effective = np.empty(len(center), dtype=np.int64), np.empty(len(center))
         for start in range(0, len(center), _BLOCK):
             block = slice(start, start + _BLOCK)
