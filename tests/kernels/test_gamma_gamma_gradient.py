@@ -72,3 +72,10 @@ def test_far_away_it_is_finite_or_not_a_number_but_never_an_error():
     evaluate = bind_gradient(*random_rows(50))
     assert np.isfinite(evaluate(np.array([6.0, 4.0, 1e-40]))[0])
     assert np.isnan(evaluate(np.array([6.0, 4.0, np.nan]))[0])
+
+
+def test_nobody_says_nothing():
+    nobody = np.zeros(0)
+    value, gradient = bind_gradient(nobody, nobody, nobody)(np.array([6.0, 4.0, 15.0]))
+    assert value == 0
+    np.testing.assert_array_equal(gradient, 0.0)

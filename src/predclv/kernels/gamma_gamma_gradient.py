@@ -65,7 +65,8 @@ class _Gradient:
         self._rows = x, m, weight
         self._total = x * m
         self._log_total = np.log(self._total)
-        self._center = float(self._log_total.mean())
+        # A segment may have no repeat buyers.
+        self._center = float(self._log_total.mean()) if len(x) else 0.0
         self._panels: dict[int, FloatArray] = {}
         counts, inverse = np.unique(x, return_inverse=True)
         weights = np.bincount(inverse, weights=weight)
