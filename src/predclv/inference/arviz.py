@@ -17,7 +17,19 @@ from predclv.inference.evidence import Evidence, Replicate, RowLikelihood
 from predclv.inference.posterior import N_DRAWS, Posterior, to_plain
 from predclv.priors.distributions import Prior
 
-__all__ = ["evidence_of", "theta_of", "to_inference_data"]
+__all__ = [
+    "attributes_of",
+    "by_customer",
+    "by_name",
+    "customers_in_order",
+    "dataset",
+    "draw_priors",
+    "evidence_of",
+    "histories",
+    "is_wanted",
+    "theta_of",
+    "to_inference_data",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -31,12 +43,12 @@ _CUSTOMERS = "customers"
 def to_inference_data(posterior: Posterior, log_likelihood: bool | None) -> Any:
     """See `Posterior.to_arviz`."""
     evidence, theta = evidence_of(posterior), theta_of(posterior)
-    groups = {"posterior": _by_name(theta, posterior.names)}
+    groups = {"posterior": by_name(theta, posterior.names)}
     if posterior.chains is not None:
-        groups["sample_stats"] = _dataset({n: (("chain", "draw"), v) for n, v in posterior.chains.statistics.items()})
-    prior = None if evidence.priors is None else _draw_priors(evidence.priors, posterior.names)
+        groups["sample_stats"] = dataset({n: (("chain", "draw"), v) for n, v in posterior.chains.statistics.items()})
+    prior = None if evidence.priors is None else draw_priors(evidence.priors, posterior.names)
     if prior is not None:
-        groups["prior"] = _by_name(prior, posterior.names)
+        groups["prior"] = by_name(prior, posterior.names)
     if evidence.replicate is not None:
         if prior is not None:
             groups["prior_predictive"] = _replicate(evidence.replicate, prior, seed=1)[0]
@@ -45,10 +57,10 @@ def to_inference_data(posterior: Posterior, log_likelihood: bool | None) -> Any:
         evidence.require_likelihood("log_likelihood=True")
     likelihood = evidence.likelihood
     if likelihood is not None:
-        groups["constant_data"] = _histories(likelihood)
-        if _wanted(likelihood, theta, log_likelihood, evidence.name):
-            groups["log_likelihood"] = _by_customer(likelihood, theta)
-    attributes = _attributes(posterior, evidence)
+        groups["constant_data"] = histories(likelihood)
+        if is_wanted(likelihood.weight, theta, log_likelihood, evidence.name):
+            groups["log_likelihood"] = by_customer(likelihood, theta)
+    attributes = attributes_of(posterior, evidence)
     return az.make_inference_data({name: group.assign_attrs(attributes) for name, group in groups.items()}, attributes)
 
 
@@ -65,7 +77,7 @@ def evidence_of(posterior: Posterior) -> Evidence:
     return posterior.evidence or Evidence("Posterior", absent="This posterior was made without any.")
 
 
-def _attributes(posterior: Posterior, evidence: Evidence) -> dict[str, Any]:
+def attributes_of(posterior: Posterior, evidence: Evidence) -> dict[str, Any]:
     """Of every group; only text, as files want it."""
     diagnostics = to_plain(posterior.diagnostics)
     note = f"Only what needs no customers. {evidence.absent}" if evidence.likelihood is None else ""
@@ -80,7 +92,7 @@ def _attributes(posterior: Posterior, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _dataset(
+def dataset(
     variables: Mapping[str, tuple[tuple[str, ...], NDArray[Any]]], coords: Mapping[str, Any] | None = None
 ) -> xr.Dataset:
     """Variables with their dimensions; chains, draws and whatever has no labels are counted from 0."""
@@ -90,11 +102,12 @@ def _dataset(
     return data.assign_coords({d: np.arange(size) for d, size in data.sizes.items() if d not in data.coords})
 
 
-def _by_name(theta: FloatArray, names: list[str]) -> xr.Dataset:
-    return _dataset({name: (("chain", "draw"), theta[:, :, i]) for i, name in enumerate(names)})
+def by_name(theta: FloatArray, names: list[str]) -> xr.Dataset:
+    """A variable a parameter, of theta (n_chains, n_draws, n_parameters)."""
+    return dataset({name: (("chain", "draw"), theta[:, :, i]) for i, name in enumerate(names)})
 
 
-def _draw_priors(priors: Mapping[str, Prior], names: list[str]) -> FloatArray:
+def draw_priors(priors: Mapping[str, Prior], names: list[str]) -> FloatArray:
     """One chain of independent draws, (1, n_draws, n_parameters)."""
     # A stream for each, so that a prior's draws do not depend on the others'.
     columns = [priors[name].sample(np.random.default_rng([0, i]), N_DRAWS) for i, name in enumerate(names)]
@@ -110,18 +123,20 @@ def _replicate(replicate: Replicate, theta: FloatArray, seed: int) -> tuple[xr.D
     bins = {found.dimension: list(found.labels)}
     drawn = {_CUSTOMERS: (("chain", "draw", found.dimension), values)}
     return (
-        _dataset(drawn, {**bins, "draw": kept}),
-        _dataset({_CUSTOMERS: ((found.dimension,), found.observed)}, bins),
+        dataset(drawn, {**bins, "draw": kept}),
+        dataset({_CUSTOMERS: ((found.dimension,), found.observed)}, bins),
     )
 
 
-def _histories(likelihood: RowLikelihood) -> xr.Dataset:
+def histories(likelihood: RowLikelihood) -> xr.Dataset:
+    """The distinct histories behind a fit, and how many customers share each."""
     n_customers = likelihood.weight.astype(np.int64)
-    return _dataset({n: (("history",), v) for n, v in {**likelihood.rows, "n_customers": n_customers}.items()})
+    return dataset({n: (("history",), v) for n, v in {**likelihood.rows, "n_customers": n_customers}.items()})
 
 
-def _wanted(likelihood: RowLikelihood, theta: FloatArray, asked: bool | None, name: str) -> bool:
-    n_draws, n_customers = theta.shape[0] * theta.shape[1], int(likelihood.weight.sum())
+def is_wanted(weight: FloatArray, theta: FloatArray, asked: bool | None, name: str) -> bool:
+    """Whether to hold a log-likelihood by customer: as asked, or where it is small enough; warns where it is not."""
+    n_draws, n_customers = theta.shape[0] * theta.shape[1], int(weight.sum())
     size = 8 * n_draws * n_customers
     if asked is None and size > LARGEST_LOG_LIKELIHOOD:
         warn(
@@ -134,9 +149,19 @@ def _wanted(likelihood: RowLikelihood, theta: FloatArray, asked: bool | None, na
     return asked is not False
 
 
-def _by_customer(likelihood: RowLikelihood, theta: FloatArray) -> xr.Dataset:
+def by_customer(likelihood: RowLikelihood, theta: FloatArray) -> xr.Dataset:
+    """Log-likelihood of each customer at each draw, ordered by history."""
     n_chains, n_draws, n_parameters = theta.shape
-    each = np.repeat(np.arange(len(likelihood.weight)), likelihood.weight.astype(np.int64))
+    each = customers_in_order(likelihood.rows, likelihood.weight)
     by_row = likelihood.row_values(theta.reshape(-1, n_parameters), slice(None))
     values = by_row[:, each].reshape(n_chains, n_draws, -1)
-    return _dataset({"log_likelihood": (("chain", "draw", "customer"), values)}, {"history": ("customer", each)})
+    return dataset({"log_likelihood": (("chain", "draw", "customer"), values)}, {"history": ("customer", each)})
+
+
+def customers_in_order(rows: Mapping[str, FloatArray], weight: FloatArray) -> NDArray[np.int64]:
+    """Row of each customer, (n_customers,), ordered by history: alike for any model of the same customers.
+
+    So that scores of two models can be compared customer by customer.
+    """
+    order = np.lexsort(tuple(rows.values())[::-1])
+    return np.repeat(order, weight[order].astype(np.int64))

@@ -11,6 +11,7 @@ Statistics and Computing 27(5). Vehtari, Simpson, Gelman, Yao & Gabry (2024), JM
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from predclv.errors import InfluenceWarning, warn
 from predclv.inference import arviz_versions as az
-from predclv.inference.arviz import evidence_of, theta_of
+from predclv.inference.arviz import customers_in_order, evidence_of, theta_of
 from predclv.inference.evidence import RowLikelihood
 from predclv.inference.pareto import smooth_weights
 from predclv.inference.posterior import Posterior
@@ -39,21 +40,22 @@ class _Scores(NamedTuple):
     k: FloatArray
 
 
-def leave_one_out(posterior: Posterior) -> Any:
-    """See `Posterior.loo`."""
-    evidence = evidence_of(posterior)
-    likelihood = evidence.require_likelihood("loo()")
-    theta = theta_of(posterior)
-    scores = _score_rows(likelihood, theta.reshape(-1, theta.shape[-1]), _relative_efficiency(theta))
-    weight, n_draws = likelihood.weight, theta.shape[0] * theta.shape[1]
+def leave_one_out(posteriors: Sequence[Posterior]) -> Any:
+    """See `Posterior.loo`; several posteriors, as of segments, score each their own customers."""
+    scored = [_score(posterior) for posterior in posteriors]
+    scores = _Scores(*(np.concatenate(parts) for parts in zip(*(each for each, _ in scored), strict=True)))
+    weight = np.concatenate([own for _, own in scored])
+    known = [evidence_of(posterior).require_likelihood("loo()") for posterior in posteriors]
+    rows = {name: np.concatenate([likelihood.rows[name] for likelihood in known]) for name in known[0].rows}
+    each = customers_in_order(rows, weight)
+    n_draws = int(np.prod(theta_of(posteriors[0]).shape[:2]))
     n_customers = int(weight.sum())
     elpd = float(weight @ scores.unseen)
     # Vehtari et al. (2024), section 3.2.4.
     good_k = min(1.0 - 1.0 / np.log10(n_draws), 0.7)
     bad = scores.k > good_k
     if bad.any():
-        _warn_of_influence(evidence.name, likelihood, scores.k, bad, good_k)
-    each = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
+        _warn_of_influence(evidence_of(posteriors[0]).name, rows, weight, scores.k, bad, good_k)
     by_customer = [
         xr.DataArray(values[each], dims="customer", coords={"history": ("customer", each)}, name=name)
         for name, values in (("elpd_i", scores.unseen), ("pareto_shape", scores.k))
@@ -69,6 +71,13 @@ def leave_one_out(posterior: Posterior) -> Any:
         elpd_i=by_customer[0],
         pareto_k=by_customer[1],
     )
+
+
+def _score(posterior: Posterior) -> tuple[_Scores, FloatArray]:
+    """Scores by row, and the rows' weights."""
+    likelihood = evidence_of(posterior).require_likelihood("loo()")
+    theta = theta_of(posterior)
+    return _score_rows(likelihood, theta.reshape(-1, theta.shape[-1]), _relative_efficiency(theta)), likelihood.weight
 
 
 def _score_rows(likelihood: RowLikelihood, theta: FloatArray, r_eff: float) -> _Scores:
@@ -101,11 +110,15 @@ def _relative_efficiency(theta: FloatArray) -> float:
 
 
 def _warn_of_influence(
-    name: str, likelihood: RowLikelihood, k: FloatArray, bad: NDArray[np.bool_], good_k: float
+    name: str,
+    rows: Mapping[str, FloatArray],
+    weight: FloatArray,
+    k: FloatArray,
+    bad: NDArray[np.bool_],
+    good_k: float,
 ) -> None:
-    weight = likelihood.weight
     worst = int(np.argmax(np.where(bad, k, -np.inf)))
-    history = ", ".join(f"{column} {values[worst]:.4g}" for column, values in likelihood.rows.items())
+    history = ", ".join(f"{column} {values[worst]:.4g}" for column, values in rows.items())
     warn(
         f"{name}: {weight[bad].sum():,.0f} of {weight.sum():,.0f} customers move the posterior too much for their "
         f"leave-one-out score to be trusted (the most: {history}; Pareto k {k[worst]:.2f}, and should be at most "

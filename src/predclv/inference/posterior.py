@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from predclv.inference.chains import Chains
     from predclv.inference.evidence import Evidence
 
-__all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "to_plain"]
+__all__ = ["Draws", "NormalDraws", "Posterior", "paired_draws", "require_arviz", "to_plain"]
 
 FloatArray = NDArray[np.float64]
 
@@ -223,7 +223,7 @@ class Posterior:
         PredCLVWarning
             The log-likelihood would be too large, and is left out.
         """
-        _require_arviz("to_arviz")
+        require_arviz("to_arviz")
         from predclv.inference.arviz import to_inference_data
 
         return to_inference_data(self, log_likelihood)
@@ -256,10 +256,10 @@ class Posterior:
         ----------
         Vehtari, Gelman & Gabry (2017), Statistics and Computing 27(5). Vehtari et al. (2024), JMLR 25(72).
         """
-        _require_arviz("loo")
+        require_arviz("loo")
         from predclv.inference.leave_one_out import leave_one_out
 
-        return leave_one_out(self)
+        return leave_one_out([self])
 
     def _normal_spread(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         from scipy.special import ndtri
@@ -301,7 +301,8 @@ def _check_count(n: object) -> None:
         raise ValueError(f"The number of draws must be a whole number from 1 on. Got {n!r}.")
 
 
-def _require_arviz(what: str) -> None:
+def require_arviz(what: str) -> None:
+    """Raise ImportError where ArviZ is not installed."""
     if find_spec("arviz") is None:
         raise ImportError(f"{what} needs arviz: pip install 'predclv[bayes]'")
 

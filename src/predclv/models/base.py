@@ -24,7 +24,7 @@ from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.hierarchy import Hierarchy, spread_parameters, spread_priors
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import maximize
-from predclv.inference.posterior import Posterior
+from predclv.inference.posterior import Posterior, require_arviz
 from predclv.models import bayes
 from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
@@ -360,6 +360,32 @@ class Model(BaseEstimator):  # type: ignore[misc]
         posteriors = {POPULATION: self.posterior_, **{name: model.posterior_ for name, model in self.segments_.items()}}
         table = pd.concat({name: posterior.summary() for name, posterior in posteriors.items()}, names=["segment"])
         return table.reset_index(level="segment").reset_index(drop=True)
+
+    def to_arviz(self, *, log_likelihood: bool | None = None) -> Any:
+        """Everything there is to look at as ArviZ's InferenceData; see `Posterior.to_arviz`.
+
+        With segments the parameters have a dimension "segment", and the population's are called "r_center", "r_spread",
+        ...; the predictive groups are those of each segment's own posterior.
+        """
+        check_is_fitted(self)
+        if not self.segments_:
+            return self.posterior_.to_arviz(log_likelihood=log_likelihood)
+        require_arviz("to_arviz")
+        from predclv.inference.arviz_segments import segments_to_inference_data
+
+        own = {name: model.posterior_ for name, model in self.segments_.items()}
+        return segments_to_inference_data(self.posterior_, own, log_likelihood)
+
+    def loo(self) -> Any:
+        """Leave-one-out validation; see `Posterior.loo`. With segments each customer is scored by their own segment's.
+
+        Comparing it with a model without `segment` tells whether segments differ (`az.compare`).
+        """
+        check_is_fitted(self)
+        require_arviz("loo")
+        from predclv.inference.leave_one_out import leave_one_out
+
+        return leave_one_out([model.posterior_ for model in self.segments_.values()] or [self.posterior_])
 
     def score(self, rfm: RFMSummary, y: None = None) -> float:
         """Mean log-likelihood at the estimate of the customers in `rfm` that the model speaks of; higher is better."""
