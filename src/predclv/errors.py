@@ -7,6 +7,7 @@ wrong with a saved model. A warning's class is what a user filters or a batch jo
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
@@ -14,6 +15,8 @@ from pathlib import Path
 
 # With the separator, or a neighbour called predclv_extensions would pass for a part of the package.
 _PACKAGE = str(Path(__file__).parent) + os.sep
+# A cached property is called through here.
+_CACHED = functools.__file__
 
 
 class PredCLVError(Exception):
@@ -79,7 +82,7 @@ class ExtrapolationWarning(PredCLVWarning):
 def warn(message: str, category: type[PredCLVWarning]) -> None:
     """Warn at the line of the caller's own code that led here, however deep in the package the reason was found."""
     depth, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CACHED)):
         frame, depth = frame.f_back, depth + 1
     # At level 1 `warnings.warn` points to this function, whose frame is the first one counted.
     warnings.warn(message, category, stacklevel=depth)

@@ -28,7 +28,7 @@ __all__ = ["HierarchyDraws"]
 FloatArray = NDArray[np.float64]
 
 # Points a segment; fewer where segments are many, so that weights at all h stay within some seconds.
-_MOST_POINTS, _FEWEST_POINTS = 4096, 512
+_MOST_POINTS, _FEWEST_POINTS = 2048, 512
 _POINTS = 32_768
 # A point at one h costs about as much as three rows of a table of likelihoods.
 _ROWS = 3
