@@ -24,3 +24,22 @@ def test_points_past_the_package_and_not_past_its_neighbours(folder, is_ours):
         warnings.simplefilter("always")
         scope["ask"]()
     assert caught[0].filename == (__file__ if is_ours else file)
+
+
+def test_points_past_a_cached_property():
+    file = str(PACKAGE / "inference" / "some.py")
+    source = (
+        "from functools import cached_property\n"
+        "class Made:\n"
+        "    @cached_property\n"
+        "    def draws(self):\n"
+        "        warn('doubtful', HorizonWarning)\n"
+        "def ask():\n"
+        "    Made().draws\n"
+    )
+    scope = {"warn": warn, "HorizonWarning": HorizonWarning, "__name__": "predclv.inference.some"}
+    exec(compile(source, file, "exec"), scope)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scope["ask"]()
+    assert caught[0].filename == __file__
