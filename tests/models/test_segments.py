@@ -632,7 +632,7 @@ def test_customers_of_no_known_segment_are_refused(case, forecast, models, table
     ("change", "message"),
     [
         (lambda t: t.drop(columns="channel"), r"'channel' is no carried column.*Give carry=\['channel'\]"),
-        (lambda t: t.assign(channel=t["channel"].where(t.index != 3)), "missing for 1 of 590 customers .first: customer"),
+        (lambda t: t.assign(channel=t["channel"].where(t.index != 3)), "missing for 1 of 590 customers .first: "),
         (lambda t: t.assign(channel=None), "holds no value for any of the 590 customers"),
         (lambda t: t.assign(channel=t["channel"].replace("web", "population")), "is called 'population'.*Rename"),
         (lambda t: t.assign(channel=[1 if i % 2 else "1" for i in range(len(t))]), "(print alike|cannot be sorted)"),
