@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import warnings
 
 import numpy as np
@@ -287,16 +290,34 @@ def test_settings_that_mean_nothing_are_refused(settings, message, rfm):
 
 
 @pytest.mark.slow
-def test_numpyro_leaves_jax_as_it_was(fit, monkeypatch):
-    import os
-
-    jax = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS")
-    posterior = fit(pc.GammaGamma, "numpyro").posterior_
-    assert (jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS")) == before
+def test_numpyro_samples_in_double_precision(fit):
+    values = fit(pc.GammaGamma, "numpyro").posterior_.chains.values
     # In single precision, so many draws would hold ties.
-    assert posterior.chains.values.dtype == np.float64
-    assert len(np.unique(posterior.chains.values.astype(np.float32))) < len(np.unique(posterior.chains.values))
+    assert values.dtype == np.float64
+    assert len(np.unique(values.astype(np.float32))) < len(np.unique(values))
+
+
+@pytest.mark.slow
+def test_numpyro_leaves_jax_as_pymc_does_or_as_it_was_set():
+    pytest.importorskip("numpyro")
+    script = """
+    import os, jax
+    from predclv.inference.pymc_sampling import double_precision
+
+    assert not jax.config.jax_enable_x64
+    with double_precision():
+        assert jax.config.jax_enable_x64
+    # As for who imports PyMC's samplers by JAX first, and whom they would else leave in single precision now.
+    assert jax.config.jax_enable_x64
+    flags = os.environ["XLA_FLAGS"]
+    jax.config.update("jax_enable_x64", False)
+    with double_precision():
+        assert jax.config.jax_enable_x64
+    assert not jax.config.jax_enable_x64
+    assert os.environ["XLA_FLAGS"] == flags
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 # What comes after

@@ -23,7 +23,7 @@ from pymc.step_methods.hmc.quadpotential import QuadPotentialFullAdapt
 from predclv.inference.chains import STATISTICS, Chains, Sampling
 from predclv.inference.nuts import Target, find_start, sampler_failed
 
-__all__ = ["Form", "Walk", "sample_walk"]
+__all__ = ["Form", "Walk", "double_precision", "sample_walk"]
 
 FloatArray = NDArray[np.float64]
 Form = Literal["compiled", "literal"]
@@ -85,7 +85,10 @@ def sample_walk(walk: Walk, sampling: Sampling, seed: int, name: str) -> Chains:
     ----------
     walk : Walk
     sampling : Sampling
-        Its sampler is "pymc" or "numpyro". Chains of PyMC run one after the other, those of NumPyro in step.
+        Its sampler is "pymc" or "numpyro". The first runs chains one after the other. The second runs them side by
+        side, or in step where JAX was started before PyMC could tell it of more than one device; both agree but for
+        rounding. It takes some seconds to compile, and then most of its time goes into log gamma and digamma of every
+        row, for which JAX has no tables as our kernels have.
     seed : int
         Same seed, same chains.
     name : str
@@ -137,14 +140,17 @@ def _run_pymc(walk: Walk, starts: Sequence[Mapping[str, FloatArray]], sampling: 
 
 
 def _run_numpyro(walk: Walk, starts: Sequence[Mapping[str, FloatArray]], sampling: Sampling, seed: int) -> Traces:
-    with _double_precision(), walk.build("literal"):
+    import jax
+
+    with double_precision(), walk.build("literal"):
         trace = pm.sample(
             nuts_sampler="numpyro",
             initvals=list(starts),
             target_accept=walk.target_accept,
             nuts_sampler_kwargs={
                 "jitter": False,
-                "chain_method": "vectorized",
+                # In step, a chain waits for the longest path of all of them: twice the time.
+                "chain_method": "parallel" if jax.local_device_count() >= sampling.chains else "vectorized",
                 "nuts_kwargs": {"dense_mass": True, "inverse_mass_matrix": walk.covariance},
             },
             **_common(sampling, seed),
@@ -183,10 +189,11 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _double_precision() -> Iterator[None]:
-    """JAX in double precision, and afterwards as `import pymc.sampling.jax` leaves it, or as the user set it since.
+def double_precision() -> Iterator[None]:
+    """JAX in double precision, and afterwards as PyMC's import of it leaves it, or as it was set since.
 
-    That import, which PyMC's own samplers by JAX need as well, sets double precision and `XLA_FLAGS` once a process.
+    PyMC sets double precision, and `XLA_FLAGS`, at `import pymc.sampling.jax` and never again: undone, its own samplers
+    by JAX would go on in single precision.
     """
     import jax
     import pymc.sampling.jax  # noqa: F401
