@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predclv.inference.posterior import Draws, NormalDraws, Posterior, check_level, paired_draws, to_plain
+from predclv.inference.normal_draws import NormalDraws
+from predclv.inference.posterior import Draws, Posterior, check_level, paired_draws, to_plain
 from predclv.parameters import Parameter
 
 PARAMETERS = (

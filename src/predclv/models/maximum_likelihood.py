@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from predclv.errors import ConvergenceWarning, warn
+from predclv.inference.normal_draws import NormalDraws
 from predclv.inference.optimize import Optimum
-from predclv.inference.posterior import NormalDraws, Posterior
+from predclv.inference.posterior import Posterior
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
 
