@@ -73,7 +73,7 @@ def mean_and_sd(posterior):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("model", MODELS)
-def test_chains_agree_with_importance_sampling(model, sampler, fit, rfm):
+def test_chains_agree_with_importance_sampling_and_each_other(model, sampler, fit, rfm):
     posterior = fit(model, sampler).posterior_
     mean, mean_error, sd, sd_error = mean_and_sd(posterior)
     weighted = model(method="map").fit(rfm).posterior_
@@ -86,20 +86,16 @@ def test_chains_agree_with_importance_sampling(model, sampler, fit, rfm):
     stretch = np.abs(sd - draws.std(axis=0)) / np.hypot(sd_error, sd / np.sqrt(2 * min(n, 1024)))
     assert shift.max() < 4
     assert stretch.max() < 4
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS[1:])
-@pytest.mark.parametrize("model", MODELS)
-def test_samplers_agree_with_each_other(model, sampler, fit):
-    one, other = (mean_and_sd(fit(model, which).posterior_) for which in ("nutpie", sampler))
-    for moment in (0, 2):
-        distance = np.abs(one[moment] - other[moment]) / np.hypot(one[moment + 1], other[moment + 1])
-        assert distance.max() < 4
+    # In the same test, because workers that run side by side share no fit.
+    if sampler != "nutpie":
+        other_mean, other_error, other_sd, other_sd_error = mean_and_sd(fit(model).posterior_)
+        assert (np.abs(mean - other_mean) / np.hypot(mean_error, other_error)).max() < 4
+        assert (np.abs(sd - other_sd) / np.hypot(sd_error, other_sd_error)).max() < 4
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_diagnostics_and_statistics_are_told(sampler, fit):
-    posterior = fit(pc.BGNBD, sampler).posterior_
+    posterior = fit(pc.GammaGamma, sampler).posterior_
     diagnostics, held = posterior.diagnostics, posterior.chains
     assert diagnostics["sampler"] == sampler
     assert (diagnostics["n_chains"], diagnostics["n_draws"], diagnostics["n_tune"]) == (4, 1000, 500)
@@ -108,8 +104,8 @@ def test_diagnostics_and_statistics_are_told(sampler, fit):
     assert min(diagnostics["least_ess_bulk"], diagnostics["least_ess_tail"]) > 1000
     assert diagnostics["n_divergences"] == 0
     assert diagnostics["n_starts_moved"] == 0
-    assert set(diagnostics["r_hat"]) == {"r", "alpha", "a", "b"}
-    assert held.values.shape == (4, 1000, 4)
+    assert set(diagnostics["r_hat"]) == {"p", "q", "gamma"}
+    assert held.values.shape == (4, 1000, 3)
     assert set(chains.STATISTICS) - {"reached_max_treedepth"} <= set(held.statistics) <= set(chains.STATISTICS)
     assert {statistic.shape for statistic in held.statistics.values()} == {(4, 1000)}
     # Seen by hand: the mean acceptance that step sizes are tuned to, and log densities below the mode's.
@@ -123,6 +119,7 @@ def test_log_densities_are_those_of_the_draws(sampler, fit, rfm):
     held = model.posterior_.chains
     density = LogPosterior(model._likelihood(rfm), model.priors_, model.posterior_.parameters)
     expected = density.values(held.flat()).reshape(held.values.shape[:2])
+    # Which holds in double precision only.
     np.testing.assert_allclose(held.statistics["lp"], expected, rtol=1e-9)
     # Kinetic energy, a sum of squares, on top.
     assert (held.statistics["energy"] > -expected).all()
@@ -287,14 +284,6 @@ def test_a_missing_package_is_named_before_any_work(sampler, absent, needs, rfm,
 def test_settings_that_mean_nothing_are_refused(settings, message, rfm):
     with pytest.raises(ValueError, match=message):
         pc.BGNBD(method="mcmc", **settings).fit(rfm)
-
-
-@pytest.mark.slow
-def test_numpyro_samples_in_double_precision(fit):
-    values = fit(pc.GammaGamma, "numpyro").posterior_.chains.values
-    # In single precision, so many draws would hold ties.
-    assert values.dtype == np.float64
-    assert len(np.unique(values.astype(np.float32))) < len(np.unique(values))
 
 
 @pytest.mark.slow
