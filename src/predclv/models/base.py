@@ -1,40 +1,33 @@
-"""What every model shares: the scikit-learn face, the fit from data to Posterior, and the folder it is saved in."""
+"""What every model shares: the fit from data to Posterior, by any method, and what can be asked of it."""
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
-from predclv.errors import DataError, ModelFileError
-from predclv.inference.chains import Sampling
+from predclv.errors import DataError
 from predclv.inference.evidence import Evidence, Replicate
-from predclv.inference.hierarchy import Hierarchy, spread_parameters, spread_priors
+from predclv.inference.hierarchy import Hierarchy
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import maximize
 from predclv.inference.posterior import Posterior, require_arviz
 from predclv.models import bayes
-from predclv.models.bayes import priors_from_dict, priors_to_dict, scales_of
 from predclv.models.fingerprint import Fingerprint
 from predclv.models.likelihood import Likelihood
 from predclv.models.maximum_likelihood import posterior_of_estimate, warn_of_estimate
 from predclv.models.pooling import fit_hierarchy, match_segments, warn_of_small_segments
-from predclv.models.storage import posterior_from_dict, posterior_to_dict, write_model
-from predclv.parameters import Parameter
-from predclv.priors.distributions import Prior
-from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
+from predclv.models.saved import POOLED, SavedModel
+from predclv.priors.settle import supported
 
 __all__ = ["POPULATION", "Model", "Part", "require_summary"]
 
@@ -43,12 +36,6 @@ FloatArray = NDArray[np.float64]
 
 #: What the table of parameters calls all segments together.
 POPULATION = "population"
-# Why a posterior has no customers to check it against.
-_SAVED = (
-    "A saved model holds none: fit it again, which with the same data, settings and random_state gives the same draws."
-)
-_POOLED = "Each segment has parameters of its own: take segments_[name].posterior_."
-METHODS = ("mle", "map", "mcmc", "auto")
 
 
 class Part(NamedTuple, Generic[M]):
@@ -59,7 +46,7 @@ class Part(NamedTuple, Generic[M]):
     rows: NDArray[np.int64]
 
 
-class Model(BaseEstimator):  # type: ignore[misc]
+class Model(SavedModel):
     """Base of the transaction and spend models.
 
     Parameters
@@ -98,41 +85,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
         Units and size of the data fitted on.
     """
 
-    KEY: ClassVar[str]
-    KIND: ClassVar[str]
-    PARAMETERS: ClassVar[tuple[Parameter, ...]]
-    #: Weakly informative defaults; their lower ends bind priors given in their place.
-    PRIORS: ClassVar[Mapping[str, Prior]]
     #: Plain words for a parameter, or a pair, that the data push to an edge of its domain; the gravest first.
     EDGES: ClassVar[Mapping[tuple[tuple[str, str], ...], str]]
-
-    posterior_: Posterior
-    segments_: dict[str, Self]
-    priors_: dict[str, Prior]
-    fingerprint_: Fingerprint
-
-    def __init__(
-        self,
-        method: str = "mle",
-        *,
-        priors: Mapping[str, Prior] | None = None,
-        segment: str | None = None,
-        sampler: str = "nutpie",
-        chains: int = 4,
-        draws: int = 1000,
-        tune: int = 500,
-        progressbar: bool = True,
-        random_state: int = 0,
-    ) -> None:
-        self.method = method
-        self.priors = priors
-        self.segment = segment
-        self.sampler = sampler
-        self.chains = chains
-        self.draws = draws
-        self.tune = tune
-        self.progressbar = progressbar
-        self.random_state = random_state
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate the parameters from an RFM summary.
@@ -212,7 +166,7 @@ class Model(BaseEstimator):  # type: ignore[misc]
             evidence = replace(self._evidence(own), priors=None)
             self.segments_[segment] = self._of_segment(piece, posterior.evolve(evidence=evidence))
         points = np.array([posterior.point_array for posterior in posteriors.segments])
-        population = posteriors.population.evolve(evidence=Evidence(type(self).__name__, self.priors_, absent=_POOLED))
+        population = posteriors.population.evolve(evidence=Evidence(type(self).__name__, self.priors_, absent=POOLED))
         self.posterior_ = self._examine(rfm, population, points[codes].T)
 
     def _hierarchy(
@@ -261,40 +215,6 @@ class Model(BaseEstimator):  # type: ignore[misc]
                 f"This {type(self).__name__} has parameters for each of {len(names)} segments of {self.segment!r}: "
                 f"take that of one, as segments_[{names[0]!r}], with its customers."
             )
-
-    def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
-        """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
-        defaults = self._declared_priors()
-        return settle_priors(self.priors, defaults, self._declared_parameters(), scales_of(rfm))
-
-    def priors_table(self, rfm: RFMSummary | None = None) -> pd.DataFrame:
-        """Table of the priors: parameter, prior, low (5 %), median, high (95 %), unit, meaning.
-
-        Parameters
-        ----------
-        rfm : RFMSummary, optional
-            Shows what a fit on it would use. Without one: the priors of the fit, where there was one, else the priors
-            as declared, in which "age" is the mean age of the customers and "basket" the median of their mean spend.
-        """
-        if rfm is not None:
-            priors: Mapping[str, Prior] = self.priors_for(rfm)
-        elif getattr(self, "priors_", None):
-            priors = self.priors_
-        else:
-            priors = {**self._declared_priors(), **(self.priors or {})}
-        return priors_table(priors, self._declared_parameters())
-
-    def _declared_parameters(self) -> tuple[Parameter, ...]:
-        """The model's own, and with segments the spreads."""
-        return self.PARAMETERS if self.segment is None else (*self.PARAMETERS, *spread_parameters(self.PARAMETERS))
-
-    def _declared_priors(self) -> dict[str, Prior]:
-        """The defaults, once what is given in their place has been checked against them."""
-        spreads = {} if self.segment is None else spread_priors(self.PARAMETERS)
-        defaults = {**self.PRIORS, **spreads}
-        if self.priors is not None:
-            check_priors(self.priors, defaults, self._declared_parameters(), type(self).__name__)
-        return defaults
 
     def to_pymc(self, rfm: RFMSummary, *, likelihood: Literal["compiled", "literal"] = "compiled") -> Any:
         """Write the posterior given `rfm` as a PyMC model, to sample, extend or look at; no fit is needed.
@@ -403,80 +323,8 @@ class Model(BaseEstimator):  # type: ignore[misc]
             )
         return total / n
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: JSON and Parquet, no customer, no pickle; whole or not at all."""
-        check_is_fitted(self)
-        write_model(path, {"class": type(self).__name__, **self.to_dict()}, self.posteriors())
-
-    def posteriors(self) -> dict[str, Posterior]:
-        """Every posterior of the model by the name of its file: `KIND`, and `KIND` with a number for each segment."""
-        own = {f"{self.KIND}-{i}": model.posterior_ for i, model in enumerate(self.segments_.values())}
-        return {self.KIND: self.posterior_, **own}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything of the fitted model but its draws, as JSON types."""
-        return {
-            "key": self.KEY,
-            "settings": {
-                **self.get_params(),
-                **{name: int(getattr(self, name)) for name in ("chains", "draws", "tune", "random_state")},
-                "priors": priors_to_dict(self.priors),
-            },
-            "priors": priors_to_dict(self.priors_),
-            "posterior": posterior_to_dict(self.posterior_),
-            "fingerprint": self.fingerprint_.to_dict(),
-            "segments": {name: model.to_dict() for name, model in self.segments_.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any], draws: Mapping[str, pa.Table], table: str | None = None) -> Self:
-        """Rebuild from `to_dict` and tables of draws, its own under `table`; ModelFileError where they do not fit."""
-        try:
-            model = cls(**{**stored["settings"], "priors": priors_from_dict(stored["settings"].get("priors"))})
-            model._check_settings()
-            model.priors_ = priors_from_dict(stored.get("priors")) or {}
-            parameters = model._declared_parameters()
-            parameters = supported(parameters, model.priors_) if model.priors_ else parameters
-            priors = (model.priors_ or None) if table is None else None
-            evidence = Evidence(cls.__name__, priors, absent=_SAVED if model.segment is None else _POOLED)
-            posterior = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
-            model.posterior_ = posterior.evolve(evidence=evidence)
-            model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
-            model.segments_ = {
-                name: cls.from_dict(part, draws, f"{cls.KIND}-{i}")
-                for i, (name, part) in enumerate(stored.get("segments", {}).items())
-            }
-            model._check_stored()
-        except KeyError as error:
-            raise ModelFileError(f"The saved {cls.__name__} is damaged: it lacks {error}.") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"The saved {cls.__name__} is damaged: {error}") from error
-        return model
-
-    def _check_settings(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"'method' must be one of {', '.join(map(repr, METHODS))}. Got {self.method!r}.")
-        if self.priors is not None and self.method == "mle":
-            raise ValueError("method='mle' uses no priors. Use method='map' or 'mcmc', or leave 'priors' out.")
-        if self.segment is not None and not isinstance(self.segment, str):
-            raise ValueError(f"'segment' must be the name of a carried column. Got {self.segment!r}.")
-        if self.segment is not None and self.method == "mle":
-            raise ValueError("Segments share strength through priors: segment= needs method='map', 'mcmc' or 'auto'.")
-        check_seed(self.random_state)
-        self._sampling().check()
-
     def _evidence(self, likelihood: Likelihood) -> Evidence:
         return Evidence(type(self).__name__, self.priors_ or None, likelihood, self._replicate(likelihood))
-
-    def _sampling(self) -> Sampling:
-        return Sampling(self.sampler, self.chains, self.draws, self.tune, self.progressbar)
-
-    def _check_stored(self) -> None:
-        """Raise ValueError, KeyError or TypeError where a loaded posterior is none that `fit` makes."""
-        if self.posterior_.method not in METHODS:
-            raise ValueError(f"its posterior comes from an unknown method, {self.posterior_.method!r}.")
-        if (self.segment is None) != (not self.segments_):
-            raise ValueError(f"segment={self.segment!r}, and it holds {len(self.segments_)} segments.")
 
     @abstractmethod
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
@@ -510,16 +358,6 @@ class Model(BaseEstimator):  # type: ignore[misc]
 
     def _edge_stories(self) -> Mapping[tuple[tuple[str, str], ...], str]:
         return self.EDGES
-
-
-def check_seed(seed: object) -> int:
-    """Return a seed as an int, or raise ValueError: it must be stored with the model and give the same table again."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32:
-        raise ValueError(
-            f"'random_state' must be a whole number from 0 to 2**32 - 1, so that a saved model gives the same tables. "
-            f"Got {seed!r}."
-        )
-    return int(seed)
 
 
 def require_summary(rfm: object) -> None:
