@@ -127,3 +127,11 @@ def test_table_and_round_trip():
     for prior in (*PRIORS, *DEFAULTS.values()):
         assert prior_from_dict(prior_to_dict(prior)) == prior
         assert eval(repr(prior)) == prior  # a plain repr
+
+
+def test_a_very_wide_prior_has_a_domain_too():
+    """Its 5 % quantile is its lower end to all digits."""
+    parameter = Parameter("q", "", (1.5, 15.0))
+    found = supported((parameter,), {"q": Gamma(5.0, 0.01, above=1.0)})[0]
+    assert found.above == 1.0
+    assert 1.0 < found.typical[0] < found.typical[1]

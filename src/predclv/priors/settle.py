@@ -79,15 +79,17 @@ def settle_priors(
 def supported(parameters: Sequence[Parameter], priors: Mapping[str, Prior]) -> tuple[Parameter, ...]:
     """The parameters with the domain that their priors leave them."""
     return tuple(
-        parameter
-        if priors[parameter.name].lower_end == parameter.above
-        else replace(
-            parameter,
-            above=priors[parameter.name].lower_end,
-            typical=(float(priors[parameter.name].quantile(0.05)), float(priors[parameter.name].quantile(0.95))),
-        )
+        parameter if priors[parameter.name].lower_end == parameter.above else _within(parameter, priors[parameter.name])
         for parameter in parameters
     )
+
+
+def _within(parameter: Parameter, prior: Prior) -> Parameter:
+    """The parameter with the domain and the middle 90 % of its prior."""
+    above = prior.lower_end
+    low, high = (float(end) - above for end in prior.quantile([0.05, 0.95]))
+    # The lower quantile of a very wide prior is the lower end to all digits.
+    return replace(parameter, above=above, typical=(above + max(low, 1e-9 * high), above + high))
 
 
 def priors_table(priors: Mapping[str, Prior], parameters: Sequence[Parameter] = ()) -> pd.DataFrame:
