@@ -28,7 +28,7 @@ FloatArray = NDArray[np.float64]
 N_POINTS = 4096
 _FEWEST_POINTS = 1024
 # Points times rows: some three seconds of one core. Beyond, points are halved, down to the fewest.
-_BUDGET = 400_000_000
+_BUDGET = 420_000_000
 _DEGREES = 5.0  # of the t: heavier tails than any posterior under proper priors that the data inform
 _FARTHEST = 300.0  # logarithm of a parameter
 _NARROWEST = 1e-4

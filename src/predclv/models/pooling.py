@@ -98,6 +98,12 @@ def match_segments(rfm: RFMSummary, column: str, known: Sequence[str], model: st
 
 def warn_of_small_segments(name: str, sizes: Mapping[str, int]) -> None:
     """Say whose parameters are the population's."""
+    if len(sizes) == 1:
+        warn(
+            f"{name}: there is one segment, {next(iter(sizes))!r}, so nothing is shared and the spread is left to its "
+            "prior. Leave segment= out, or name another column.",
+            ConvergenceWarning,
+        )
     small = {segment: size for segment, size in sizes.items() if size < _SMALL}
     if small:
         segment, size = next(iter(small.items()))

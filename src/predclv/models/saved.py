@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
@@ -52,8 +52,12 @@ class SavedModel(ModelSettings):
 
     def posteriors(self) -> dict[str, Posterior]:
         """Every posterior of the model by the name of its file: `KIND`, and `KIND` with a number for each segment."""
-        own = {f"{self.KIND}-{i}": model.posterior_ for i, model in enumerate(self.segments_.values())}
+        own = {table: model.posterior_ for table, model in zip(self._tables(), self.segments_.values(), strict=True)}
         return {self.KIND: self.posterior_, **own}
+
+    def _tables(self) -> list[str]:
+        """Names of the segments' tables of draws."""
+        return [f"{self.KIND}-{i}" for i in range(len(self.segments_))]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything of the fitted model but its draws, as JSON types."""
@@ -67,7 +71,10 @@ class SavedModel(ModelSettings):
             "priors": priors_to_dict(self.priors_),
             "posterior": posterior_to_dict(self.posterior_),
             "fingerprint": self.fingerprint_.to_dict(),
-            "segments": {name: model.to_dict() for name, model in self.segments_.items()},
+            "segments": {
+                name: {"draws": table, **model.to_dict()}
+                for table, (name, model) in zip(self._tables(), self.segments_.items(), strict=True)
+            },
         }
 
     @classmethod
@@ -84,16 +91,28 @@ class SavedModel(ModelSettings):
             posterior = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
             model.posterior_ = posterior.evolve(evidence=evidence)
             model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
-            model.segments_ = {
-                name: cls.from_dict(part, draws, f"{cls.KIND}-{i}")
-                for i, (name, part) in enumerate(stored.get("segments", {}).items())
-            }
+            parts = stored.get("segments", {})
+            model.segments_ = {name: cls.from_dict(part, draws, part["draws"]) for name, part in parts.items()}
+            if table is None:
+                model._check_segments(parts, [name for name in draws if name.startswith(f"{cls.KIND}-")])
             model._check_stored()
         except KeyError as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: it lacks {error}.") from error
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: {error}") from error
         return model
+
+    def _check_segments(self, stored: Mapping[str, Any], tables: Sequence[str]) -> None:
+        """Raise ValueError where segments and tables of draws are not one to one, or a segment is another model's."""
+        if sorted(part["draws"] for part in stored.values()) != sorted(tables):
+            raise ValueError(f"its {len(stored)} segments and {len(tables)} tables of their draws do not match.")
+        for name, model in self.segments_.items():
+            mine, own = self.fingerprint_, model.fingerprint_
+            if stored[name]["key"] != self.KEY or model.segment is not None:
+                raise ValueError(f"segment {name!r} is no {type(self).__name__}.")
+            units = ("time_unit", "collapse", "currency", "observation_end")
+            if any(getattr(mine, unit) != getattr(own, unit) for unit in units):
+                raise ValueError(f"segment {name!r} was fitted in other units than the rest.")
 
     def _check_stored(self) -> None:
         """Raise ValueError, KeyError or TypeError where a loaded posterior is none that `fit` makes."""

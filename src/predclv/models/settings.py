@@ -15,7 +15,7 @@ from predclv.inference.hierarchy import spread_parameters, spread_priors
 from predclv.models.bayes import scales_of
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
-from predclv.priors.settle import check_priors, priors_table, settle_priors
+from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
 
 __all__ = ["METHODS", "ModelSettings"]
 
@@ -85,7 +85,9 @@ class ModelSettings(BaseEstimator):  # type: ignore[misc]
 
     def _declared_parameters(self) -> tuple[Parameter, ...]:
         """The model's own, and with segments the spreads."""
-        return self.PARAMETERS if self.segment is None else (*self.PARAMETERS, *spread_parameters(self.PARAMETERS))
+        if self.segment is None:
+            return self.PARAMETERS
+        return (*self.PARAMETERS, *spread_parameters(supported(self.PARAMETERS, self.PRIORS)))
 
     def _declared_priors(self) -> dict[str, Prior]:
         """The defaults, once what is given in their place has been checked against them."""

@@ -73,6 +73,8 @@ def write_report(
         jinja2 is absent.
     DataError
         The tables are not of the same customers.
+    ValueError
+        A model has segments with parameters of their own: report on one at a time.
     """
     try:
         import jinja2  # noqa: F401
@@ -81,6 +83,8 @@ def write_report(
     from predclv.report.inputs import ReportInputs
     from predclv.report.page import render
 
+    for model in (clv.transactions_, clv.spend_):
+        model.require_one_population()
     options: dict[str, Any] = {"discount_rate": discount_rate, "margin": margin, "level": level}
     if customers is None:
         customers = clv.predict(rfm, horizon, **options)
