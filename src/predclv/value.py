@@ -114,7 +114,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         level : float
             Probability of the intervals, equal-tailed.
         estimate : "point" or "draws", optional
-            Where expectations are taken; by default the point for maximum likelihood.
+            Where expectations are taken; by default the point for maximum likelihood, and all draws for a posterior, of
+            which 256 serve an infinite horizon.
 
         Returns
         -------
@@ -142,7 +143,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
 
     def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
         """Columns of the customers of one part."""
-        counts, spend = part.pair.thetas(estimate)
+        counts, spend = part.pair.thetas(estimate, n_center=_center_draws(task.horizon))
         bindings = self.transactions_.BINDINGS
         rows, inverse = histories(part.rfm)
         by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
@@ -201,7 +202,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         for number, part in enumerate(self._pair.parts(rfm)):
             customers = task.customers.take(part.rows)
             order = np.argsort(histories(part.rfm)[1], kind="stable")
-            counts, spend = part.pair.thetas(estimate, mean_draws)
+            counts, spend = part.pair.thetas(estimate, mean_draws, _center_draws(task.horizon))
             arguments = n_segments, task.horizon.length, task.delta
             sums.append(
                 portfolio.expected_sums(
@@ -254,7 +255,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         horizon : str, number or `math.inf`
             From the first purchase on; no dates.
         segment : str or mapping of column to str, optional
-            Which segment the customer belongs to, where the models have segments; a mapping where their columns differ.
+            Which segment the customer belongs to, where the models have segments; a mapping where their
+            columns differ, which may hold other columns too.
         include_first : bool
             Count the first purchase's margin, at time 0.
         discount_rate, margin, level, estimate
@@ -267,11 +269,12 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         check_level(level)
+        pair = self._pair.of_segment(segment)
         parsed = parse_horizon(horizon, self._time_unit, None)
         delta = self._delta(discount_rate, parsed)
         margin = check_margin(margin)
         self._warn_long(parsed)
-        counts, spend = self._pair.of_segment(segment).thetas(estimate)
+        counts, spend = pair.thetas(estimate, n_center=_center_draws(parsed))
         bindings = self.transactions_.BINDINGS
         zero = np.zeros(1)
         customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
@@ -280,6 +283,24 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             bindings, counts, spend, customer, parsed.length, delta, level, first_purchase=include_first
         )
         return pd.DataFrame({**by_count, **by_value})
+
+    def of_segment(self, segment: str | Mapping[str, str]) -> CLV:
+        """Return a fitted CLV of one segment alone, as for a report on its customers.
+
+        Parameters
+        ----------
+        segment : str or mapping of column to str
+            As in `new_customer`.
+
+        Raises
+        ------
+        ValueError
+            The segment is not known, or the models have none.
+        """
+        pair = self._pair.of_segment(segment)
+        clv = CLV(clone(pair.transactions), clone(pair.spend))
+        clv.transactions_, clv.spend_ = pair.transactions, pair.spend
+        return clv
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write both fitted models to a folder: JSON and Parquet, no customer, no pickle; whole or not at all."""
@@ -357,6 +378,11 @@ class CLV(BaseEstimator):  # type: ignore[misc]
                 "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
             )
         return continuous_rate(discount_rate, self._time_unit)
+
+
+def _center_draws(horizon: Horizon) -> int | None:
+    """Draws behind an expectation; None is all. Over an infinite horizon each costs some hundred times as much."""
+    return None if np.isfinite(horizon.length) else MEAN_DRAWS
 
 
 def _seed_of_part(seed: int, number: int) -> int:

@@ -131,7 +131,7 @@ def test_ranks_of_a_hierarchy_are_even(model, priors, monkeypatch):
         table = pd.concat(tables, ignore_index=True).assign(customer_id=lambda t: np.arange(len(t)))
         rfm = pc.RFMSummary.from_frame(table, time_unit="week", carry=["segment"])
         with quiet():
-            warnings.filterwarnings("ignore", message=".*have fewer than 10 customers")
+            warnings.filterwarnings("ignore", message=".*fewer than 10 customers")
             fitted = model(
                 method="map",
                 segment="segment",

@@ -37,7 +37,7 @@ def _some_findings_are_no_news():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DependenceWarning)
         # Of the few customers here.
-        warnings.filterwarnings("ignore", ".*(default priors help|have fewer than 10 customers)", ConvergenceWarning)
+        warnings.filterwarnings("ignore", ".*(default priors help|fewer than 10 customers)", ConvergenceWarning)
         yield
 
 

@@ -127,3 +127,13 @@ def test_too_few_to_fit_can_be_scored():
         model.score(summary_of([0, 0], [0.0, 0.0]))
     with pytest.raises(TypeError, match="Expected an RFMSummary"):
         model.expected_spend(pd.DataFrame())
+
+
+def test_order_of_customers_changes_no_digit(cdnow):
+    """Sums are taken over distinct histories in order, so chains, too, are the same."""
+    shuffled = cdnow[np.random.default_rng(0).permutation(len(cdnow))]
+    settings = {"method": "mcmc", "draws": 50, "tune": 100, "chains": 2, "progressbar": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # chains so short, and the dependence of spend on frequency
+        one, other = (pc.GammaGamma(**settings).fit(rfm).posterior_.draws_array() for rfm in (cdnow, shuffled))
+    np.testing.assert_array_equal(one, other)

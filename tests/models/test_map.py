@@ -253,3 +253,15 @@ def test_posteriors_are_made_once(fitted):
     posterior = replace(fitted[pc.BGNBD].posterior_)
     assert posterior.draws_array() is posterior.draws_array()
     assert posterior.diagnostics["n_points"] == 4096
+
+
+def test_auto_keeps_doubtful_draws_where_nuts_is_not_installed(cdnow, monkeypatch):
+    bad = {"k_hat": 0.8, "disagreement_mean": 0.0, "disagreement_sd": 0.0}
+    made = Draws(np.full((1024, 4), 2.0), bad)
+    monkeypatch.setattr("predclv.inference.importance.ImportanceDraws.__call__", lambda self: made)
+    monkeypatch.setattr("predclv.inference.chains.find_spec", lambda name: None)
+    with pytest.warns(
+        ConvergenceWarning, match=r"k-hat is 0.80.*needs nutpie and arviz: pip install 'predclv\[bayes\]'"
+    ):
+        model = pc.BGNBD(method="auto").fit(cdnow)
+    assert model.posterior_.method == "map"

@@ -485,7 +485,7 @@ def test_a_segment_of_one_is_the_population_s_updated_by_one(model, who, table):
     """Exactly so: draws of the population, each with segments to come, weighted by the likelihood of the customer."""
     alone = table[(table["frequency"] >= 3) if who == "a repeat buyer" else (table["frequency"] == 0)].index[0]
     rfm = summarize(table.assign(channel=np.where(table.index == alone, "alone", table["channel"])))
-    with pytest.warns(ConvergenceWarning, match=r"1 of 4 segments have fewer than 10 customers \(first: 'alone', 1\)"):
+    with pytest.warns(ConvergenceWarning, match=r"fewer than 10 customers in 1 of 4 segments \(first: 'alone', 1\)"):
         fitted = model(**BG).fit(rfm)
     own = fitted.segments_["alone"]
     drawn = to_unconstrained(own.posterior_.parameters, own.posterior_.draws_array())
@@ -671,6 +671,21 @@ def test_columns_that_make_no_segments_are_refused(change, message, table):
 def test_wrong_settings_are_refused(settings, message, rfm):
     with pytest.raises(ValueError, match=message):
         pc.BGNBD(**settings).fit(rfm)
+
+
+@pytest.mark.parametrize("prior", [LogNormal(0.8, 0.3, above=0.5), Gamma(0.8, 3.0, above=0.5)])
+def test_a_prior_of_a_spread_reaches_down_to_zero(prior, rfm):
+    with pytest.raises(ValueError, match=r"'alpha_spread' must reach down to 0.*no above="):
+        pc.BGNBD(**{**BG, "priors": {"alpha_spread": prior}}).fit(rfm)
+
+
+def test_large_segments_leave_nothing_to_default_priors():
+    """However few segments, and however vague their center."""
+    table = pc.datasets.simulate_rfm(n_customers=4000, T=(10.0, 52.0), lattice=7, seed=5).rfm.to_pandas()
+    channel = np.array(["one", "two"])[np.arange(len(table)) % 2]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*default priors")
+        pc.BGNBD(method="map", segment="channel").fit(summarize(table.assign(channel=channel)))
 
 
 def test_an_improper_prior_of_a_spread_cannot_be_made():

@@ -32,10 +32,10 @@ def mean_spend(rfm: RFMSummary) -> FloatArray:
     return rfm.monetary_value
 
 
-def segments(rfm: RFMSummary, by: str | None) -> tuple[list[Any], NDArray[np.int64]]:
+def segments(rfm: RFMSummary, by: str | None, *, option: str = "by") -> tuple[list[Any], NDArray[np.int64]]:
     """Names of the segments in column `by`, sorted, and each customer's code; no names where `by` is None.
 
-    Names are the column's own values: 1 stays a number.
+    Names are the column's own values: 1 stays a number. `option` is what errors call the column's option.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def segments(rfm: RFMSummary, by: str | None) -> tuple[list[Any], NDArray[np.int
     """
     if by is None:
         return [], np.zeros(len(rfm), dtype=np.int64)
-    values = pd.Series(_carried(rfm, by, "by"))
+    values = pd.Series(_carried(rfm, by, option))
     if values.isna().all():
         raise DataError(f"Column {by!r} holds no value for any of the {len(rfm):,} customers, so it makes no segments.")
     if values.isna().any():

@@ -67,10 +67,13 @@ class Sampling:
         if not isinstance(self.progressbar, bool):
             raise ValueError(f"'progressbar' must be True or False. Got {self.progressbar!r}.")
 
+    def missing(self) -> list[str]:
+        """Packages that the sampler needs and that are not installed."""
+        return [package for package in (*SAMPLERS[self.sampler], "arviz") if find_spec(package) is None]
+
     def require(self) -> None:
         """Raise ImportError where a package that the sampler needs is not installed."""
-        missing = [package for package in (*SAMPLERS[self.sampler], "arviz") if find_spec(package) is None]
-        if missing:
+        if missing := self.missing():
             raise ImportError(
                 f'method="mcmc" with sampler="{self.sampler}" needs {" and ".join(missing)}: '
                 "pip install 'predclv[bayes]'"
@@ -187,7 +190,7 @@ def objections(diagnostics: Mapping[str, Any]) -> str:
     worst, least = diagnostics["worst_r_hat"], _FEWEST_EFFECTIVE * diagnostics["n_chains"]
     if worst is None or not worst <= _LARGEST_R_HAT:
         which = _name_of(diagnostics["r_hat"], max)
-        size = "not a number" if worst is None else f"{worst:.3f}"
+        size = "not a number" if worst is None else f"{worst:.4f}"
         found.append(f"R-hat of {which} is {size}, and should be at most {_LARGEST_R_HAT}")
     for name, words in (("ess_bulk", "effective sample size"), ("ess_tail", "effective sample size in the tails")):
         effective = diagnostics[f"least_{name}"]

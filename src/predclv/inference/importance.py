@@ -158,7 +158,7 @@ def gate(diagnostics: Mapping[str, Any]) -> str:
     k_hat, shift, stretch = (math.inf if diagnostics[key] is None else diagnostics[key] for key in keys)
     objections = []
     if not k_hat < _LARGEST_K:
-        objections.append(f"k-hat is {k_hat:.2f}, and should be below {_LARGEST_K}")
+        objections.append(f"k-hat is {k_hat:.3f}, and should be below {_LARGEST_K}")
     if not shift < _LARGEST_SHIFT:
         objections.append(f"two proposals differ by {shift:.2f} standard deviations in a mean")
     if not stretch < _LARGEST_STRETCH:

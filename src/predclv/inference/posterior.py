@@ -173,7 +173,8 @@ class Posterior:
         Returns
         -------
         arviz.InferenceData
-            posterior: the parameters, all chains and draws; for "mle" and "map" one chain of equally weighted draws.
+            posterior: the parameters, all chains and draws; for "mle", "map" and a loaded model one chain of
+            equally weighted draws in no order of time, of which R-hat and effective sizes say nothing.
             sample_stats: of "mcmc". prior: draws of the priors, where there are some.
             prior_predictive, posterior_predictive, observed_data: `customers`, the number of customers by
             "repeat_purchases" ("0", ..., "7+"), for a spend model by "mean_spend"; one replicated data set a draw, of

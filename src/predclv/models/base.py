@@ -142,7 +142,8 @@ class Model(SavedModel):
                 self.posterior_ = self.posterior_.evolve(evidence=self._evidence(likelihood))
             else:
                 self._fit_segments(rfm, self.segment, density)
-            bayes.warn_of_default_priors(type(self).__name__, self.posterior_, self.priors_, self.priors or {})
+            own = [model.posterior_ for model in self.segments_.values()] or [self.posterior_]
+            bayes.warn_of_default_priors(type(self).__name__, own, self.priors_, self.priors or {})
             warn_of_small_segments(
                 type(self).__name__, {n: m.fingerprint_.n_customers for n, m in self.segments_.items()}
             )
@@ -173,7 +174,7 @@ class Model(SavedModel):
         self, rfm: RFMSummary, column: str, pooled: LogPosterior
     ) -> tuple[Hierarchy, dict[str, RFMSummary], NDArray[np.int64]]:
         """The segments together; the customers of each by its name; which of them each customer is in."""
-        names, codes = segments(rfm, column)
+        names, codes = segments(rfm, column, option="segment")
         if POPULATION in map(str, names):
             raise DataError(f"A segment in column {column!r} is called {POPULATION!r}, as all together are. Rename it.")
         pieces = {str(segment): rfm[codes == code] for code, segment in enumerate(names)}
@@ -201,8 +202,10 @@ class Model(SavedModel):
             A customer's segment is unknown to the fit, or the column is not carried.
         """
         check_is_fitted(self)
-        if self.segment is None:
+        if not self.segments_:
             return [Part(self, rfm, np.arange(len(rfm)))]
+        if self.segment is None:
+            raise ValueError("The model was fitted with segments, and 'segment' has been taken away. Fit it again.")
         where = match_segments(rfm, self.segment, list(self.segments_), type(self).__name__)
         found = [(model, np.flatnonzero(where == i)) for i, model in enumerate(self.segments_.values())]
         return [Part(model, rfm[rows], rows) for model, rows in found if len(rows)]
@@ -248,6 +251,11 @@ class Model(SavedModel):
         ...     pm.Deterministic("mean_rate", model["r"] / model["alpha"])
         ...     idata = pm.sample()
         >>> az.summary(idata)  # doctest: +SKIP
+
+        Notes
+        -----
+        The likelihood is a potential over weighted rows, so PyMC has no observed variable to predict or to score:
+        `posterior_.loo()`, `posterior_.to_arviz()` and `predclv.checks` do that from a fit.
         """
         self._check_settings()
         require_summary(rfm)

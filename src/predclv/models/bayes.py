@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import ConvergenceWarning, FitError, SamplingWarning, warn
 from predclv.inference import nuts
 from predclv.inference.chains import ChainDraws, Chains, Sampling, diagnose, objections
-from predclv.inference.hierarchy import SPREAD
 from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
@@ -24,6 +23,7 @@ from predclv.priors.settle import Scales
 __all__ = [
     "find_center",
     "fit_posterior",
+    "may_sample",
     "posterior_of_chains",
     "priors_from_dict",
     "priors_to_dict",
@@ -66,14 +66,27 @@ def fit_posterior(
         posterior = _approximate(density, _find_mode(density, start, name), seed, name, warns=False)
         objection = gate(posterior.diagnostics)
     except FitError as error:
-        objection = f"no mode was found: {error}"
-    if not objection:
+        posterior, objection = None, f"no mode was found: {error}"
+    if posterior is not None and not (objection and may_sample(name, objection, sampling)):
         return posterior
+    sampling.require()
     warn(
         f"{name}: importance sampling is not to be trusted here ({objection}), so NUTS makes the draws.",
         ConvergenceWarning,
     )
     return _sample(density, find_center(density, start), seed, name, sampling, {"importance_sampling": objection})
+
+
+def may_sample(name: str, objection: str, sampling: Sampling) -> bool:
+    """Whether what NUTS needs is installed; without it a warning says that doubtful draws are kept, and what to do."""
+    missing = sampling.missing()
+    if missing:
+        warn(
+            f"{name}: the draws are doubtful: {objection}. method='auto' would turn to NUTS, which needs "
+            f"{' and '.join(missing)}: pip install 'predclv[bayes]'.",
+            ConvergenceWarning,
+        )
+    return not missing
 
 
 def _approximate(density: LogPosterior, optimum: Optimum, seed: int, name: str, *, warns: bool) -> Posterior:
@@ -167,22 +180,24 @@ def posterior_of_chains(
 
 
 def warn_of_default_priors(
-    name: str, posterior: Posterior, priors: Mapping[str, Prior], given: Mapping[str, Prior]
+    name: str, posteriors: Sequence[Posterior], priors: Mapping[str, Prior], given: Mapping[str, Prior]
 ) -> None:
-    """Say which parameters the data leave to priors that nobody chose."""
+    """Say which parameters the data leave to priors that nobody chose.
+
+    Several posteriors are segments', each judged by its customers: what they have in common is learnt from as many data
+    as there are segments, which are always few, and matters little to large ones.
+    """
     decided = []
-    errors = np.sqrt(np.diag(posterior.covariance_unconstrained))
-    for parameter, error in zip(posterior.parameters, errors, strict=True):
-        # A spread is learnt from as many data as there are segments, which are always few.
-        if parameter.name.endswith(SPREAD):
-            continue
+    customers = np.array([posterior.fit_diagnostics["n_observations"] for posterior in posteriors], dtype=np.float64)
+    errors = np.sqrt([np.diag(posterior.covariance_unconstrained) for posterior in posteriors])
+    for parameter, error in zip(posteriors[0].parameters, customers @ errors / customers.sum(), strict=True):
         low, high = priors[parameter.name].quantile([0.16, 0.84]) - parameter.above
         share = float(error / (0.5 * np.log(high / low)))
         if parameter.name not in given and share > _PRIOR_DECIDES:
             decided.append(f"{parameter.name} ({share:.0%} as wide as its prior)")
     if decided:
         warn(
-            f"{name}: {posterior.fit_diagnostics['n_observations']:,} customers say little about {', '.join(decided)}, "
+            f"{name}: {customers.sum():,.0f} customers say little about {', '.join(decided)}, "
             "so the default priors help to decide the forecast. Say what you know (predclv.priors has helpers), or "
             "read priors_table() and judge whether you agree.",
             ConvergenceWarning,

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
+from predclv.forecast.customers import runs
 from predclv.forecast.replicates import replicate_spend_bins
 from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.evidence import Replicate
@@ -172,20 +173,18 @@ class GammaGamma(Model):
         return rfm.to_native(rfm.to_pandas()[["customer_id"]].assign(expected_spend=spend))
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
-        frequency, mean_spend, _ = rfm.repeat_spend()
-        n = len(frequency)
-        each = np.ones(n)
+        frequency, mean_spend, weight = _distinct(*rfm.repeat_spend()[:2])
         return Likelihood(
             self.PARAMETERS,
-            n_observations=n,
+            n_observations=int(weight.sum()),
             # The values at many thetas cost a logarithm a customer for some tens of them, not for each theta.
             n_rows=1,
-            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, each),
-            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, each),
-            make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, each),
+            evaluate=partial(kernel.log_likelihood_derivatives, frequency, mean_spend, weight),
+            make_evaluate_many=partial(partial, kernel.log_likelihood_values, frequency, mean_spend, weight),
+            make_evaluate_gradient=partial(bind_gradient, frequency, mean_spend, weight),
             pointwise=pointwise_log_likelihood,
             rows={"frequency": frequency, "monetary_value": mean_spend},
-            weight=each,
+            weight=weight,
             literal=log_likelihood,
         )
 
@@ -260,6 +259,15 @@ class GammaGamma(Model):
                 "infinite variance, so a few large customers drive every total. Read quantiles, not deviations.",
                 HeavyTailWarning,
             )
+
+
+def _distinct(frequency: FloatArray, mean_spend: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Distinct pairs in order, and how many customers share each: a fit does not depend on how customers come."""
+    order = np.lexsort((mean_spend, frequency))
+    frequency, mean_spend = frequency[order], mean_spend[order]
+    first, run = runs(frequency, mean_spend)
+    weight = np.bincount(run, minlength=len(first)).astype(np.float64)
+    return frequency[first].astype(np.float64), mean_spend[first], weight
 
 
 def _dependence(frequency: FloatArray, mean_spend: FloatArray, theta: FloatArray) -> Dependence:

@@ -44,11 +44,13 @@ class Pair(NamedTuple):
             raise ValueError(f"The models have no segments. Leave segment={segment!r} out.")
         return Pair(_choose(self.transactions, segment), _choose(self.spend, segment))
 
-    def thetas(self, estimate: Estimate | None, n_mean_draws: int = MEAN_DRAWS) -> tuple[Thetas, Thetas]:
-        """Return the parameters of both as forecasts use them, draws paired by row."""
+    def thetas(
+        self, estimate: Estimate | None, n_mean_draws: int = MEAN_DRAWS, n_center: int | None = None
+    ) -> tuple[Thetas, Thetas]:
+        """Return the parameters of both as forecasts use them, draws paired by row; `n_center` of them for means."""
         few, many = self.draws(CUSTOMER_DRAWS), self.draws(n_mean_draws)
         counts, spend = (
-            Thetas(choose_theta(model.posterior_, estimate), few[i], many[i]) for i, model in enumerate(self)
+            Thetas(choose_theta(model.posterior_, estimate)[:n_center], few[i], many[i]) for i, model in enumerate(self)
         )
         return counts, spend
 
@@ -69,7 +71,8 @@ def _choose(model: M, segment: str | Mapping[str, str] | None) -> M:
     if model.segment is None:
         return model
     named = segment.get(model.segment) if isinstance(segment, Mapping) else segment
-    if named is None or named not in model.segments_:
+    # As text, which is how segments are called whatever the column holds.
+    if named is None or str(named) not in model.segments_:
         known = ", ".join(map(repr, model.segments_))
         raise ValueError(f"'segment' must name a segment of {model.segment!r}, one of {known}. Got {named!r}.")
-    return model.segments_[named]
+    return model.segments_[str(named)]

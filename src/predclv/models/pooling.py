@@ -20,7 +20,7 @@ from predclv.inference.hyper_mode import find_hyper_mode, rough_hyper_mode
 from predclv.inference.importance import gate
 from predclv.inference.nested_importance import HierarchyDraws
 from predclv.inference.posterior import Posterior
-from predclv.models.bayes import posterior_of_chains, warn_of_chains
+from predclv.models.bayes import may_sample, posterior_of_chains, warn_of_chains
 from predclv.parameters import from_unconstrained
 
 __all__ = ["PooledPosteriors", "fit_hierarchy", "match_segments", "warn_of_small_segments"]
@@ -63,9 +63,10 @@ def fit_hierarchy(
         posteriors = _approximate(hierarchy, find_hyper_mode(hierarchy, start, name), seed, name, warns=False)
         objection = gate(posteriors.population.diagnostics)
     except FitError as error:
-        objection = f"no mode was found: {error}"
-    if not objection:
+        posteriors, objection = None, f"no mode was found: {error}"
+    if posteriors is not None and not (objection and may_sample(name, objection, sampling)):
         return posteriors
+    sampling.require()
     warn(
         f"{name}: importance sampling is not to be trusted here ({objection}), so NUTS makes the draws.",
         ConvergenceWarning,
@@ -82,7 +83,7 @@ def match_segments(rfm: RFMSummary, column: str, known: Sequence[str], model: st
     DataError
         The column is not carried, has gaps, or names segments that the model has not seen.
     """
-    names, codes = segments(rfm, column)
+    names, codes = segments(rfm, column, option="segment")
     position = {name: i for i, name in enumerate(known)}
     where = np.array([position.get(str(name), -1) for name in names], dtype=np.int64)[codes]
     unseen = where < 0
@@ -108,7 +109,7 @@ def warn_of_small_segments(name: str, sizes: Mapping[str, int]) -> None:
     if small:
         segment, size = next(iter(small.items()))
         warn(
-            f"{name}: {len(small):,} of {len(sizes):,} segments have fewer than {_SMALL} customers (first: "
+            f"{name}: fewer than {_SMALL} customers in {len(small):,} of {len(sizes):,} segments (first: "
             f"{segment!r}, {size}). Their parameters are nearly the population's, and as uncertain as segments differ.",
             ConvergenceWarning,
         )

@@ -95,6 +95,11 @@ class ModelSettings(BaseEstimator):  # type: ignore[misc]
         defaults = {**self.PRIORS, **spreads}
         if self.priors is not None:
             check_priors(self.priors, defaults, self._declared_parameters(), type(self).__name__)
+            for name in spreads:
+                if name in self.priors and self.priors[name].lower_end:
+                    raise ValueError(
+                        f"The prior of {name!r} must reach down to 0, where segments are alike: no above=."
+                    )
         return defaults
 
     def _check_settings(self) -> None:

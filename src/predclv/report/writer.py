@@ -83,8 +83,12 @@ def write_report(
     from predclv.report.inputs import ReportInputs
     from predclv.report.page import render
 
-    for model in (clv.transactions_, clv.spend_):
-        model.require_one_population()
+    segments = clv.transactions_.segments_ or clv.spend_.segments_
+    if segments:
+        raise ValueError(
+            f"A report is on one population, and this CLV has {len(segments)} segments with parameters of their own. "
+            f"Report on one at a time: clv.of_segment({next(iter(segments))!r}), with its customers."
+        )
     options: dict[str, Any] = {"discount_rate": discount_rate, "margin": margin, "level": level}
     if customers is None:
         customers = clv.predict(rfm, horizon, **options)
