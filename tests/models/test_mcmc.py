@@ -164,7 +164,7 @@ def test_objections_give_numbers():
     assert chains.objections(good) == ""
     assert chains.objections({**good, "n_divergences": 12}) == "12 of 4,000 draws diverged"
     drifting = {**good, "worst_r_hat": 1.234, "r_hat": {"r": 1.001, "b": 1.234}}
-    assert chains.objections(drifting) == "R-hat of b is 1.234, and should be at most 1.01"
+    assert chains.objections(drifting) == "R-hat of b is 1.2340, and should be at most 1.01"
     stuck = {**good, "worst_r_hat": None, "r_hat": {"r": None, "b": 1.0}}
     assert "R-hat of r is not a number" in chains.objections(stuck)
     sticky = {**good, "least_ess_bulk": 90.0, "ess_bulk": {"r": 900.0, "b": 90.0}}
