@@ -44,7 +44,7 @@ def cumulative_probability(m: FloatArray, x: FloatArray, theta: FloatArray) -> F
         May be infinite.
     x : array, >= 1
         Broadcast against `m`.
-    theta : (3,) array
+    theta : (3,) array, or (3, ...) where each has its own
         p, q, gamma.
 
     References

@@ -27,6 +27,7 @@ from predclv.kernels import gamma_gamma_compiled as kernel
 from predclv.kernels.gamma_gamma import log_likelihood
 from predclv.kernels.gamma_gamma_gradient import bind_gradient
 from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
+from predclv.kernels.gamma_gamma_replicates import cumulative_probability
 from predclv.models.base import Model, require_summary
 from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.likelihood import Likelihood
@@ -274,22 +275,13 @@ def _dependence(frequency: FloatArray, mean_spend: FloatArray, theta: FloatArray
     from scipy.stats import spearmanr
 
     n = len(frequency)
-    probability = _spend_probability(frequency, mean_spend, theta)
+    probability = cumulative_probability(mean_spend, frequency, theta)
     if n < 3 or any(np.ptp(column) == 0 for column in (frequency, mean_spend, probability)):
         return Dependence(0.0, 0.0, 1.0, n)
     adjusted = spearmanr(frequency, probability)
     p_value = float(adjusted.pvalue) if n >= _SHUFFLED else _shuffled_p_value(frequency, probability)
     raw = spearmanr(frequency, mean_spend)
     return Dependence(float(raw.statistic), float(adjusted.statistic), p_value, n)
-
-
-def _spend_probability(x: FloatArray, m: FloatArray, theta: FloatArray) -> FloatArray:
-    """P(mean spend <= m | x): x m / gamma is a ratio of a Gamma(p x) to a Gamma(q), a beta prime; (n_customers,)."""
-    from scipy.special import betainc
-
-    p, q, gamma = theta
-    ratio = x * m / gamma
-    return np.asarray(betainc(p * x, q, ratio / (1 + ratio)))
 
 
 def _shuffled_p_value(first: FloatArray, second: FloatArray) -> float:
