@@ -1,0 +1,1 @@
+"""Methods by name: our models, baselines, other packages, and machine learning."""
