@@ -1,0 +1,57 @@
+"""What a call costs: processor time and memory."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+__all__ = ["Cost", "measure"]
+
+R = TypeVar("R")
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_FIELD = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call took.
+
+    Attributes
+    ----------
+    cpu_seconds : float
+        Processor time of this process, all its threads together.
+    peak_memory_mb : float
+        Most memory in use during the call above what was in use before it, in megabytes of 10^6 bytes; NaN where the
+        system does not tell (it does on Linux).
+    """
+
+    cpu_seconds: float
+    peak_memory_mb: float
+
+
+def measure(call: Callable[[], R]) -> tuple[R, Cost]:
+    """Run a call and return its result and cost."""
+    before = _memory(reset=True)
+    start = time.process_time()
+    result = call()
+    spent = time.process_time() - start
+    after = _memory()
+    peak = max(after["VmHWM"] - before["VmRSS"], 0) * 1024 / 1e6 if before and after else math.nan
+    return result, Cost(spent, peak)
+
+
+def _memory(*, reset: bool = False) -> dict[str, int]:
+    """Memory in use and its peak, in kilobytes of 1024 bytes; nothing where the system does not tell."""
+    try:
+        if reset:
+            # Linux forgets the peak so far (proc(5), clear_refs, value 5).
+            _RESET.write_text("5")
+        return {name: int(value) for name, value in _FIELD.findall(_STATUS.read_text())}
+    except OSError:
+        return {}
