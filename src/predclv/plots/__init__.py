@@ -18,14 +18,23 @@ from predclv.checks import (
     follow_customer,
     track_purchases,
 )
+from predclv.plots.backtest import (
+    plot_calibration_by_decile,
+    plot_gains,
+    plot_method_tracking,
+    plot_total_tracking,
+)
+from predclv.plots.backtest_scores import plot_pit, plot_reliability, plot_score_against_cost, plot_scores
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
+from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
 from predclv.plots.prior import plot_prior_predictive
 from predclv.plots.worth import plot_lorenz_curve, plot_portfolio, plot_value_distribution
 
 __all__ = [
     "AliveHistory",
+    "MethodStyle",
     "PredictiveCheck",
     "SpendCheck",
     "Tracking",
@@ -34,16 +43,25 @@ __all__ = [
     "check_recency",
     "check_spend",
     "follow_customer",
+    "method_styles",
     "plot_alive_history",
     "plot_calibration",
+    "plot_calibration_by_decile",
     "plot_frequency_histogram",
     "plot_frequency_recency",
+    "plot_gains",
     "plot_lorenz_curve",
+    "plot_method_tracking",
     "plot_p_values",
+    "plot_pit",
     "plot_portfolio",
     "plot_prior_predictive",
     "plot_recency",
+    "plot_reliability",
+    "plot_score_against_cost",
+    "plot_scores",
     "plot_spend_density",
+    "plot_total_tracking",
     "plot_tracking",
     "plot_value_distribution",
     "track_purchases",
