@@ -14,7 +14,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["count_pit", "coverage", "crps_of_cdf", "crps_of_counts", "crps_of_quantiles", "randomized_pit"]
+__all__ = [
+    "count_pit",
+    "coverage",
+    "crps_of_cdf",
+    "crps_of_counts",
+    "crps_of_quantiles",
+    "pit_below",
+    "randomized_pit",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +43,29 @@ def randomized_pit(below: FloatArray, at: FloatArray, uniform: FloatArray) -> Fl
         Uniform on (0, 1) where outcomes follow the forecast; Czado, Gneiting & Held (2009), eq. (1).
     """
     return below + uniform * (at - below)
+
+
+def pit_below(below: FloatArray, at: FloatArray, level: float) -> FloatArray:
+    """Chance that the randomized PIT is at most a level: what averaging over randomisations gives, without any.
+
+    Parameters
+    ----------
+    below, at : (n_rows,) arrays
+        As in `randomized_pit`.
+    level : float
+        In [0, 1]; at 0 the chance is 0.
+
+    Returns
+    -------
+    (n_rows,) array
+        Their mean is `level` where outcomes follow the forecast; Czado, Gneiting & Held (2009), eq. (2).
+    """
+    if level <= 0:
+        return np.zeros(np.shape(at))
+    width = at - below
+    spread = width > 0
+    share = (level - below) / np.where(spread, width, 1.0)
+    return np.where(spread, np.clip(share, 0.0, 1.0), np.asarray(at <= level, dtype=np.float64))
 
 
 def count_pit(pmf: FloatArray, actual: FloatArray, uniform: FloatArray) -> FloatArray:
