@@ -1,0 +1,164 @@
+"""What came of customers in the leaves of a random forest, as a distribution for those who fall into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from predclv.backtesting.distributions import LEVELS, Counts, Values
+from predclv.backtesting.methods.training import FEWEST, Terms, TrainingSet
+from predclv.backtesting.methods.two_part import hurdle_counts, scaled_hurdle
+from predclv.backtesting.predictions import Forecast
+
+__all__ = ["Leaves", "grow_leaves"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_N_TREES = 100
+# Customers that a tree is grown on, and the fewest of them in a leaf.
+_TREE_SIZE, _LEAF_SIZE = 10_000, 10
+_N_CLASSES = 400
+# Customers forecast at once: what bounds the memory.
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """A forest, and what came of the training customers in each leaf of each tree.
+
+    Attributes
+    ----------
+    forest : RandomForestRegressor
+    first : (n_trees,) int64 array
+        Number of each tree's first node among those of all trees.
+    counts : (n_nodes, n_counts) sparse matrix
+        Share of each number of purchases.
+    count_values : (n_counts,) array
+        The numbers of purchases that came up, rising.
+    money : (n_nodes, n_classes) sparse matrix or None
+        Share of each class of money; the first is nothing.
+    edges : (n_classes,) array
+        Upper ends of the classes, 0 first.
+    mean_money : (n_nodes,) array or None
+    """
+
+    forest: Any
+    first: IntArray
+    counts: sparse.csr_array
+    count_values: FloatArray
+    money: sparse.csr_array | None
+    edges: FloatArray
+    mean_money: FloatArray | None
+
+    def forecast(self, features: pd.DataFrame, terms: Terms) -> Forecast:
+        """Forecast customers by the average leaf they fall into."""
+        chunks = [features.iloc[i : i + _CHUNK] for i in range(0, len(features), _CHUNK)]
+        parts = [self._forecast(chunk, terms) for chunk in chunks]
+        places = np.split(np.arange(len(features)), np.cumsum([len(chunk) for chunk in chunks])[:-1])
+        purchases = Counts.joined([part[0] for part in parts], places)
+        expected = purchases.mean()
+        if self.money is None:
+            return Forecast(expected, purchases, notes=terms.notes)
+        value = np.concatenate([part[2] for part in parts])
+        return Forecast(
+            expected,
+            purchases,
+            expected_spend=np.divide(value, expected, out=np.zeros(len(value)), where=expected > 0),
+            expected_value=value,
+            value=Values.joined([part[1] for part in parts], places),
+            notes=terms.notes,
+        )
+
+    def _forecast(self, features: pd.DataFrame, terms: Terms) -> tuple[Counts, Values | None, FloatArray]:
+        weight = self._weight(features)
+        shares = (weight @ self.counts).toarray()
+        purchases, stretch = _counts(shares, self.count_values, terms.scale)
+        if self.money is None or self.mean_money is None:
+            return purchases, None, np.empty(0)
+        cdf = np.cumsum((weight @ self.money).toarray(), axis=1)
+        value = terms.scale * (weight @ self.mean_money)
+        return purchases, _values(cdf, self.edges, stretch, terms.scale), value
+
+    def _weight(self, features: pd.DataFrame) -> sparse.csr_array:
+        """Weight of each node for each customer: 1 / n_trees for the leaves she falls into."""
+        nodes = self.forest.apply(features) + self.first
+        n, n_trees = nodes.shape
+        entries = (np.full(nodes.size, 1.0 / n_trees), nodes.ravel(), np.arange(0, nodes.size + 1, n_trees))
+        return sparse.csr_array(entries, shape=(n, self.counts.shape[0]))
+
+
+def grow_leaves(training: TrainingSet, random_state: int) -> Leaves:
+    """Grow a forest on the logs of both outcomes and fill its leaves with all training customers."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    outcomes = [training.purchases]
+    spend = training.spend if training.spend is not None and (training.spend > 0).sum() >= FEWEST else None
+    if spend is not None:
+        outcomes.append(spend)
+    target = np.log1p(np.stack(outcomes, axis=1))
+    n = len(target)
+    forest = RandomForestRegressor(
+        n_estimators=_N_TREES,
+        max_samples=min(n // 2, _TREE_SIZE),
+        min_samples_leaf=_LEAF_SIZE,
+        max_features=1 / 3,
+        n_jobs=1,
+        random_state=random_state,
+    ).fit(training.features, (target / target.std(axis=0)).squeeze())
+    sizes = np.array([tree.tree_.node_count for tree in forest.estimators_])
+    first = (np.cumsum(sizes) - sizes).astype(np.int64)
+    nodes = forest.apply(training.features) + first
+    filled = np.bincount(nodes.ravel(), minlength=sizes.sum())
+    share = (1.0 / np.maximum(filled, 1))[nodes]
+    count_values, count = np.unique(training.purchases, return_inverse=True)
+    counts = _shares(nodes, share, count, len(count_values), len(filled))
+    if spend is None:
+        return Leaves(forest, first, counts, count_values, None, np.empty(0), None)
+    edges = np.unique(np.quantile(spend[spend > 0], np.linspace(0, 1, _N_CLASSES)))
+    edges = np.concatenate([[0.0], edges])
+    money = _shares(nodes, share, np.searchsorted(edges, spend), len(edges), len(filled))
+    mean = np.bincount(nodes.ravel(), (share * spend[:, np.newaxis]).ravel(), minlength=len(filled))
+    return Leaves(forest, first, counts, count_values, money, edges, mean)
+
+
+def _shares(nodes: IntArray, share: FloatArray, kind: IntArray, n_kinds: int, n_nodes: int) -> sparse.csr_array:
+    where = (nodes.ravel(), np.repeat(kind, nodes.shape[1]))
+    return sparse.coo_array((share.ravel(), where), shape=(n_nodes, n_kinds)).tocsr()
+
+
+def _counts(shares: FloatArray, values: FloatArray, scale: float) -> tuple[Counts, FloatArray]:
+    """Distributions of counts, and by how much what a buyer buys grows with the scale."""
+    n = len(shares)
+    p = np.clip(1.0 - shares[:, 0] if values[0] == 0 else np.ones(n), 0.0, 1.0)
+    if scale == 1.0:
+        length = (values[shares.shape[1] - 1 - np.argmax(shares[:, ::-1] > 0, axis=1)] + 1).astype(np.int64)
+        start = np.cumsum(length) - length
+        probability = np.zeros(length.sum())
+        customer, kind = np.nonzero(shares)
+        probability[start[customer] + values[kind].astype(np.int64)] = shares[customer, kind]
+        return Counts.from_probabilities(probability, length), np.ones(n)
+    mean, square = shares @ values, shares @ values**2
+    buys = np.maximum(p, 1e-12)
+    more = np.maximum(mean / buys - 1.0, 0.0)
+    variance = square / buys - (1.0 + more) ** 2
+    # A negative binomial has the variance m + m^2 / shape; without excess it is all but Poisson.
+    shape = np.divide(more**2, variance - more, out=np.full(n, 1e6), where=variance > more)
+    stretched, further = scaled_hurdle(p, more, scale)
+    stretch = np.divide(scale * p, stretched, out=np.ones(n), where=stretched > 0)
+    return hurdle_counts(stretched, further, np.clip(shape, 1e-3, 1e6)), stretch
+
+
+def _values(cdf: FloatArray, edges: FloatArray, stretch: FloatArray, scale: float) -> Values:
+    """Turn shares of classes of money into quantiles; what buyers spend is multiplied by `stretch`."""
+    idle = np.clip(cdf[:, :1], 0.0, 1.0)
+    paying = np.maximum(1.0 - idle, 1e-12)
+    nothing = 1.0 - paying * (scale / stretch)[:, np.newaxis]
+    levels = nothing + (1.0 - nothing) * np.clip((cdf[:, 1:] - idle) / paying, 0.0, 1.0)
+    money = Values(nothing[:, 0], levels, edges[1:] * stretch[:, np.newaxis], np.arange(len(cdf)))
+    return Values.from_quantiles(nothing[:, 0], money.at_levels(LEVELS))
