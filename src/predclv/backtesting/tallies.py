@@ -59,7 +59,7 @@ def tally_all(block: Block, cluster: IntArray, draws: Draws, seed: int) -> Tally
         With one group, "all".
     """
     everyone = np.zeros(len(cluster), dtype=np.int64)
-    sums = {name: total for name, total in _sum(row_columns(block), cluster, everyone, 1, draws).items()}
+    sums = _sum(row_columns(block), cluster, everyone, 1, draws)
     own = {"pearson": pearson_of(sums)} | _rank_metrics(block, cluster, draws)
     if block.below is not None and block.at is not None:
         own["pit_ks"] = _uniform_distance(block.below, block.at, cluster, draws, seed)
@@ -89,7 +89,7 @@ def tally_groups(
         # Only of the data themselves, resample 0.
         own["pit_ks"] = np.full((len(present), 1 + draws.n_resamples), np.nan)
         own["pit_ks"][:, 0] = distance[present] / _N_RANDOMISATIONS
-    return Tally([labels[g] for g in present], size[present], size[present], sums, own)
+    return Tally([labels[int(g)] for g in present], size[present], size[present], sums, own)
 
 
 def _sum(
@@ -143,6 +143,6 @@ def _randomisations(below: FloatArray, at: FloatArray, seed: int) -> list[tuple[
 
 
 def _reliability(p_purchase: FloatArray, actual: FloatArray, cluster: IntArray, draws: Draws) -> FloatArray:
-    columns = {"customers": np.ones(len(actual)), "predicted": p_purchase, "observed": 1.0 * (actual > 0)}
+    columns = {"customers": np.ones(len(actual)), "predicted": p_purchase, "observed": (actual > 0).astype(np.float64)}
     sums = _sum(columns, cluster, equal_groups(p_purchase), N_BINS, draws)
     return reliability_of(**sums)[np.newaxis]

@@ -84,7 +84,7 @@ def uniform_distances(weights, cluster, pit):  # type: ignore[no-untyped-def]
             total += weights[b, cluster[i]]
         if total == 0:
             continue
-        before, most = 0, 0.0
+        before, most = np.int64(0), 0.0
         for i in range(cluster.shape[0]):
             weight = np.int64(weights[b, cluster[i]])
             if weight > 0:
