@@ -79,7 +79,10 @@ def test_historical_average_gives_everyone_the_same():
 
 
 def test_historical_average_needs_time_to_have_passed():
-    with pytest.raises(FitError, match="All 1 customers came on the cut-off itself"), pytest.warns(UserWarning, match="bought once"):
+    with (
+        pytest.raises(FitError, match="All 1 customers came on the cut-off itself"),
+        pytest.warns(UserWarning, match="bought once"),
+    ):
         forecast(HistoricalAverage(), SMALL[SMALL["customer_id"] == "c"], 10)
 
 

@@ -20,8 +20,8 @@ __all__ = ["Formula", "HistoricalAverage", "Marginal", "Naive", "Zero"]
 
 FloatArray = NDArray[np.float64]
 
-# Windows of whole periods and calendar months differ from the horizon by this much without being another length.
-_SAME_LENGTH = 0.02
+# A later cut-off's horizon in calendar months differs by this much from the one learnt without being another.
+_SAME_LENGTH = 0.05
 
 
 class Zero:
@@ -176,7 +176,7 @@ class Marginal:
         learnt = min(self.vintages_, key=lambda length: abs(length - horizon))
         vintage = self.vintages_[learnt]
         scale = horizon / vintage.window
-        is_same = abs(scale - 1) <= _SAME_LENGTH
+        is_same = not vintage.note and abs(horizon - learnt) <= _SAME_LENGTH * learnt
         law = _empirical(vintage) if is_same else _stretched(vintage, scale)
         n, unit = len(rfm), rfm.time_unit
         note = f"learnt from {vintage.window:.3g} {unit}s of outcomes, scaled to {horizon:.3g} {unit}s"
