@@ -22,8 +22,9 @@ IntArray = NDArray[np.int64]
 
 _N_TREES = 100
 # Customers that a tree is grown on, and the fewest of them in a leaf.
-_TREE_SIZE, _LEAF_SIZE = 10_000, 10
-_N_CLASSES = 400
+_TREE_SIZE, _LEAF_SIZE = 10_000, 5
+# Classes of money by share of the paying customers: fine where few are worth much.
+_CLASS_ENDS = np.concatenate([np.linspace(0.0, 0.98, 300), 1.0 - np.geomspace(0.02, 1e-5, 100), [1.0]])
 # Customers forecast at once: what bounds the memory.
 _CHUNK = 20_000
 
@@ -59,31 +60,31 @@ class Leaves:
     def forecast(self, features: pd.DataFrame, terms: Terms) -> Forecast:
         """Forecast customers by the average leaf they fall into."""
         chunks = [features.iloc[i : i + _CHUNK] for i in range(0, len(features), _CHUNK)]
-        parts = [self._forecast(chunk, terms) for chunk in chunks]
         places = np.split(np.arange(len(features)), np.cumsum([len(chunk) for chunk in chunks])[:-1])
-        purchases = Counts.joined([part[0] for part in parts], places)
+        weights = [self._weight(chunk) for chunk in chunks]
+        counts, stretches = zip(*(self._purchases(weight, terms.scale) for weight in weights), strict=True)
+        purchases = Counts.joined(counts, places)
         expected = purchases.mean()
-        if self.money is None:
+        if self.money is None or self.mean_money is None:
             return Forecast(expected, purchases, notes=terms.notes)
-        value = np.concatenate([part[2] for part in parts])
+        value = terms.scale * np.concatenate([weight @ self.mean_money for weight in weights])
+        values = [
+            self._value(w, self.money, stretch, terms.scale) for w, stretch in zip(weights, stretches, strict=True)
+        ]
         return Forecast(
             expected,
             purchases,
             expected_spend=np.divide(value, expected, out=np.zeros(len(value)), where=expected > 0),
             expected_value=value,
-            value=Values.joined([part[1] for part in parts], places),
+            value=Values.joined(values, places),
             notes=terms.notes,
         )
 
-    def _forecast(self, features: pd.DataFrame, terms: Terms) -> tuple[Counts, Values | None, FloatArray]:
-        weight = self._weight(features)
-        shares = (weight @ self.counts).toarray()
-        purchases, stretch = _counts(shares, self.count_values, terms.scale)
-        if self.money is None or self.mean_money is None:
-            return purchases, None, np.empty(0)
-        cdf = np.cumsum((weight @ self.money).toarray(), axis=1)
-        value = terms.scale * (weight @ self.mean_money)
-        return purchases, _values(cdf, self.edges, stretch, terms.scale), value
+    def _purchases(self, weight: sparse.csr_array, scale: float) -> tuple[Counts, FloatArray]:
+        return _counts((weight @ self.counts).toarray(), self.count_values, scale)
+
+    def _value(self, weight: sparse.csr_array, money: sparse.csr_array, stretch: FloatArray, scale: float) -> Values:
+        return _values(np.cumsum((weight @ money).toarray(), axis=1), self.edges, stretch, scale)
 
     def _weight(self, features: pd.DataFrame) -> sparse.csr_array:
         """Weight of each node for each customer: 1 / n_trees for the leaves she falls into."""
@@ -120,11 +121,11 @@ def grow_leaves(training: TrainingSet, random_state: int) -> Leaves:
     counts = _shares(nodes, share, count, len(count_values), len(filled))
     if spend is None:
         return Leaves(forest, first, counts, count_values, None, np.empty(0), None)
-    edges = np.unique(np.quantile(spend[spend > 0], np.linspace(0, 1, _N_CLASSES)))
+    edges = np.unique(np.quantile(spend[spend > 0], _CLASS_ENDS))
     edges = np.concatenate([[0.0], edges])
     money = _shares(nodes, share, np.searchsorted(edges, spend), len(edges), len(filled))
     mean = np.bincount(nodes.ravel(), (share * spend[:, np.newaxis]).ravel(), minlength=len(filled))
-    return Leaves(forest, first, counts, count_values, money, edges, mean)
+    return Leaves(forest, first, counts, count_values, money, edges, mean.astype(np.float64))
 
 
 def _shares(nodes: IntArray, share: FloatArray, kind: IntArray, n_kinds: int, n_nodes: int) -> sparse.csr_array:

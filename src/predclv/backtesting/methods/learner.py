@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Self
 
 import pandas as pd
@@ -74,11 +75,16 @@ class Learner(ABC):
         terms, learnt = self._find(horizon)
         features = make_features(rfm, log, windows=terms.windows)
         with _one_thread():
-            return self._forecast(learnt, features, terms)
+            forecast = self._forecast(learnt, features, terms)
+        older = int((terms.oldest < rfm.T).sum())
+        if older == 0:
+            return forecast
+        found = f"{older:,} of {len(rfm):,} customers are older than any that were learnt from, and count as these"
+        return replace(forecast, notes=(*forecast.notes, found))
 
     def _find(self, horizon: float) -> tuple[Terms, Any]:
-        for known, found in self.learnt_.items():
-            if math.isclose(known, horizon, rel_tol=1e-9):
+        for length, found in self.learnt_.items():
+            if math.isclose(length, horizon, rel_tol=1e-9):
                 return found
         known = ", ".join(f"{length:g}" for length in self.learnt_)
         raise FitError(f"{self.name} has learnt the horizons {known}, not {horizon:g}. Give it to fit, too.")

@@ -89,9 +89,9 @@ class GradientBoosting(_TwoPartLearner):
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         options = {
-            "learning_rate": 0.06,
+            "learning_rate": 0.05,
             "max_iter": 100,
-            "max_leaf_nodes": 12,
+            "max_leaf_nodes": 6,
             "min_samples_leaf": 40,
             "l2_regularization": 1.0,
             "max_bins": 127,
@@ -175,4 +175,5 @@ def _on_logs(model: object) -> object:
 
 def _logs(features: pd.DataFrame) -> pd.DataFrame:
     kept = features.drop(columns=[*_CALENDAR, *features.columns.intersection(["log_monetary_value"])])
-    return np.sign(kept) * np.log1p(np.abs(kept))
+    value = kept.to_numpy(dtype=np.float64)
+    return pd.DataFrame(np.sign(value) * np.log1p(np.abs(value)), columns=kept.columns)

@@ -33,11 +33,14 @@ class Terms:
         What `make_features` was given.
     scale : float
         Horizon over outcome window.
+    oldest : float
+        Largest T of a customer trained on.
     notes : tuple of str
     """
 
     windows: tuple[int, ...]
     scale: float
+    oldest: float
     notes: tuple[str, ...]
 
 
@@ -97,5 +100,10 @@ def make_training_set(
         purchases,
         np.concatenate(spends) if len(spends) == len(vintages) else None,
         folds[codes].astype(np.int64),
-        Terms(windows, vintages[0].scale, tuple(note for note in (found, vintages[0].note) if note)),
+        Terms(
+            windows,
+            vintages[0].scale,
+            max(float(vintage.rfm.T.max()) for vintage in vintages),
+            tuple(note for note in (found, vintages[0].note) if note),
+        ),
     )

@@ -233,14 +233,14 @@ def hurdle_counts(p: FloatArray, more: FloatArray, shape: float | FloatArray) ->
     """
     parts = np.stack(np.broadcast_arrays(p, more, shape), axis=1)
     distinct, row = np.unique(parts, axis=0, return_inverse=True)
-    p, more, shape = distinct.T
-    chance = shape / (shape + more)
+    p, more, shapes = distinct.T
+    chance = shapes / (shapes + more)
     # isf is -1 for a mean of 0.
-    length = np.maximum(stats.nbinom.isf(_TAIL, shape, chance), 0).astype(np.int64) + 2
+    length = np.maximum(stats.nbinom.isf(_TAIL, shapes, chance), 0).astype(np.int64) + 2
     start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     own = np.repeat(np.arange(len(length)), length)
     further = np.arange(start[-1]) - start[own] - 1
-    cdf = 1.0 - p[own] * stats.nbinom.sf(further, shape[own], chance[own])
+    cdf = 1.0 - p[own] * stats.nbinom.sf(further, shapes[own], chance[own])
     cdf[start[1:] - 1] = 1.0
     return Counts(cdf, start, row.reshape(-1).astype(np.int64))
 
