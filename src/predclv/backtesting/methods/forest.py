@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from predclv.backtesting.distributions import LEVELS, Counts, Values
-from predclv.backtesting.methods.training import FEWEST, Terms, TrainingSet
+from predclv.backtesting.methods.training import Terms, TrainingSet
 from predclv.backtesting.methods.two_part import hurdle_counts, scaled_hurdle
 from predclv.backtesting.predictions import Forecast
 
@@ -99,11 +99,11 @@ def grow_leaves(training: TrainingSet, random_state: int) -> Leaves:
     from sklearn.ensemble import RandomForestRegressor
 
     outcomes = [training.purchases]
-    spend = training.spend if training.spend is not None and (training.spend > 0).sum() >= FEWEST else None
+    spend = training.spend
     if spend is not None:
         outcomes.append(spend)
     target = np.log1p(np.stack(outcomes, axis=1))
-    n = len(target)
+    n, spread = len(target), target.std(axis=0)
     forest = RandomForestRegressor(
         n_estimators=_N_TREES,
         max_samples=min(n // 2, _TREE_SIZE),
@@ -111,7 +111,7 @@ def grow_leaves(training: TrainingSet, random_state: int) -> Leaves:
         max_features=1 / 3,
         n_jobs=1,
         random_state=random_state,
-    ).fit(training.features, (target / target.std(axis=0)).squeeze())
+    ).fit(training.features, (target / np.where(spread > 0, spread, 1.0)).squeeze())
     sizes = np.array([tree.tree_.node_count for tree in forest.estimators_])
     first = (np.cumsum(sizes) - sizes).astype(np.int64)
     nodes = forest.apply(training.features) + first
@@ -159,7 +159,8 @@ def _values(cdf: FloatArray, edges: FloatArray, stretch: FloatArray, scale: floa
     """Turn shares of classes of money into quantiles; what buyers spend is multiplied by `stretch`."""
     idle = np.clip(cdf[:, :1], 0.0, 1.0)
     paying = np.maximum(1.0 - idle, 1e-12)
-    nothing = 1.0 - paying * (scale / stretch)[:, np.newaxis]
+    # Rounding may take more than 1 from 1.
+    nothing = np.maximum(1.0 - paying * (scale / stretch)[:, np.newaxis], 0.0)
     levels = nothing + (1.0 - nothing) * np.clip((cdf[:, 1:] - idle) / paying, 0.0, 1.0)
     money = Values(nothing[:, 0], levels, edges[1:] * stretch[:, np.newaxis], np.arange(len(cdf)))
     return Values.from_quantiles(nothing[:, 0], money.at_levels(LEVELS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -59,9 +60,13 @@ class Learner(ABC):
         self.learnt_: dict[float, tuple[Terms, Any]] = {}
         for horizon in horizons:
             training = make_training_set(rfm, log, horizon, self.n_vintages, self.random_state)
-            with _one_thread():
+            with _one_thread(), warnings.catch_warnings(record=True) as caught:
+                # A fit that did not converge is for the reader of the results, not for the console of a worker.
+                warnings.simplefilter("always")
                 learnt = self._learn(training)
-            self.learnt_[float(horizon)] = training.terms, learnt
+            said = dict.fromkeys(str(warning.message).partition("\n")[0] for warning in caught)
+            terms = replace(training.terms, notes=(*training.terms.notes, *said))
+            self.learnt_[float(horizon)] = terms, learnt
         return self
 
     def predict(self, rfm: RFMSummary, log: pd.DataFrame, horizon: float) -> Forecast:
@@ -79,7 +84,7 @@ class Learner(ABC):
         older = int((terms.oldest < rfm.T).sum())
         if older == 0:
             return forecast
-        found = f"{older:,} of {len(rfm):,} customers are older than any that were learnt from, and count as these"
+        found = f"{older:,} of {len(rfm):,} customers are older than any that were learnt from, and are taken to be no older"
         return replace(forecast, notes=(*forecast.notes, found))
 
     def _find(self, horizon: float) -> tuple[Terms, Any]:
@@ -98,6 +103,8 @@ class Learner(ABC):
 
 def _one_thread() -> AbstractContextManager[object]:
     # Sums over threads round differently; with one, forecasts are the same wherever they are made.
+    # Only libraries that are loaded can be limited.
+    import sklearn.ensemble  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     return threadpool_limits(limits=1)  # type: ignore[no-any-return]

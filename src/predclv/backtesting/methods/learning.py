@@ -66,10 +66,11 @@ class GradientBoosting(_TwoPartLearner):
     are exchangeable with those of the earlier vintages, it holds on average within a group, up to the folds' different
     fits; of a drift between vintages it knows nothing). `fit_two_part` has the details.
 
-    `expected_purchases` is the mean of the distribution given. `expected_value` is the mean of all ratios; the mean of
-    the value given lies within about a percent, because it is kept as quantiles. `expected_spend` is one over the
-    other, the same whether a customer buys at all. Joint draws for an interval of the total are not given: that
-    customers were independent given the features would be assumed, and what they share (the period) would be missed.
+    `expected_purchases` is the mean of the distribution given. `expected_value` is the mean over all ratios; that of
+    the distribution of value differs, because it is kept as quantiles: in total by well under a percent, for customers
+    who hardly ever buy by a few percent. `expected_spend` is expected value over expected purchases. Joint draws for
+    an interval of the total are not given: they would take customers to be independent given their features, and miss
+    what all share, the period.
 
     Parameters
     ----------
@@ -142,9 +143,10 @@ class RandomForest(Learner):
     all of them, so that most were not there when the splits were chosen.
 
     `expected_purchases` is the mean of the distribution given. `expected_value` is the mean of the money in the
-    leaves; the mean of the value given lies within about a percent, because money is pooled into 400 classes and kept
-    as quantiles. Where the window is scaled, counts become a hurdle with each customer's own probability, mean and
-    variance. There are no joint draws for an interval of the total, for the reason given at `GradientBoosting`.
+    leaves; that of the distribution of value differs, because money is pooled into 400 classes and kept as quantiles:
+    in total by well under a percent, for customers who hardly ever buy by up to some 15 %. Where the window is scaled,
+    counts become a hurdle with each customer's own probability, mean and variance. There are no joint draws for an
+    interval of the total, for the reason given at `GradientBoosting`.
 
     Parameters
     ----------

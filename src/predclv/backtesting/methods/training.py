@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 FEWEST = 20
 #: Parts of the customers; what is said of one part is learnt from the others.
 N_FOLDS = 3
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Terms:
     windows : tuple of int
         What `make_features` was given.
     scale : float
-        Horizon over outcome window.
+        Horizon over outcome window; 1 where they differ by less than a percent.
     oldest : float
         Largest T of a customer trained on.
     notes : tuple of str
@@ -55,6 +56,7 @@ class TrainingSet:
     purchases : (n_rows,) array
         Within the outcome window after it.
     spend : (n_rows,) array or None
+        None, too, where fewer than 20 customers spent anything.
     fold : (n_rows,) int64 array
         0 to N_FOLDS - 1; all rows of a customer are in one.
     terms : Terms
@@ -90,20 +92,26 @@ def make_training_set(
     shortest = min(log_span(vintage.rfm, vintage.log) for vintage in vintages)
     windows = tuple(weeks for weeks in WINDOWS if weeks < shortest)
     features = [make_features(vintage.rfm, vintage.log, windows=windows) for vintage in vintages]
+    ends = ", ".join(str(vintage.rfm.observation_end) for vintage in reversed(vintages))
     spends = [vintage.spend for vintage in vintages if vintage.spend is not None]
+    spend = np.concatenate(spends) if len(spends) == len(vintages) else None
+    notes = [f"learnt from what followed {ends}", vintages[0].note]
+    if spend is not None and (n_payers := int((spend > 0).sum())) < FEWEST:
+        spend = None
+        notes.append(f"only {n_payers} customers spent money in what could be learnt from: no forecast of value")
     codes, customers = pd.factorize(np.concatenate([vintage.rfm.customer_id for vintage in vintages]))
     folds = np.random.default_rng(random_state).permutation(len(customers)) % N_FOLDS
-    ends = ", ".join(str(vintage.rfm.observation_end) for vintage in reversed(vintages))
-    found = f"learnt from what followed {ends}"
+    # A window is whole days: a year of 365 stands for one of 365.25 as it is.
+    scale = vintages[0].scale if abs(vintages[0].scale - 1.0) > _ROUNDING else 1.0
     return TrainingSet(
         pd.concat(features, ignore_index=True),
         purchases,
-        np.concatenate(spends) if len(spends) == len(vintages) else None,
+        spend,
         folds[codes].astype(np.int64),
         Terms(
             windows,
-            vintages[0].scale,
+            scale,
             max(float(vintage.rfm.T.max()) for vintage in vintages),
-            tuple(note for note in (found, vintages[0].note) if note),
+            tuple(filter(None, notes)),
         ),
     )

@@ -122,8 +122,6 @@ def _fit_money(training: TrainingSet, candidates: Candidates) -> tuple[Any, floa
     if training.spend is None:
         return nothing
     paid = training.spend > 0
-    if paid.sum() < FEWEST:
-        return nothing
     spend = training.spend[paid]
     money, mean = _fit(candidates.money, training.features[paid], spend, training.fold[paid], _gamma_loss)
     n_groups = int(np.clip(len(spend) // _GROUP_SIZE, 1, _MOST_GROUPS))
