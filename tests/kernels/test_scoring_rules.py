@@ -12,6 +12,7 @@ from predclv.kernels.scoring_rules import (
     crps_of_cdf,
     crps_of_counts,
     crps_of_quantiles,
+    pit_below,
     randomized_pit,
 )
 
@@ -81,3 +82,18 @@ def test_raw_coverage_of_many_zeros_exceeds_its_level_where_the_pit_does_not():
 def test_the_pit_of_a_continuous_outcome_is_its_distribution_function():
     cdf = np.array([0.2, 0.7])
     np.testing.assert_array_equal(randomized_pit(cdf, cdf, np.array([0.1, 0.9])), cdf)
+
+
+def test_the_chance_of_a_randomized_pit_is_the_mean_over_randomisations():
+    rng = np.random.default_rng(9)
+    below, at = np.array([0.0, 0.3, 0.6, 0.95]), np.array([0.3, 0.6, 0.6, 1.0])
+    pit = randomized_pit(below, at, rng.random((40_000, 4)))
+    for level in (0.0, 0.25, 0.5, 0.6, 0.97, 1.0):
+        # 4 standard errors of a share.
+        np.testing.assert_allclose(pit_below(below, at, level), (pit <= level).mean(axis=0), atol=0.01)
+
+
+def test_the_chance_of_a_pit_is_all_at_1_and_nothing_at_0():
+    below, at = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
+    np.testing.assert_array_equal(pit_below(below, at, 0.0), 0)
+    np.testing.assert_array_equal(pit_below(below, at, 1.0), 1)
