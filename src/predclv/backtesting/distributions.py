@@ -144,6 +144,13 @@ class Counts:
         """Some of the customers, in the order given; rows stay."""
         return replace(self, row=self.row[customers])
 
+    def of_rows(self, rows: IntArray, row: IntArray) -> Counts:
+        """Take some of the rows, once or more, for customers who have the i-th of them where `row` is i."""
+        length = np.diff(self.start)[rows]
+        start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+        place = np.arange(start[-1]) + np.repeat(self.start[rows] - start[:-1], length)
+        return Counts(self.cdf[place], start, row)
+
     def mapped(self, level_map: LevelMap) -> Counts:
         """Replace each distribution function F by `level_map(F)`; what ends below 1 is put on the last count."""
         cdf = np.clip(level_map(self.cdf), 0.0, 1.0)
@@ -242,6 +249,11 @@ class Values:
     def take(self, customers: IntArray) -> Values:
         """Some of the customers, in the order given; rows stay."""
         return replace(self, row=self.row[customers])
+
+    def of_rows(self, rows: IntArray, row: IntArray) -> Values:
+        """Take some of the rows, once or more, for customers who have the i-th of them where `row` is i."""
+        levels = self.levels[rows] if len(self.levels) > 1 else self.levels
+        return Values(self.nothing[rows], levels, self.quantiles[rows], row)
 
     def mapped(self, level_map: LevelMap) -> Values:
         """Replace each distribution function F by `level_map(F)`."""
