@@ -3,13 +3,16 @@ well. Plots and the report need tables that hang together, not the machinery tha
 
 from __future__ import annotations
 
+import datetime as dt
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from predclv.backtesting.blocks import QUANTILES, Block, Cohort
 from predclv.backtesting.distributions import Counts
+from predclv.backtesting.scores import score_blocks
 
 # How far each method's mean is off, and how much it shrinks towards the mean of all; False: a point.
 METHODS = {
@@ -28,7 +31,6 @@ SPEND = 35.0
 N_POOLED = 180
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 WEEKS = {"13 weeks": 13.0, "26 weeks": 26.0, "39 weeks": 39.0}
-_LOSS = {"pearson": -1, "spearman": -1, "gini": -1, "capture_10": -1, "capture_20": -1, "lift_10": -1}
 
 
 def stand_in(
@@ -42,33 +44,39 @@ def stand_in(
     segments=(),
     n=600,
     names=None,
+    n_bootstrap=100,
 ):
     """A result with the attributes that plots and the report read. `names` renames methods."""
     rng = np.random.default_rng(7)
     names = names or {}
     rate = rng.gamma(0.35, 0.12, n)
     x = rng.poisson(rate * 39)
-    groups = {"frequency": np.minimum(x, 3).astype(str)} | {s: np.where(x % 2, "a", "b<i>") for s in segments}
+    groups = {"frequency": (["0", "1", "2", "3+"], np.minimum(x, 3))}
+    groups |= {segment: (["a", "b<i>"], x % 2) for segment in segments}
+    cohort = Cohort(np.arange(n), np.arange(n), groups)
     quantities = ("purchases", "value") if amounts else ("purchases",)
-    found = {name: [] for name in ("scores", "totals", "tracks", "deciles", "pit", "gains", "reliability")}
+    found = {name: [] for name in ("totals", "tracks", "deciles", "pit", "gains", "reliability")}
+    blocks, customers = [], []
     for horizon in horizons:
-        errors = {}
         for cutoff in cutoffs:
             actual = rng.poisson(rate * WEEKS[horizon]).astype(float)
+            customers.append(_count(cutoff, horizon, actual, amounts))
             for method in methods:
-                if method in failed:
+                if method in failed or (cutoff == cutoffs[0] and method.endswith(("_recalibrated", "combination"))):
                     continue
                 forecast = _forecast(method, x, WEEKS[horizon], actual)
                 for quantity in quantities:
                     key = {"horizon": horizon, "cutoff": cutoff, "method": names.get(method, method)}
                     scaled = SPEND if quantity == "value" else 1.0
-                    errors.setdefault((method, quantity), []).append((forecast, actual, scaled))
+                    blocks.append(_block(key, quantity, forecast, actual, scaled))
                     _describe(found, key, quantity, forecast, actual, scaled)
                 if horizon == horizons[-1] and method not in ("lifetimes_bg_nbd", "zero"):
                     found["tracks"].append(_track(key, forecast, actual, WEEKS[horizon], cutoff))
-        found["scores"] += _score(errors, horizon, cutoffs, groups, reference, names)
         _pool(found, horizon)
     tables = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items() if parts}
+    cohorts = {dt.date.fromisoformat(cutoff): cohort for cutoff in cutoffs}
+    tables["scores"] = score_blocks(blocks, cohorts, reference=names.get(reference, reference), n_bootstrap=n_bootstrap)
+    tables["customers"] = pd.DataFrame(customers)
     tables["runs"] = _runs(methods, cutoffs, failed, names)
     settings = {
         "methods": [names.get(method, method) for method in methods],
@@ -76,19 +84,23 @@ def stand_in(
         "horizons": list(horizons),
         "reference": names.get(reference, reference),
         "history": "expanding",
+        "window": None,
         "refit": True,
+        "recalibrate": None,
+        "combine": False,
         "level": 0.9,
-        "n_bootstrap": 400,
+        "n_bootstrap": n_bootstrap,
         "random_state": 0,
-        "customers": {cutoff: n for cutoff in cutoffs},
-        "new_customers": {cutoff: {horizon: 12 for horizon in horizons} for cutoff in cutoffs},
-        "new_purchases": {cutoff: {horizon: 19 for horizon in horizons} for cutoff in cutoffs},
+        "segments": list(segments),
         "time_unit": "week",
+        "collapse": "day",
         "currency": "USD" if amounts else None,
         "has_amounts": amounts,
-        "warnings": ["bg_nbd: mind the gap."],
+        "log_end": "1998-06-30",
+        "warnings": ["1 of 600 customers has no name."],
     }
-    return SimpleNamespace(**tables, settings=settings, weights=None, recalibrations=None, against_best=None)
+    derived = {"recalibrations": pd.DataFrame(), "weights": pd.DataFrame()}
+    return SimpleNamespace(**tables, **derived, settings=settings, blocks=blocks, cohorts=cohorts)
 
 
 def _forecast(method, x, weeks, actual):
@@ -105,10 +117,27 @@ def _forecast(method, x, weeks, actual):
     if spread:
         counts = Counts.negative_binomial(np.maximum(mean, 1e-12), np.maximum(shape, 0.1))
         below, at = counts.bounds(actual)
-        quantiles = counts.at_levels([0.05, 0.95])
-        found |= {"crps": counts.crps(actual), "p": counts.p_positive(), "below": below, "at": at, "ends": quantiles}
+        quantiles = counts.at_levels(QUANTILES)
+        found |= {"crps": counts.crps(actual), "p": counts.p_positive(), "below": below, "at": at}
+        found["quantiles"] = quantiles
         found["var"] = mean + mean**2 / np.maximum(shape, 0.1)
     return SimpleNamespace(**found)
+
+
+def _block(key, quantity, forecast, actual, scaled):
+    where = dt.date.fromisoformat(key["cutoff"]), key["horizon"], key["method"], quantity, np.arange(len(actual))
+    more = {}
+    if forecast.below is not None:
+        more = {"quantiles": forecast.quantiles * scaled, "below": forecast.below, "at": forecast.at}
+        more |= {"p_purchase": forecast.p} if quantity == "purchases" else {}
+    return Block(*where, actual * scaled, forecast.mean * scaled, forecast.crps * scaled, **more)
+
+
+def _count(cutoff, horizon, actual, amounts):
+    end = dt.date.fromisoformat(cutoff) + dt.timedelta(weeks=WEEKS[horizon])
+    found = {"cutoff": cutoff, "horizon": horizon, "end": str(end), "customers": len(actual)}
+    found |= {"buyers": int((actual > 0).sum()), "purchases": actual.sum()}
+    return found | {"spend": actual.sum() * SPEND if amounts else np.nan, "new_customers": 12, "new_purchases": 19}
 
 
 def _describe(found, key, quantity, forecast, actual, scaled):
@@ -141,7 +170,8 @@ def _describe(found, key, quantity, forecast, actual, scaled):
         return
     edges = np.linspace(0, 1, 21)
     width = np.maximum(forecast.at - forecast.below, 1e-12)
-    inside = np.clip((edges[:, None] - forecast.below) / width, 0, 1).mean(axis=1)
+    inside = np.where(edges[:, None] >= forecast.at, 1, (edges[:, None] - forecast.below) / width)
+    inside = np.clip(inside, 0, 1).mean(axis=1)
     pit = pd.DataFrame({"bin_low": edges[:-1], "bin_high": edges[1:], "share": np.diff(inside)})
     found["pit"].append(pit.assign(**key))
     if quantity == "purchases":
@@ -173,98 +203,6 @@ def _pool(found, horizon):
         table = table[table["horizon"] == horizon]
         pooled = table.drop(columns="cutoff").groupby(by, sort=False, as_index=False).mean()
         found[name].append(pooled.assign(cutoff="all", **({"customers": N_POOLED} if "customers" in pooled else {})))
-
-
-def _metrics(forecast, actual, scaled):
-    mean, error = forecast.mean, forecast.mean - actual
-    varied = np.ptp(mean) > 0
-    order = np.argsort(-mean, kind="stable")
-    top = {10: 0.1, 20: 0.2}
-    if varied:
-        top = {share: actual[order[: len(order) * share // 100]].sum() / actual.sum() for share in top}
-    found = {
-        "bias": mean.sum() / actual.sum() - 1,
-        "mae": np.abs(error).mean() * scaled,
-        "rmse": np.sqrt(np.mean(error**2)) * scaled,
-        "msle": np.mean((np.log1p(mean) - np.log1p(actual)) ** 2),
-        "pearson": np.corrcoef(mean, actual)[0, 1] if varied else np.nan,
-        "spearman": stats.spearmanr(mean, actual)[0] if varied else np.nan,
-        "gini": 2 * top[20] - 0.5 if varied else 0.0,
-        "capture_10": top[10],
-        "capture_20": top[20],
-        "lift_10": top[10] * 10,
-        "crps": forecast.crps.mean() * scaled,
-    }
-    if forecast.below is None:
-        return found
-    width = np.maximum(forecast.at - forecast.below, 1e-12)
-    for level in (50, 80, 90, 95):
-        low, high = 0.5 - level / 200, 0.5 + level / 200
-        ends = [np.clip((edge - forecast.below) / width, 0, 1) for edge in (low, high)]
-        found[f"pit_coverage_{level}"] = np.mean(ends[1] - ends[0])
-        found[f"raw_coverage_{level}"] = min(found[f"pit_coverage_{level}"] + 0.08, 1.0)
-    found["pit_ks"] = abs(found["pit_coverage_50"] - 0.5)
-    if scaled == 1.0:
-        found["brier"] = np.mean((forecast.p - (actual > 0)) ** 2)
-        with np.errstate(divide="ignore"):
-            found["log_score"] = -np.mean(np.log(np.where(actual > 0, forecast.p, 1 - forecast.p)))
-        found["reliability"] = found["brier"] / 50
-    return found
-
-
-def _score(errors, horizon, cutoffs, groups, reference, names):
-    rows = []
-    for quantity in dict.fromkeys(quantity for _, quantity in errors):
-        for place, cutoff in [*enumerate(cutoffs), (None, "all")]:
-            of = {
-                method: found if place is None else found[place : place + 1]
-                for (method, own), found in errors.items()
-                if own == quantity
-            }
-            metrics = {
-                method: pd.DataFrame([_metrics(*each) for each in found]).mean().to_dict()
-                for method, found in of.items()
-            }
-            for method, values in metrics.items():
-                key = {"horizon": horizon, "cutoff": cutoff, "method": names.get(method, method), "quantity": quantity}
-                for metric, value in values.items():
-                    compared = _compare(method, metric, value, metrics, reference)
-                    compared["reference"] = names.get(reference, reference) if compared["verdict"] else ""
-                    size = {"customers": sum(len(found[1]) for found in of[method]), "value": value}
-                    row = {"by": "all", "group": "all", "metric": metric, **size}
-                    rows.append(
-                        row | key | {"low": value - 0.05 * abs(value), "high": value + 0.05 * abs(value)} | compared
-                    )
-                for by, labels in groups.items():
-                    for group in np.unique(labels):
-                        rows += _group(key, by, group, values, int((labels == group).sum()))
-    return [pd.DataFrame(rows)]
-
-
-def _compare(method, metric, value, metrics, reference):
-    nothing = {"difference": np.nan, "difference_low": np.nan, "difference_high": np.nan}
-    if method == reference:
-        return nothing | {"verdict": "reference"}
-    other = metrics.get(reference, {}).get(metric, np.nan)
-    if not np.isfinite(other) or not np.isfinite(value):
-        return nothing | {"verdict": ""}
-    difference, noise = value - other, 0.05 * abs(other) + 1e-9
-    loss = abs(value) - abs(other) if metric == "bias" else difference * _LOSS.get(metric, 1)
-    verdict = "within noise" if abs(difference) < noise else "better" if loss < 0 else "worse"
-    ends = {"difference_low": difference - noise, "difference_high": difference + noise}
-    return {"difference": difference, **ends, "verdict": verdict}
-
-
-def _group(key, by, group, values, customers):
-    kept = {m: v for m, v in values.items() if m in ("bias", "mae", "crps", "pit_ks") or "coverage" in m}
-    nothing = {"difference": np.nan, "difference_low": np.nan, "difference_high": np.nan, "verdict": ""}
-    return [
-        key
-        | {"by": by, "group": group, "metric": m, "customers": customers, "value": v, "low": v, "high": v}
-        | nothing
-        | {"reference": ""}
-        for m, v in kept.items()
-    ]
 
 
 def _runs(methods, cutoffs, failed, names):

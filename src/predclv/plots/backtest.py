@@ -1,4 +1,7 @@
-"""What methods forecast from past dates, and what happened: over time, by cut-off, by decile, by rank."""
+"""What methods forecast from past dates, and what happened: over time, by cut-off, by decile, by rank.
+
+The plots of scores, which have a file of their own, are named here too.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,22 @@ import pandas as pd
 
 from predclv.data.durations import parse_horizon
 from predclv.plots import style
+from predclv.plots.backtest_scores import plot_pit, plot_reliability, plot_score_against_cost, plot_scores
 from predclv.plots.methods import MethodStyle, choose, label, legend_below, styles_for, where
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_calibration_by_decile", "plot_gains", "plot_method_tracking", "plot_total_tracking"]
+__all__ = [
+    "plot_calibration_by_decile",
+    "plot_gains",
+    "plot_method_tracking",
+    "plot_pit",
+    "plot_reliability",
+    "plot_score_against_cost",
+    "plot_scores",
+    "plot_total_tracking",
+]
 
 Styles = Mapping[str, MethodStyle]
 

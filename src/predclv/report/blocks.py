@@ -12,6 +12,7 @@ __all__ = [
     "Block",
     "Card",
     "Cards",
+    "Cell",
     "Details",
     "Document",
     "Figure",
@@ -68,6 +69,14 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a table with a mark beside its text: a sign for the eye, and words for those who do not see it."""
+
+    text: str
+    mark: Literal["better", "worse", "within noise"]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of ready text.
 
@@ -75,20 +84,23 @@ class Table:
     ----------
     caption : str
     columns : sequence of str
-    rows : sequence of sequences of str
+    rows : sequence of sequences of str or Cell
         The first cell of a row is its heading.
     numeric : sequence of int
         Columns set to the right.
     strong : sequence of int
         Rows set in bold: totals.
+    compare : bool
+        Whether rows are to be compared column by column: such a table stays one on a phone, and scrolls.
     """
 
     kind: ClassVar = "table"
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Cell]]
     numeric: Sequence[int] = ()
     strong: Sequence[int] = ()
+    compare: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,217 @@
+"""First sections of a backtest's report: which method to trust, and what predicting nothing scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from predclv.backtesting.report_contest import Contest, Paired
+from predclv.backtesting.report_inputs import QUANTITY, Given, change, join, name, number, share
+from predclv.plots.style import percent
+from predclv.report.blocks import Block, Finding, Findings, Paragraph, Section, Table
+
+__all__ = ["answer", "nothing"]
+
+_MOST_NAMED = 6
+_FEW_CUTOFFS = 5
+# Methods that forecast the same of everybody: no order, no judgement of a single customer.
+_CONSTANT = ("zero", "historical_average", "marginal")
+
+
+def answer(given: Given) -> Section:
+    """Best method by CRPS for each quantity and horizon, and how sure that is."""
+    blocks: list[Block] = []
+    for number_, quantity in enumerate(given.quantities):
+        blocks.append(Paragraph(_sentence(given, given.contest(quantity, given.main)), "" if number_ else "lead"))
+    rows = [_row(given, given.contest(quantity, horizon)) for quantity, horizon in given.cases]
+    columns = (
+        "Forecast of",
+        "Best method",
+        "CRPS",
+        f"Against {name(given.reference)}",
+        "Next best",
+        "Tied with the best",
+    )
+    blocks.append(Table("The lowest CRPS (error of the whole forecast; lower is better)", columns, rows, numeric=(2,)))
+    found = [*_later(given), _periods(given), *_missing(given)]
+    blocks.append(Findings(sorted(found, key=lambda finding: ("caution", "note", "fine").index(finding.grade))))
+    return Section("answer", "Which method to trust", blocks)
+
+
+def nothing(given: Given) -> Section | None:
+    """Why the mean absolute error of a forecast of zero means nothing."""
+    if "purchases" not in given.quantities:
+        return None
+    horizon = given.main
+    scores = given.scores("purchases", horizon)
+    best = next((m for m in given.ranked("purchases", horizon) if m not in _CONSTANT), None)
+    if best is None:
+        return None
+    rows = given.result.customers
+    rows = rows[rows["horizon"] == horizon]
+    customers, buyers, bought = (float(rows[column].sum()) for column in ("customers", "buyers", "purchases"))
+    if not bought:
+        return None
+    zero = _zero(scores.get("zero", {}), bought / customers, buyers / customers)
+    mae = scores[best]["mae"]["value"]
+    closeness = "a near draw" if 0.9 < mae / zero["mae"] < 1 / 0.9 else "no more than a part of the story"
+    ran = "" if "zero" in scores else " (it was not run; these follow without running it)"
+    text = (
+        f"Forecasting zero purchases for everybody is wrong by {number(zero['mae'])} purchases a customer on average "
+        f"(MAE){ran}; {name(best)} by {number(mae)}. This looks like {closeness}, and means nothing: "
+        f"{percent(1 - buyers / customers)} of the customers bought nothing within {horizon}, and for all of them a "
+        "forecast of zero is exactly right. Whoever says zero earns that without knowing anybody."
+    )
+    why = (
+        "An average absolute error is smallest for the customer in the middle, and the customer in the middle buys "
+        "nothing. So it rewards forecasts that are too low, and a business planned on zero plans on no revenue. Ask "
+        "instead what a decision needs: is the total right, are the good customers found, and are the odds right? "
+        "There a forecast of zero, or of any one number for everybody, has nothing to offer:"
+    )
+    table = _nothing_table(zero, scores[best], best)
+    return Section("nothing", "What predicting nothing scores", [Paragraph(text), Paragraph(why), table])
+
+
+def _sentence(given: Given, contest: Contest) -> str:
+    quantity, unit = QUANTITY[contest.quantity].lower(), given.unit(contest.quantity)
+    said = (
+        f"For {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its CRPS is "
+        f"{number(contest.crps)} {unit} a customer"
+    )
+    against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
+    if contest.winner == given.reference:
+        said += ", and it is itself the reference. "
+    elif against is None:
+        said += f"; {name(given.reference)}, the reference, has no such forecast. "
+    else:
+        said += f", {_against(against, given)}. "
+    if not contest.full:
+        return said + "No other method forecast it from all cut-offs."
+    if contest.tied:
+        more = len(contest.tied) - _MOST_NAMED
+        tied = [name(method) for method in contest.tied[:_MOST_NAMED]]
+        listed = f"{', '.join(tied)} and {more} more" if more > 0 else join(tied)
+        said += f"Within noise of it: {listed}. These are tied: choose among them by cost or by what you understand"
+        quick = _quickest(given, [contest.winner, *contest.tied])
+        return said + (f" ({name(quick)} takes the least time)." if quick else ".")
+    rival = contest.full[0]
+    if rival.verdict == "":
+        return said + f"Next is {name(rival.method)} ({number(rival.crps)}); no resamples say how sure that is."
+    return said + (
+        f"Next is {name(rival.method)} with {number(rival.crps)} ({change(rival.relative)}), and the difference is "
+        "more than noise."
+    )
+
+
+def _against(rival: Paired, given: Given) -> str:
+    """The reference is a rival of the winner: its difference turned round."""
+    part = 1 - rival.other_crps / rival.crps if rival.crps else float("nan")
+    told = {"worse": "more than noise", "within noise": "within noise", "": "without an interval"}
+    return (
+        f"{share(part)} below that of {name(given.reference)}, the reference ({number(rival.crps)}): "
+        f"{told.get(rival.verdict, rival.verdict)}"
+    )
+
+
+def _row(given: Given, contest: Contest) -> list[str]:
+    against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
+    compared = "is the reference" if contest.winner == given.reference else "–"
+    if against is not None and against.crps:
+        noise = "within noise" if against.verdict == "within noise" else "more than noise" if against.verdict else ""
+        compared = f"{change(contest.crps / against.crps - 1)} {noise}".strip()
+    following = "–"
+    if contest.full:
+        rival = contest.full[0]
+        noise = {"within noise": ", within noise", "worse": ", more than noise"}.get(rival.verdict, "")
+        following = f"{name(rival.method)} ({change(rival.relative)}{noise})"
+    tied = ", ".join(name(method) for method in contest.tied) or "none"
+    what = f"{QUANTITY[contest.quantity]}, {contest.horizon}"
+    return [what, name(contest.winner), number(contest.crps), compared, following, tied]
+
+
+def _later(given: Given) -> list[Finding]:
+    """Methods that lack cut-offs cannot be ranked with the rest; what they did where they were there."""
+    found = []
+    for quantity, horizon in given.cases:
+        contest = given.contest(quantity, horizon)
+        better = [rival for rival in contest.partial if rival.verdict == "better"]
+        if not better:
+            continue
+        said = join(
+            [
+                f"{name(rival.method)} ({change(rival.relative)}, {rival.n_cutoffs} of {contest.n_cutoffs} cut-offs)"
+                for rival in better
+            ]
+        )
+        found.append(
+            Finding(
+                "note",
+                f"{QUANTITY[quantity]}, {horizon}: better than the best where they forecast",
+                f"By more than noise below {name(contest.winner)}, over the cut-offs that both have: {said}. They have "
+                "fewer cut-offs, because they learn from earlier ones or failed at some, and are not ranked above.",
+            )
+        )
+    return found
+
+
+def _periods(given: Given) -> Finding:
+    n = len(given.cutoffs)
+    wins = [
+        f"{name(contest.winner)} had the lowest CRPS of {quantity} ({horizon}) at {contest.wins} of {contest.n_cutoffs}"
+        for quantity, horizon in given.cases
+        if horizon == given.main
+        for contest in [given.contest(quantity, horizon)]
+    ]
+    text = (
+        "More than noise means: more than which customers one happens to have. That customers share a season, a "
+        f"campaign or a crisis is not in it, and {'one cut-off shows' if n == 1 else f'{n} cut-offs show'} little of "
+        f"that. Cut-off by cut-off: {'; '.join(wins)}."
+    )
+    title = f"{n} cut-off{'s' if n > 1 else ''}: noise between periods is not in these verdicts"
+    return Finding("caution" if n < _FEW_CUTOFFS else "note", title, text)
+
+
+def _missing(given: Given) -> list[Finding]:
+    runs = given.result.runs
+    failed = runs[runs["status"] == "failed"]
+    if failed.empty:
+        return []
+    methods = list(dict.fromkeys(failed["method"]))
+    text = (
+        f"{join([name(method) for method in methods[:_MOST_NAMED]])} failed in {len(failed)} of {len(runs)} runs; the "
+        "errors stand under “What did not run”."
+    )
+    return [Finding("caution", "Not every method ran", text)]
+
+
+def _quickest(given: Given, methods: list[str]) -> str | None:
+    runs = given.result.runs
+    runs = runs[runs["method"].isin(methods) & (runs["status"] == "ok")]
+    seconds = runs.groupby("method")[["fit_cpu_seconds", "predict_cpu_seconds"]].sum().sum(axis=1)
+    return str(seconds.idxmin()) if len(seconds) > 1 else None
+
+
+def _zero(scored: dict[str, dict[str, Any]], mean: float, buying: float) -> dict[str, float]:
+    """Scores of a forecast of zero: those of the run, or what they must be."""
+    known = {"mae": mean, "crps": mean, "bias": -1.0, "spearman": np.nan, "capture_20": 0.2, "brier": buying}
+    return known | {metric: float(scored[metric]["value"]) for metric in known if metric in scored}
+
+
+def _nothing_table(zero: dict[str, float], model: dict[str, dict[str, Any]], best: str) -> Table:
+    asked = (
+        ("mae", "Mean absolute error", "How far off is the middle of a forecast? Low for whoever says zero."),
+        ("bias", "Bias of the total", "Is the total right? −100% means: not one of the purchases was foreseen."),
+        ("crps", "CRPS", "How far off is the whole forecast, its odds included?"),
+        ("spearman", "Rank correlation", "Do those who will buy more stand higher? One number for all ranks nobody."),
+        ("capture_20", "Top 20% capture", "What part of the purchases did the top fifth bring? At random: 20%."),
+        ("brier", "Brier score", "Is the chance of buying at all right? Lower is better."),
+    )
+    rows = []
+    for metric, title, question in asked:
+        if metric not in model:
+            continue
+        write = (lambda x: share(x, sign=True)) if metric == "bias" else share if "capture" in metric else number
+        rows.append([title, write(zero[metric]), write(float(model[metric]["value"])), question])
+    columns = ("Measure", "zero", name(best), "What it asks")
+    return Table("Predicting nothing beside a forecast, purchases", columns, rows, numeric=(1, 2))
