@@ -167,7 +167,7 @@ def test_marginal_is_the_share_of_customers_in_a_window_of_the_horizon():
     same(found.expected_value, np.full(60, 700 / 60))
     same(found.expected_spend, np.full(60, 17.5))
     same(found.value.nothing, [0.5])
-    same(found.value.at_levels([0.3, 0.5, 0.7, 0.9])[7], [0, 0, 10, 50])
+    same(found.value.at_levels([0.3, 0.5, 0.51, 0.83, 0.84, 0.9])[7], [0, 0, 10, 10, 50, 50])
     assert found.notes == ()
 
 
@@ -188,6 +188,14 @@ def test_marginal_stretches_a_short_window_by_a_poisson_count():
     same(found.value.at_levels([0.999])[0], [50 / (1 - none)])
     same(found.value.at_levels([none + (1 - none) * 0.5])[0], [10 / (1 - none)])
     assert found.notes == ("learnt from 5 weeks of outcomes, scaled to 10 weeks",)
+
+
+def test_marginal_keeps_the_share_of_buyers_who_pay_nothing():
+    found = marginal(base([[]] * 30 + [[10.0]] * 20 + [[0.0, 0.0]] * 10, 34), 10.0, 10.0)
+    some = 1 - np.exp(-4 / 3)
+    same(found.value.nothing, [1 - some * 2 / 3])
+    same(found.expected_value, np.full(60, 400 / 60))
+    same(found.value.at_levels([0.999])[0], [400 / 60 / (some * 2 / 3)])
 
 
 def test_marginal_keeps_the_shape_of_an_overdispersed_count():

@@ -106,7 +106,8 @@ def test_the_last_instant_of_the_cut_off_day_is_no_leak(summary_of):
 def test_an_instant_as_cut_off_is_kept_to_the_second():
     log = simulated()
     log["date"] += pd.to_timedelta(np.random.default_rng(1).integers(0, 24, len(log)), unit="h")
-    log = log[log["date"] <= "2020-04-10 12:00"]
+    at_noon = pd.DataFrame({"customer_id": [7], "date": [pd.Timestamp("2020-04-10 12:00")], "amount": [1.0]})
+    log = pd.concat([log[log["date"] < "2020-04-10 12:00"], at_noon])
     options = {"amount": "amount", "collapse": "hour", "time_unit": "hour", "observation_end": "2020-04-10 12:00"}
     with pytest.warns(UserWarning, match="first purchase in the first week"):
         rfm = pc.RFMSummary.from_transactions(log, **options)
@@ -155,10 +156,14 @@ def test_customers_whom_the_summary_leaves_out_are_left_out_here(summary_of):
 
 def test_what_is_known_of_a_customer_later_is_not_known_earlier(summary_of):
     log = simulated()
-    log["tier"] = np.where(log["date"] > "2020-03-13", "gold", "none")
+    log["tier"] = np.select([log["date"] > "2020-03-13", log["date"] > "2020-02-13"], ["gold", "silver"], "none")
     rfm = summary_of(log, carry=["tier"], carry_conflict="last")
-    assert set(rfm.carried["tier"]) == {"gold", "none"}
-    assert set(earlier_vintage(rfm, log, 4).rfm.carried["tier"]) == {"none"}
+    assert set(rfm.carried["tier"]) == {"gold", "silver"}
+    found = earlier_vintage(rfm, log, 4).rfm
+    earlier = log[log["date"] <= "2020-03-13"]
+    latest = earlier.sort_values("date").groupby("customer_id")["tier"].last()
+    np.testing.assert_array_equal(found.carried["tier"], latest.reindex(found.customer_id))
+    assert "silver" in found.carried["tier"]
 
 
 def test_a_log_without_amounts_has_no_spend(summary_of):
