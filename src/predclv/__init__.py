@@ -9,10 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from predclv import backtesting as backtesting
     from predclv import checks as checks
     from predclv import datasets as datasets
     from predclv import plots as plots
     from predclv import priors as priors
+    from predclv.backtesting import Backtest as Backtest
+    from predclv.backtesting import backtest as backtest
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from predclv.value import load as load
 
 _HOME = {
+    "Backtest": "backtesting",
     "RFMSummary": "data.rfm",
     "Split": "data.split",
+    "backtest": "backtesting",
     "purchase_timeline": "data.timeline",
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
@@ -38,16 +43,19 @@ _HOME = {
     "load": "value",
     "write_report": "report",
 }
-_MODULES = ("checks", "datasets", "errors", "plots", "priors")
+_MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
     "BGNBD",
     "CLV",
     "MODELS",
+    "Backtest",
     "GammaGamma",
     "Posterior",
     "RFMSummary",
     "Split",
+    "backtest",
+    "backtesting",
     "checks",
     "datasets",
     "load",

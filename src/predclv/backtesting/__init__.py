@@ -1,1 +1,16 @@
-"""Backtests: methods forecast from past dates, and are scored against what customers then did."""
+"""Backtests: methods forecast from past dates, and are scored against what customers then did.
+
+`backtest` runs them and gives a `Backtest`; `select` takes the best. A method is a name in `METHODS`, a model, or an
+object with `fit` and `predict` (see `Method`) whose forecasts are a `Forecast` or plain columns.
+"""
+
+from __future__ import annotations
+
+from predclv.backtesting.distributions import LEVELS, Counts, Values
+from predclv.backtesting.leaks import find_leaks
+from predclv.backtesting.methods import METHODS
+from predclv.backtesting.predictions import Forecast, Method
+from predclv.backtesting.result import Backtest
+from predclv.backtesting.runner import backtest
+
+__all__ = ["LEVELS", "METHODS", "Backtest", "Counts", "Forecast", "Method", "Values", "backtest", "find_leaks"]

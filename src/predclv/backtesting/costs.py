@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +40,7 @@ class Cost:
 
 def measure(call: Callable[[], R]) -> tuple[R, Cost]:
     """Run a call and return its result and cost."""
+    _give_back()
     before = _memory(reset=True)
     start = time.process_time()
     result = call()
@@ -44,6 +48,14 @@ def measure(call: Callable[[], R]) -> tuple[R, Cost]:
     after = _memory()
     peak = max(after["VmHWM"] - before["VmRSS"], 0) * 1024 / 1e6 if before and after else math.nan
     return result, Cost(spent, peak)
+
+
+def _give_back() -> None:
+    """Return to the system what earlier calls have freed, or a call that uses it again would seem to need nothing."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _memory(*, reset: bool = False) -> dict[str, int]:

@@ -88,6 +88,8 @@ def run_tasks(
     list of Run
         By cut-off, then in the order of the methods.
     """
+    if n_jobs != 1:
+        _require_portable(candidates)
     spans = [(i,) for i in range(len(known))] if refit else [tuple(range(len(known)))]
     tasks = [
         _Task(candidate, span, tuple(known[i] for i in span))
@@ -110,6 +112,18 @@ def run_tasks(
     return sorted(runs, key=lambda run: (run.vintage, order[run.method]))
 
 
+def _require_portable(candidates: Sequence[Candidate]) -> None:
+    from joblib.externals import cloudpickle
+
+    for candidate in candidates:
+        try:
+            cloudpickle.dumps(candidate.method)
+        except Exception as error:
+            raise TypeError(
+                f"The method {candidate.name!r} cannot be sent to another process ({_describe(error)}). Give n_jobs=1."
+            ) from error
+
+
 def _in_turn(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, list[Run]]]:
     for task in tasks:
         yield task, _run(task)
@@ -117,21 +131,21 @@ def _in_turn(tasks: Sequence[_Task]) -> Iterator[tuple[_Task, list[Run]]]:
 
 def _in_parallel(tasks: Sequence[_Task], n_jobs: int) -> Iterator[tuple[_Task, list[Run]]]:
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     open_tasks = dict(enumerate(tasks))
     try:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         for number, found in parallel(delayed(_run_numbered)(i, task) for i, task in enumerate(tasks)):
             yield open_tasks.pop(number), found
-    except TerminatedWorkerError:
-        # The system killed a worker, which took the others with it: what is left goes on one by one.
+    except BrokenProcessPool:
+        # A worker was killed, or choked on its task, and took the others with it: what is left goes on one by one.
         for task in open_tasks.values():
             try:
                 # Two workers, because one means this very process.
                 yield task, Parallel(n_jobs=2)([delayed(_run)(task)])[0]
-            except TerminatedWorkerError:
-                error = "The process that ran it was killed. Did it run out of memory? Fewer n_jobs need less."
+            except BrokenProcessPool:
+                error = "The process that ran it ended, perhaps for want of memory. n_jobs=1 runs it in this one."
                 yield task, [Run(i, task.candidate.name, "failed", error) for i in task.vintages]
 
 
