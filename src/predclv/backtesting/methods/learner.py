@@ -84,8 +84,8 @@ class Learner(ABC):
         older = int((terms.oldest < rfm.T).sum())
         if older == 0:
             return forecast
-        found = f"{older:,} of {len(rfm):,} customers are older than any that were learnt from, and are taken to be no older"
-        return replace(forecast, notes=(*forecast.notes, found))
+        found = f"{older:,} of {len(rfm):,} customers are older than any that were learnt from"
+        return replace(forecast, notes=(*forecast.notes, f"{found}, and are taken to be no older"))
 
     def _find(self, horizon: float) -> tuple[Terms, Any]:
         for length, found in self.learnt_.items():
