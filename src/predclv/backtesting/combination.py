@@ -23,9 +23,13 @@ __all__ = ["combine", "learn_weights", "simplex_minimum"]
 
 FloatArray = NDArray[np.float64]
 
-# How firmly weights are drawn to equal ones, as a share of the mean CRPS; settled on the data of
-# benchmarks/recalibration.py, where it costs nothing and keeps methods that are alike from taking turns.
-_FIRMNESS = 1e-3
+# Settled on the data of benchmarks/recalibration.py; its output is little changed by half or twice.
+# A vintage counts half as much as the one after it: what is good drifts.
+_HALVING = 0.5
+# A mixture gains by how its parts differ. Of that gain so much, over the number of vintages, is not believed.
+_DISBELIEF = 0.25
+# Decides between methods that do equally well: a share of the mean CRPS.
+_RIDGE = 1e-3
 
 
 def learn_weights(past: Sequence[tuple[Sequence[Distribution], FloatArray]]) -> FloatArray:
@@ -35,7 +39,7 @@ def learn_weights(past: Sequence[tuple[Sequence[Distribution], FloatArray]]) -> 
     ----------
     past : sequence of (distributions, actual)
         A vintage each: the methods' distributions, in one order, and the outcome, (n_customers,), which ended on or
-        before the date the weights are used at. All of purchases or all of value. Vintages count alike.
+        before the date the weights are used at. Oldest first, all of purchases or all of value.
 
     Returns
     -------
@@ -52,47 +56,62 @@ def learn_weights(past: Sequence[tuple[Sequence[Distribution], FloatArray]]) -> 
     Notes
     -----
     The CRPS of a mixture with weights w is w' D w, D the mean products of the methods' errors F - 1{actual <= n}: a
-    convex quadratic programme on the simplex. D is divided by the mean of its diagonal in each vintage, and a small
-    ridge, which on the simplex draws to equal weights, decides between methods that do equally well.
+    convex quadratic programme on the simplex. D is divided by the mean of its diagonal d in each vintage, so that all
+    are of one unit. As w' D w is d' w less what the methods' differences gain, r d' w on top of it discounts that gain,
+    by r = 0.25 / n_vintages here: a gain in one season may be luck, and mixing in a poor method for it costs.
     """
     n_methods = _check(past)
-    gram = np.zeros((n_methods, n_methods))
+    weight = _HALVING ** np.arange(len(past))[::-1].astype(np.float64)
+    grams = []
     for distributions, actual in past:
-        own = np.zeros_like(gram)
+        gram = np.zeros((n_methods, n_methods))
         for a, first in enumerate(distributions):
             for b, second in enumerate(distributions[: a + 1]):
-                own[a, b] = own[b, a] = first.error_products(second, actual).mean()  # type: ignore[arg-type]
-        scale = np.trace(own) / n_methods
-        gram += own / scale if scale > 0 else own
-    return simplex_minimum(gram / len(past) + _FIRMNESS * np.eye(n_methods))
+                gram[a, b] = gram[b, a] = first.error_products(second, actual).mean()  # type: ignore[arg-type]
+        scale = np.trace(gram) / n_methods
+        grams.append(gram / scale if scale > 0 else gram)
+    mean = np.tensordot(weight / weight.sum(), grams, axes=1)
+    return simplex_minimum(mean + _RIDGE * np.eye(n_methods), _DISBELIEF / len(past) * np.diag(mean))
 
 
-def simplex_minimum(gram: FloatArray) -> FloatArray:
-    """Weights, at least 0 and summing to 1, that minimise w' gram w for a positive semidefinite (n, n) matrix.
+def simplex_minimum(gram: FloatArray, cost: FloatArray) -> FloatArray:
+    """Weights, at least 0 and summing to 1, that minimise w' gram w + cost' w.
+
+    Parameters
+    ----------
+    gram : (n, n) array
+        Positive definite.
+    cost : (n,) array
+
+    Returns
+    -------
+    (n,) array
 
     Raises
     ------
     FitError
-        The matrix is not finite, or the conditions of Karush, Kuhn and Tucker do not hold to 1e-8 of its diagonal.
+        The input is not finite, or the conditions of Karush, Kuhn and Tucker do not hold to 1e-7.
 
     Notes
     -----
-    Least squares with weights at least 0, of R w (R' R = gram) and of 1 - sum(w), reach the direction of the minimum:
-    for a direction v that sums to 1, the best length leaves c / (1 + c) with c = v' gram v, which rises with c.
+    On the simplex cost' w is w' C w with C = (cost 1' + 1 cost') / 2, and any multiple of 1 1' adds a constant, enough
+    of it makes the form positive. Least squares with weights at least 0, of R w (R' R the form) and of 1 - sum(w),
+    then reach the direction of the minimum: for a direction v that sums to 1 the best length leaves c / (1 + c) with
+    c = v' R' R v, which rises with c.
     """
-    if not np.isfinite(gram).all():
+    if not (np.isfinite(gram).all() and np.isfinite(cost).all()):
         raise FitError("The methods' errors have products that are not finite: a distribution holds NaN or infinity.")
-    scale = float(np.diag(gram).mean())
-    if scale <= 0:
-        return np.full(len(gram), 1.0 / len(gram))
-    values, vectors = np.linalg.eigh(gram / scale)
+    ones = np.ones(len(gram))
+    enough = cost @ cost / (4 * np.linalg.eigvalsh(gram)[0])
+    form = gram + (np.outer(cost, ones) + np.outer(ones, cost)) / 2 + enough
+    values, vectors = np.linalg.eigh(form)
     root = np.sqrt(np.maximum(values, 0.0))[:, np.newaxis] * vectors.T
-    weights = nnls(np.vstack([root, np.ones(len(gram))]), np.append(np.zeros(len(gram)), 1.0))[0]
+    weights = nnls(np.vstack([root, ones]), np.append(np.zeros(len(gram)), 1.0))[0]
     weights /= weights.sum()
-    slope = gram @ weights / scale
+    slope = 2 * gram @ weights + cost
     level = weights @ slope
     worst = max(float(np.max(level - slope)), float(np.max(np.abs((slope - level) * weights))))
-    if worst > 1e-8:
+    if worst > 1e-7 * max(1.0, float(np.abs(slope).max())):
         raise FitError(f"The weights of the combination were not found: their slope is off by {worst:.1e}.")
     return np.asarray(weights)
 
