@@ -244,6 +244,20 @@ def test_order_is_judged_by_what_is_higher():
         assert row["difference_low"] > 0
 
 
+def test_rounding_is_no_difference():
+    rate = rates(N, 11)
+    actual = outcome(rate, 11).purchases
+    blocks = [count_block(actual, point(rate), "ours"), count_block(actual, point(1.3 * rate), "scaled")]
+    scores = score_blocks(blocks, {CUTOFFS[0]: cohort(np.arange(N))}, reference="ours", n_bootstrap=100)
+    row = only(scores, method="scaled", metric="pearson")
+    assert row["verdict"] == "within noise"
+    assert abs(row["difference"]) < 1e-12
+
+
+def test_no_blocks_have_no_scores():
+    assert list(score_blocks([], {}, reference="ours").columns) == list(SCORE_COLUMNS)
+
+
 def test_a_calibrated_forecast_is_covered_as_often_as_it_says():
     n = 5_000
     rate = rates(n, 9)

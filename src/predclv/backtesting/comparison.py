@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 
 # Groups of fewer customers, at each cut-off, have no intervals.
 _FEWEST = 20
+# Relative differences up to this are those of sums in another order: two forecasts in one proportion correlate alike.
+_ROUNDING = 1e-9
 # Noise can only add to these, and a resample has it twice.
 _SHIFTED = ("pit_ks", "reliability")
 
@@ -93,7 +95,10 @@ class Scored:
                 continue
             with np.errstate(invalid="ignore"):
                 low, high = self._interval((own - others)[:, np.newaxis])
-            told = np.select([low > 0, high < 0, ~np.isnan(low)], ["worse", "better", "within noise"], "")
+            rounding = _ROUNDING * np.nan_to_num(np.abs(others[:, :1]), posinf=0.0)
+            told = np.select(
+                [low > rounding, high < -rounding, ~np.isnan(low)], ["worse", "better", "within noise"], ""
+            )
             found[:, m] = told[:, 0]
         return found
 

@@ -101,17 +101,19 @@ def score_blocks(
     Deciles are a method's own, 1 for its highest forecasts at the cut-off, so they are not compared. Groups of fewer
     than 20 customers at every cut-off have no intervals.
 
-    Intervals are percentiles of the resamples in which a score exists, at least nine in ten. Noise adds to `pit_ks` and
-    `reliability`, and to a resample's twice; those resamples are shifted to have the value as their mean. A verdict is
-    of the loss: the metric, its negative where more is better, the distance from 0 for bias and from the level for
-    coverage; "better" and "worse" where the interval of the difference in loss excludes 0.
+    Intervals are percentiles of the resamples in which a score exists, at least nine in ten. `pit_ks` and `reliability`
+    are above 0 in any sample, also where the forecast is perfect, and more so in a resample, which has its own noise
+    besides; their resamples are shifted to have the value as their mean, and the interval is of what so many customers
+    give. A verdict is of the loss: the metric, its negative where more is better, the distance from 0 for bias and from
+    the level for coverage; "better" and "worse" where the interval of the difference in loss excludes 0.
 
     References
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13. Field & Welsh (2007), Bootstrapping Clustered
     Data, J. R. Statist. Soc. B 69(3). Czado, Gneiting & Held (2009), Biometrics 65(4).
     """
-    draws = Draws(1 + max(int(cohort.cluster.max()) for cohort in cohorts.values()), n_bootstrap, seed)
+    n_customers = 1 + max((int(cohort.cluster.max()) for cohort in cohorts.values()), default=-1)
+    draws = Draws(n_customers, n_bootstrap, seed)
     groupings = list(dict.fromkeys(["all", *(name for cohort in cohorts.values() for name in cohort.groups), "decile"]))
     parts = []
     for (horizon, quantity), found in by_horizon(blocks).items():
