@@ -55,11 +55,10 @@ def nothing(given: Given) -> Section | None:
         return None
     zero = _zero(scores.get("zero", {}), bought / customers, buyers / customers)
     mae = scores[best]["mae"]["value"]
-    closeness = "a near draw" if 0.9 < mae / zero["mae"] < 1 / 0.9 else "no more than a part of the story"
     ran = "" if "zero" in scores else " (it was not run; these follow without running it)"
     text = (
         f"Forecasting zero purchases for everybody is wrong by {number(zero['mae'])} purchases a customer on average "
-        f"(MAE){ran}; {name(best)} by {number(mae)}. This looks like {closeness}, and means nothing: "
+        f"(MAE){ran}; {name(best)} by {number(mae)}. {_closeness(mae / zero['mae'])}: "
         f"{percent(1 - buyers / customers)} of the customers bought nothing within {horizon}, and for all of them a "
         "forecast of zero is exactly right. Whoever says zero earns that without knowing anybody."
     )
@@ -71,6 +70,15 @@ def nothing(given: Given) -> Section | None:
     )
     table = _nothing_table(zero, scores[best], best)
     return Section("nothing", "What predicting nothing scores", [Paragraph(text), Paragraph(why), table])
+
+
+def _closeness(ratio: float) -> str:
+    """What the two errors beside each other look like."""
+    if ratio > 1 / 0.9:
+        return "By this measure zero wins, and that means nothing"
+    if ratio > 0.9:
+        return "That looks like a draw, and means nothing"
+    return "Even a gap between the two says little"
 
 
 def _sentence(given: Given, contest: Contest) -> str:
@@ -107,10 +115,10 @@ def _sentence(given: Given, contest: Contest) -> str:
 def _against(rival: Paired, given: Given) -> str:
     """The reference is a rival of the winner: its difference turned round."""
     part = 1 - rival.other_crps / rival.crps if rival.crps else float("nan")
-    told = {"worse": "more than noise", "within noise": "within noise", "": "without an interval"}
+    told = {"worse": "which is more than noise", "within noise": "which is within noise"}
     return (
-        f"{share(part)} below that of {name(given.reference)}, the reference ({number(rival.crps)}): "
-        f"{told.get(rival.verdict, rival.verdict)}"
+        f"{share(part)} below that of {name(given.reference)}, the reference ({number(rival.crps)}), "
+        f"{told.get(rival.verdict, 'of which no resamples say how sure it is')}"
     )
 
 
@@ -118,8 +126,8 @@ def _row(given: Given, contest: Contest) -> list[str]:
     against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
     compared = "is the reference" if contest.winner == given.reference else "–"
     if against is not None and against.crps:
-        noise = "within noise" if against.verdict == "within noise" else "more than noise" if against.verdict else ""
-        compared = f"{change(contest.crps / against.crps - 1)} {noise}".strip()
+        noise = {"within noise": ", within noise", "worse": ", more than noise"}.get(against.verdict, "")
+        compared = f"{change(contest.crps / against.crps - 1)}{noise}"
     following = "–"
     if contest.full:
         rival = contest.full[0]

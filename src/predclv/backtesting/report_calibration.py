@@ -28,7 +28,8 @@ def calibration(given: Given) -> Section:
         "buy, three in ten should. The figures show where that fails and to which side."
     )
     blocks: list[Block] = [Paragraph(lead), Figures(_figures(given, given.main))]
-    points = [name(method) for method in given.methods if not _has(given.result.pit, method)]
+    scored = set(given.pooled["method"])
+    points = [name(method) for method in given.methods if method in scored and not _has(given.result.pit, method)]
     if points:
         blocks.append(Paragraph(f"Without odds, so not in all figures: {', '.join(points)}.", "quiet"))
     tables = [_coverage(given, quantity, given.main) for quantity in given.quantities]
@@ -144,7 +145,7 @@ def _coverage(given: Given, quantity: str, horizon: str) -> Table:
         if "pit_coverage_90" not in own:
             continue
         pairs = [show(own.get(f"{kind}_coverage_{level}")) for level in _LEVELS for kind in ("pit", "raw")]
-        rows.append([name(method), *pairs, show(own.get("pit_ks"))])
+        rows.append([given.titled(method, quantity, horizon), *pairs, show(own.get("pit_ks"))])
     columns = [text for level in _LEVELS for text in (f"{level}%", f"{level}% raw")]
     caption = f"Share of outcomes inside central intervals, {quantity} within {horizon}, beside the raw share"
     return given.compare_table(caption, ("Method", *columns, NAMES["pit_ks"]), rows)
@@ -207,8 +208,12 @@ def _gains(given: Given, quantity: str, horizon: str) -> Figure:
 def _capture(given: Given, quantity: str, horizon: str) -> Table:
     found = given.scores(quantity, horizon)
     metrics = ("capture_10", "capture_20", "lift_10", "gini", "spearman")
-    order = sorted(found, key=lambda method: -_value(found[method].get("capture_20")))
-    rows = [[name(method), *(show(found[method].get(metric)) for metric in metrics)] for method in order]
+    late = {rival.method for rival in given.contest(quantity, horizon).partial}
+    order = sorted(found, key=lambda method: (method in late, -_value(found[method].get("capture_20"))))
+    rows = [
+        [given.titled(method, quantity, horizon), *(show(found[method].get(metric)) for metric in metrics)]
+        for method in order
+    ]
     caption = f"{QUANTITY[quantity]} within {horizon}: what the customers with the highest forecasts brought"
     return given.compare_table(caption, ("Method", *(NAMES[metric] for metric in metrics)), rows)
 

@@ -21,7 +21,7 @@ from predclv.report.blocks import Cell, Table
 if TYPE_CHECKING:
     from predclv.backtesting.result import Backtest
 
-__all__ = ["NAMES", "QUANTITY", "Given", "change", "is_share", "join", "name", "number", "share", "show"]
+__all__ = ["NAMES", "QUANTITY", "Given", "change", "is_share", "join", "name", "number", "off", "share", "show"]
 
 #: Metrics as tables call them.
 NAMES = {
@@ -145,12 +145,14 @@ class Given:
         """Two methods over the cut-offs that both forecast from."""
         return pair(self.result, self.draws, quantity, horizon, method, other)
 
-    def n_cutoffs(self, quantity: str, horizon: str, method: str) -> int:
-        """Cut-offs that a method forecast from."""
-        scores = self.result.scores
-        rows = scores[(scores["by"] == "all") & (scores["method"] == method) & (scores["cutoff"] != "all")]
-        rows = rows[(rows["quantity"] == quantity) & (rows["horizon"] == horizon)]
-        return int(rows["cutoff"].nunique())
+    def titled(self, method: str, quantity: str, horizon: str) -> str:
+        """A method's name with what sets it apart: that it is the reference, that it lacks cut-offs."""
+        contest = self.contest(quantity, horizon)
+        text = f"{name(method)} (reference)" if method == self.reference else name(method)
+        for rival in contest.partial:
+            if rival.method == method:
+                text += f" ({rival.n_cutoffs} of {contest.n_cutoffs} cut-offs)"
+        return text
 
     def ranked(self, quantity: str, horizon: str) -> list[str]:
         """Methods by CRPS, those that lack cut-offs behind."""
@@ -230,3 +232,8 @@ def join(names: Sequence[str]) -> str:
 def change(value: float) -> str:
     """A relative change with its sign."""
     return percent(value, sign=True) if abs(value) >= 0.1 else share(value, sign=True)
+
+
+def off(value: float) -> str:
+    """How far a total is off, in whole percent."""
+    return percent(round(value, 2) + 0.0, sign=True)

@@ -132,9 +132,9 @@ def reading(given: Given) -> Section:
     """Where the intervals come from and what is not in them; definitions."""
     level, n = percent(given.setting("level")), given.setting("n_bootstrap")
     texts = (
-        f"Intervals are {level} percentiles of {n:,} resamples of customers, drawn with all their cut-offs, the same "
-        "for every method (a paired bootstrap, by customer). “Better” and “worse” mean that the interval of "
-        "the difference excludes none; “within noise” that it does not.",
+        f"Intervals are {level} percentile intervals over {n:,} resamples of customers, drawn with all their cut-offs, "
+        "the same for every method (a paired bootstrap, clustered by customer). “Better” and “worse” mean that the interval "
+        "of the difference does not hold 0; “within noise” that it does.",
         "They answer: what if the customers had been others of the same kind? They do not answer: what if the months "
         "had been others? All customers of a cut-off share one season and one market, and overlapping horizons share "
         "months. That noise between periods is not in the intervals, and only more cut-offs show it.",
@@ -180,7 +180,8 @@ def settings(given: Given) -> Section:
 
 def _pairs(given: Given, made: list[str]) -> Iterator[tuple[tuple[str, str], Paired | None]]:
     for quantity, horizon in given.cases:
-        for method in made:
+        # A mean spend has no odds to adjust.
+        for method in made if quantity != "spend" else ():
             yield (quantity, horizon), given.paired(quantity, horizon, method, method.removesuffix(_RECALIBRATED))
 
 
@@ -222,22 +223,22 @@ def _verdict(paired: Paired) -> str:
 
 def _combination(given: Given) -> list[Block]:
     blocks: list[Block] = []
-    sentences = []
+    rows = []
     for quantity, horizon in given.cases:
-        paired = _best_single(given, quantity, horizon)
-        if paired is None:
-            continue
-        told = {"better": "better by more than noise", "worse": "worse by more than noise"}
-        sentences.append(
-            f"{QUANTITY[quantity]}, {horizon}: CRPS {number(paired.crps)}, {change(paired.relative)} against "
-            f"{name(paired.other)}, the best single method there: {told.get(paired.verdict, 'within noise')}."
-        )
-    if sentences:
+        paired = _best_single(given, quantity, horizon) if quantity != "spend" else None
+        if paired is not None:
+            verdict = {"better": "better", "worse": "worse", "within noise": "within noise", "": "–"}[paired.verdict]
+            best = f"{name(paired.other)} ({number(paired.other_crps)})"
+            what = f"{QUANTITY[quantity]}, {horizon}"
+            rows.append([what, number(paired.crps), best, change(paired.relative), verdict, f"{paired.n_cutoffs}"])
+    if rows:
         lead = (
-            "The combination mixes the predictive distributions with weights that did best at earlier cut-offs. It is "
-            "compared with the single method that turned out best at the same cut-offs, which nobody knew beforehand. "
+            "The combination mixes the predictive distributions with the weights that did best at earlier cut-offs. It "
+            "is set beside the single method that turned out best at the same cut-offs, which nobody knew beforehand."
         )
-        blocks.append(Paragraph(lead + " ".join(sentences)))
+        columns = ("Forecast of", "CRPS", "Best single method", "Change", "Verdict", "Cut-offs")
+        caption = "The combination beside the best single method"
+        blocks += [Paragraph(lead), Table(caption, columns, rows, numeric=(1, 3, 5), compare=True)]
     weights = given.result.weights
     for quantity, horizon in given.cases if len(weights) else ():
         table = given.among(weights, quantity=quantity, horizon=horizon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from predclv import plots
-from predclv.backtesting.report_inputs import NAMES, QUANTITY, Given, name, number, share, show
+from predclv.backtesting.report_inputs import NAMES, QUANTITY, Given, name, number, off, share, show
 from predclv.plots.style import money, percent
 from predclv.report.blocks import Block, Cell, Details, Figure, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
@@ -96,20 +96,12 @@ def _table(given: Given, quantity: str, horizon: str) -> Table:
     contest = given.contest(quantity, horizon)
     rows: list[list[str | Cell]] = []
     for method in contest.order:
-        n = given.n_cutoffs(quantity, horizon, method)
-        rows.append([_titled(given, method, n, contest.n_cutoffs), *(show(found[method].get(m)) for m in metrics)])
+        rows.append([given.titled(method, quantity, horizon), *(show(found[method].get(m)) for m in metrics)])
     unit = f"; CRPS, MAE and RMSE in {given.unit(quantity)}"
     caption = f"{QUANTITY[quantity]} within {horizon}{unit}"
     if contest.partial:
         caption += "; methods with fewer cut-offs stand last, and their numbers are of other customers"
     return given.compare_table(caption, ("Method", *(NAMES[metric] for metric in metrics)), rows)
-
-
-def _titled(given: Given, method: str, n: int, most: int) -> str:
-    text = name(method)
-    if method == given.reference:
-        text += " (reference)"
-    return text if n == most else f"{text} ({n} of {most} cut-offs)"
 
 
 def _figure(given: Given, quantity: str) -> Figure:
@@ -168,8 +160,8 @@ def _totals(given: Given, quantity: str, horizon: str) -> Table:
             if row is None:
                 cells.append("–")
                 continue
-            off = row["expected"] / row["actual"] - 1 if row["actual"] else float("nan")
-            cells.append(f"{money(row['expected'], None, digits=0)} ({percent(off, sign=True)})")
+            error = row["expected"] / row["actual"] - 1 if row["actual"] else float("nan")
+            cells.append(f"{money(row['expected'], None, digits=0)} ({off(error)})")
         own = table[(table["method"] == method) & table["low"].notna()]
         held = sum(bool(value) for value in own["inside"])
         rows.append([name(method), *cells, f"{held} of {len(own)}" if len(own) else "no interval"])

@@ -290,7 +290,7 @@ def _closest(last: pd.DataFrame) -> str:
         return "nothing to compare"
     nearest = int(np.nanargmin(np.abs(off)))
     name = style.shorten(last.index[nearest])
-    return f"closest: {name}, {expected[nearest]:,.0f} ({style.percent(off[nearest], sign=True)})"
+    return f"closest: {name}, {expected[nearest]:,.0f} ({style.percent(round(off[nearest], 2) + 0.0, sign=True)})"
 
 
 def _root_ticks(ax: Axes, top: float) -> None:

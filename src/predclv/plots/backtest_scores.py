@@ -42,6 +42,8 @@ def plot_scores(
 ) -> Axes:
     """Difference of each method's score from the reference's, with its interval, best method first.
 
+    Methods that lack some of the cut-offs stand last: their scores are of other customers.
+
     Parameters
     ----------
     scores : DataFrame
@@ -60,7 +62,8 @@ def plot_scores(
         beside it.
     """
     rows, chosen = _metric_rows(scores, metric, horizon, cutoff, quantity)
-    rows = rows.assign(loss=_loss(rows["value"], metric)).sort_values("loss", kind="stable", na_position="last")
+    rows = rows.assign(loss=_loss(rows["value"], metric), late=rows["customers"] < rows["customers"].max())
+    rows = rows.sort_values(["late", "loss"], kind="stable", na_position="last")
     ax = style.get_axes(ax, (6.4, 1.5 + 0.34 * len(rows)))
     looks = styles_for(rows, styles)
     for place, row in enumerate(rows.to_dict("records")):
@@ -70,15 +73,15 @@ def plot_scores(
         fill = look.color if row["verdict"] in ("better", "worse") else "white"
         ax.hlines(place, row["difference_low"], row["difference_high"], color=look.color, lw=2, zorder=2.5)
         ax.plot([difference], [place], **look.points | {"mfc": fill, "mew": 1.4})
-        words = row["verdict"] or "not compared"
+        words = (row["verdict"] or "not compared") + (" *" if row["late"] else "")
         ax.annotate(
             f"{_number(row['value'])}  {words}",
             (1.02, place),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=8.5,
-            fontweight="bold" if words == "better" else "normal",
-            color=style.ACTUAL if words in ("better", "worse") else style.QUIET,
+            fontweight="bold" if row["verdict"] == "better" else "normal",
+            color=style.ACTUAL if row["verdict"] in ("better", "worse") else style.QUIET,
         )
     ax.axvline(0.0, color=style.ACTUAL, lw=1, zorder=2)
     names_on_axis(ax, rows["method"])
@@ -89,7 +92,8 @@ def plot_scores(
         better = ""
     title = f"{_counted(rows)} than {style.shorten(reference)} by {name}"
     x = f"Difference of {name} from {style.shorten(reference)}{f' (better to the {better})' if better else ''}"
-    return style.dress(ax, title=title, x=f"{x}\n{where(chosen)}", y="")
+    late = "; * fewer cut-offs" if rows["late"].any() else ""
+    return style.dress(ax, title=title, x=f"{x}\n{where(chosen)}{late}", y="")
 
 
 def plot_score_against_cost(
@@ -125,6 +129,7 @@ def plot_score_against_cost(
     cost = runs[runs["status"] == "ok"].groupby("method")[["fit_cpu_seconds", "predict_cpu_seconds"]].sum().sum(axis=1)
     rows = rows.assign(seconds=rows["method"].map(cost))
     rows = rows[np.isfinite(rows["value"]) & np.isfinite(rows["seconds"])]
+    rows = rows.assign(late=rows["customers"] < rows["customers"].max())
     ax = style.get_axes(ax, _TALL)
     looks = styles_for(rows, styles)
     ax.set_xscale("log")
@@ -133,7 +138,8 @@ def plot_score_against_cost(
         look, seconds = looks[row["method"]], max(row["seconds"], _LEAST_SECONDS)
         ax.vlines(seconds, row["low"], row["high"], color=look.color, lw=1.4, alpha=0.7, zorder=2.5)
         ax.plot([seconds], [row["value"]], **look.points)
-        texts.append((seconds, row["value"], label(row["method"]), look))
+        ends = (row["low"], row["high"]) if np.isfinite(row["low"]) else (row["value"], row["value"])
+        texts.append((seconds, row["value"], *ends, label(row["method"]), look))
     ax.margins(0.12, 0.1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.3g}")
     ax.grid(axis="y", color=style.QUIET, alpha=0.2, lw=0.6)
@@ -287,6 +293,7 @@ def _counted(rows: pd.DataFrame) -> str:
 def _cheapest(rows: pd.DataFrame, metric: str) -> str:
     if rows.empty:
         return "No method has both a score and a time"
+    rows = rows[~rows["late"]]
     loss = _loss(rows["value"], metric)
     best = rows.loc[loss.idxmin()]
     near = rows[loss <= (loss.min() * 1.01 if loss.min() > 0 else loss.min())]
@@ -305,18 +312,21 @@ def _gap(own: pd.DataFrame) -> float:
 def _number(value: float) -> str:
     if not np.isfinite(value):
         return "∞" if value > 0 else "–"
-    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
-def _place_names(ax: Axes, points: Sequence[tuple[float, float, str, MethodStyle]]) -> None:
+def _place_names(ax: Axes, points: Sequence[tuple[float, float, float, float, str, MethodStyle]]) -> None:
     """Write each name where it covers neither a point nor another name, with a line to its point if that is far."""
     figure: Any = ax.get_figure(root=True)
     # The layout moves the axes, and with them what is beside what.
     figure.draw_without_rendering()
     scale = figure.dpi / 72
-    marks = [ax.transData.transform((x, y)) for x, y, _, _ in points]
+    place = ax.transData.transform
+    marks = [place((x, y)) for x, y, *_ in points]
     taken = [Bbox.from_extents(*(mark - 4 * scale), *(mark + 4 * scale)) for mark in marks]
-    for (x, y, name, look), mark in zip(points, marks, strict=True):
+    taken += [Bbox([place((x, low)) - scale, place((x, high)) + scale]) for x, _, low, high, *_ in points]
+    for (x, y, _, _, name, look), mark in zip(points, marks, strict=True):
         text: Text = ax.annotate(name, (x, y), xytext=_PLACES[0], textcoords="offset points", fontsize=8)
         text.set_color(style.QUIET if look.quiet else style.ACTUAL)
         size = text.get_window_extent()

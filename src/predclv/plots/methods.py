@@ -159,7 +159,8 @@ def legend_below(ax: Axes, gap: float = 50.0) -> None:
         return
     figure: Any = ax.get_figure(root=True)
     wide = max(map(len, labels)) * _LETTER + _HANDLE
-    room = ax.bbox.width / figure.dpi * 72
+    # The names may go on under what stands to the right of the axes.
+    room = ax.bbox.width * 1.13 / figure.dpi * 72
     n_columns = max(1, min(int(room / wide), len(labels), 4))
     under = ax.transAxes + ScaledTranslation(0.0, -gap / 72, figure.dpi_scale_trans)
     ax.legend(
