@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from predclv.backtesting.distributions import Counts, Distribution
 
-__all__ = ["GROUPS", "KNOTS", "UNKNOWN", "Evidence", "by_group", "group_of", "learn_maps", "map_rows"]
+__all__ = ["GROUPS", "KNOTS", "UNKNOWN", "Evidence", "by_group", "group_of", "learn_maps", "map_rows", "total_factor"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -35,6 +35,8 @@ _CUSTOMERS_OF_ALL, _CUSTOMERS_CALIBRATED = 500.0, 200.0
 UNKNOWN = 0.5
 # How firmly later vintages must speak to move that half: a squared bias of the total.
 _FIRM = 0.05**2
+# Of the log odds. Certain counts keep their mean under every map, so that a target may be out of reach.
+_MOST_SHIFT = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,27 +73,37 @@ def _log_ratio(actual: FloatArray, expected: FloatArray) -> float:
     return found * max(0.0, 1.0 - chance / found**2) if found else 0.0
 
 
-def learn_maps(evidence: Sequence[Evidence], method: str) -> tuple[FloatArray, FloatArray, float, float]:
+def learn_maps(evidence: Sequence[Evidence], method: str) -> tuple[FloatArray, FloatArray, float]:
     """Learn maps from vintages, the oldest first.
 
     Returns
     -------
     plain, shaped : (n_groups, n_knots) arrays
         Maps without and with the shape that the vintages showed; both meet the total that is expected to last.
-    factor, persistence : float
-        What the total is multiplied by, and how much of the bias so far that is.
+    persistence : float
+        How much of the totals' bias so far is taken over.
     """
     weight = _weights(len(evidence))
-    customers = np.tensordot(weight, [one.customers for one in evidence], axes=1)
-    pit = np.tensordot(weight, [one.pit for one in evidence], axes=1)
     identity = np.tile(KNOTS, (len(GROUPS), 1))
-    shape = _shapes(pit, customers)
+    customers = np.tensordot(weight, [one.customers for one in evidence], axes=1)
+    shape = _shapes(np.tensordot(weight, [one.pit for one in evidence], axes=1), customers)
     if method == "conformal":
-        return identity, _symmetric(shape, sum(one.customers.sum() for one in evidence)), 1.0, 0.0
-    mean = np.tensordot(weight, [one.mean for one in evidence], axes=1)
+        return identity, _symmetric(shape, sum(one.customers.sum() for one in evidence)), 0.0
+    mean = _mean_weight(evidence)
     persistence, lasting = _persistence(np.array([one.log_ratio for one in evidence]))
-    target = np.exp(lasting) * np.sum(mean * (1 - identity))
-    return _aim(identity, mean, target), _aim(shape, mean, target), float(np.exp(lasting)), persistence
+    target = float(np.exp(lasting) * np.sum(mean * (1 - identity)))
+    return _aim(identity, mean, target), _aim(shape, mean, target), persistence
+
+
+def total_factor(evidence: Sequence[Evidence], levels: FloatArray) -> float:
+    """What maps, (n_groups, n_knots), multiply the total of these vintages by; 1 where it is 0."""
+    mean = _mean_weight(evidence)
+    before = float(np.sum(mean * (1 - KNOTS)))
+    return float(np.sum(mean * (1 - levels))) / before if before > 0 else 1.0
+
+
+def _mean_weight(evidence: Sequence[Evidence]) -> FloatArray:
+    return np.asarray(np.tensordot(_weights(len(evidence)), [one.mean for one in evidence], axes=1))
 
 
 def _weights(n: int) -> FloatArray:
@@ -127,20 +139,20 @@ def _persistence(log_ratios: FloatArray) -> tuple[float, float]:
 
 
 def _aim(levels: FloatArray, mean: FloatArray, target: float) -> FloatArray:
-    """Shift the odds of all levels alike, until the total is the target."""
+    """Shift the odds of all levels alike until the total is the target, or as near it as `_MOST_SHIFT` allows."""
     with np.errstate(divide="ignore"):
         log_odds = logit(levels)
 
     def excess(shift: float) -> float:
         return float(np.sum(mean * expit(shift - log_odds)) - target)
 
-    # Totals run from 0 to what lies beyond: a target in between is always met.
-    reach = 1.0
-    while excess(-reach) > 0 or (excess(reach) < 0 and reach < 64):
-        reach *= 2
-    if excess(-reach) * excess(reach) >= 0:
-        return levels
-    return np.asarray(expit(log_odds - brentq(excess, -reach, reach, xtol=1e-9)))
+    if excess(-_MOST_SHIFT) >= 0:
+        shift = -_MOST_SHIFT if excess(0.0) > 0 else 0.0
+    elif excess(_MOST_SHIFT) <= 0:
+        shift = _MOST_SHIFT
+    else:
+        shift = brentq(excess, -_MOST_SHIFT, _MOST_SHIFT, xtol=1e-10)
+    return np.asarray(expit(log_odds - shift))
 
 
 def group_of(frequency: FloatArray) -> IntArray:

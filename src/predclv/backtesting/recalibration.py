@@ -29,6 +29,7 @@ from predclv.backtesting.level_maps import (
     group_of,
     learn_maps,
     map_rows,
+    total_factor,
 )
 from predclv.backtesting.predictions import Forecast
 from predclv.data.checks import check_option
@@ -82,7 +83,7 @@ class Recalibration:
     share : float
         In [0, 1]: how much of the shape that the vintages showed is taken over.
     factor : float
-        What the total of the earlier vintages is multiplied by; 1 for "conformal", which leaves it to follow.
+        What the total of the earlier vintages is multiplied by: a target for "pit", what follows for "conformal".
     persistence : float
         In [0, 1]: how much of the totals' bias is taken over; 0 for "conformal".
     """
@@ -121,8 +122,10 @@ class Recalibration:
     def note(self) -> str:
         """Say in a sentence what was done."""
         vintages = f"{self.n_vintages} earlier vintage{'s' if self.n_vintages > 1 else ''}"
-        total = f", total times {self.factor:.3f}" if self.method == "pit" else ""
-        return f"recalibrated ({self.method}) on {vintages}: {self.share:.0%} of the shape they showed{total}"
+        return (
+            f"recalibrated ({self.method}) on {vintages}: {self.share:.0%} of the shape they showed, "
+            f"their total times {self.factor:.3f}"
+        )
 
 
 def learn_recalibration(past: Sequence[Past], method: Literal["pit", "conformal"] = "pit") -> Recalibration:
@@ -160,11 +163,11 @@ def learn_recalibration(past: Sequence[Past], method: Literal["pit", "conformal"
     if not past:
         raise ValueError("There is no earlier vintage to learn from: give at least one whose outcome is known.")
     evidence = [Evidence.of(vintage.distribution, vintage.actual, vintage.frequency) for vintage in past]
-    low, high, factor, persistence = learn_maps(evidence, method)
+    plain, shaped, persistence = learn_maps(evidence, method)
     share = _share(past, evidence, method)
     customers = np.sum([one.customers for one in evidence], axis=0)
-    levels = (1 - share) * low + share * high
-    return Recalibration(method, levels, customers, len(past), share, factor, persistence)
+    levels = (1 - share) * plain + share * shaped
+    return Recalibration(method, levels, customers, len(past), share, total_factor(evidence, levels), persistence)
 
 
 def recalibrate(
