@@ -15,8 +15,9 @@ FloatArray = NDArray[np.float64]
 
 # Groups of fewer customers, at each cut-off, have no intervals.
 _FEWEST = 20
-# Relative differences up to this are those of sums in another order: two forecasts in one proportion correlate alike.
-_ROUNDING = 1e-9
+# Relative differences up to this are those of where two optimisers of one likelihood stop, or of sums in another order:
+# no resampling makes them noise, and nobody can use them.
+_ROUNDING = 1e-5
 # Noise can only add to these, and a resample has it twice.
 _SHIFTED = ("pit_ks", "reliability")
 

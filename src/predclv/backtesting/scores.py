@@ -13,7 +13,7 @@ from predclv.backtesting.comparison import Scored
 from predclv.backtesting.metrics import Tally, add_tallies
 from predclv.backtesting.tallies import N_BINS, find_deciles, tally_all, tally_groups
 
-__all__ = ["SCORE_COLUMNS", "by_horizon", "name_cutoff", "score_blocks"]
+__all__ = ["SCORE_COLUMNS", "by_horizon", "find_scopes", "name_cutoff", "score_blocks"]
 
 # The tallies of a method, by cut-off.
 Tallies = Mapping[dt.date, Tally]
@@ -93,9 +93,10 @@ def score_blocks(
 
     Metrics that do not exist (a correlation with a constant, the bias of a total of 0) are NaN.
 
-    All cut-offs together: means over rows are over the rows of all cut-offs, bias is total over total, and what is
-    neither (correlations, gini, capture, lift, pit_ks, reliability) is the mean over cut-offs. Methods are compared
-    over the cut-offs that both have.
+    All cut-offs together: those at which every method that has the horizon and quantity has a forecast, so that values
+    stand side by side; where there is no such cut-off, each method's own, and methods are compared over those that both
+    have. Means over rows are over the rows of all these cut-offs, bias is total over total, and what is neither
+    (correlations, gini, capture, lift, pit_ks, reliability) is the mean over cut-offs.
 
     Groups (by "frequency", "decile" or a segment) have bias, mae, crps, coverage and pit_ks, the last without interval.
     Deciles are a method's own, 1 for its highest forecasts at the cut-off, so they are not compared. Groups of fewer
@@ -137,6 +138,18 @@ def by_horizon(blocks: Sequence[Block]) -> dict[tuple[str, str], list[Block]]:
     return found
 
 
+def find_scopes(cutoffs: Mapping[str, set[dt.date]]) -> list[tuple[str, list[dt.date]]]:
+    """Each cut-off by itself, and "all": those that every method has, or any, where there is none that all have.
+
+    Parameters
+    ----------
+    cutoffs : mapping of method to its cut-offs
+    """
+    every = sorted(set().union(*cutoffs.values()))
+    common = [cutoff for cutoff in every if all(cutoff in own for own in cutoffs.values())]
+    return [*((name_cutoff(cutoff), [cutoff]) for cutoff in every), ("all", common or every)]
+
+
 def name_cutoff(cutoff: dt.date) -> str:
     """Cut-off as tables have it: "1997-09-30", with the time of day where it has one."""
     if isinstance(cutoff, dt.datetime) and cutoff.time() != dt.time():
@@ -159,10 +172,9 @@ def _tally(block: Block, cohort: Cohort, by: str, draws: Draws, seed: int) -> Ta
 
 def _compare_methods(tallies: Mapping[str, Tallies], reference: str | None, level: float) -> list[pd.DataFrame]:
     """Tables of each cut-off, and of all, for each method."""
-    cutoffs = sorted({cutoff for of_method in tallies.values() for cutoff in of_method})
     other = tallies.get(reference, {}) if reference is not None else {}
     tables = []
-    for name, scope in [*((name_cutoff(cutoff), [cutoff]) for cutoff in cutoffs), ("all", cutoffs)]:
+    for name, scope in find_scopes({method: set(of_method) for method, of_method in tallies.items()}):
         for method, of_method in tallies.items():
             own = [cutoff for cutoff in scope if cutoff in of_method]
             if not own:

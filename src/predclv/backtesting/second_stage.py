@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from predclv.backtesting.blocks import Outcome
 from predclv.backtesting.combination import combine, learn_weights
@@ -32,6 +34,8 @@ __all__ = [
 #: How the combination is called, and what is put behind the name of a method that is recalibrated.
 COMBINATION, RECALIBRATED = "combination", "_recalibrated"
 
+FloatArray = NDArray[np.float64]
+QUANTITIES = ("purchases", "value")
 #: Position of the cut-off, position of the horizon, method.
 Key = tuple[int, int, str]
 
@@ -64,23 +68,23 @@ def derive_recalibrated(
     made: dict[Key, Forecast] = {}
     tables = []
     for (position, horizon, name), forecast in forecasts.items():
-        maps: dict[str, Recalibration] = {}
         past = [i for i in past_vintages(vintages, position, horizon) if (i, horizon, name) in forecasts]
-        for quantity in ("purchases", "value"):
+        maps: dict[str, Recalibration] = {}
+        for quantity in QUANTITIES:
             known = [
-                Past(distribution, actual, vintages[i].known.everyone.rfm.frequency)
+                Past(distribution, actual, _frequency(vintages[i]))
                 for i in past
-                for distribution, actual in [
-                    _pair(forecasts[i, horizon, name], vintages[i].outcomes[horizon], quantity)
-                ]
-                if distribution is not None and actual is not None
+                if (distribution := _distribution(forecasts[i, horizon, name], quantity)) is not None
+                and (actual := _actual(vintages[i].outcomes[horizon], quantity)) is not None
             ]
-            if known and getattr(forecast, quantity) is not None:
+            if known and _distribution(forecast, quantity) is not None:
                 maps[quantity] = learn_recalibration(known, method)
-                label = _label(vintages, position, horizon, name) | {"quantity": quantity, "learnt_from": len(known)}
-                tables.append(maps[quantity].table.assign(**label))
+                label = _label(vintages, position, horizon)
+                tables.append(
+                    maps[quantity].table.assign(**label, method=name, quantity=quantity, learnt_from=len(known))
+                )
         if maps:
-            frequency = vintages[position].known.everyone.rfm.frequency
+            frequency = _frequency(vintages[position])
             key = position, horizon, name + RECALIBRATED
             made[key] = recalibrate(forecast, maps.get("purchases"), maps.get("value"), frequency)
     return Derived(made, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame())
@@ -99,57 +103,67 @@ def derive_combination(
     made: dict[Key, Forecast] = {}
     rows = []
     for position, vintage in enumerate(vintages):
-        for horizon, outcome in enumerate(vintage.outcomes):
+        for horizon in range(len(vintage.outcomes)):
             past = past_vintages(vintages, position, horizon)
-            weights = {}
-            names = _present(forecasts, methods, [*past, position], horizon)
-            for quantity in ("purchases", "value"):
-                known = [
-                    name
-                    for name in names
-                    if all(getattr(forecasts[i, horizon, name], quantity) is not None for i in [*past, position])
-                ]
-                if not past or len(known) < 2 or (quantity == "value" and outcome.spend is None):
-                    continue
-                learnt = learn_weights(
-                    [
-                        (
-                            [getattr(forecasts[i, horizon, name], quantity) for name in known],
-                            _pair(forecasts[i, horizon, known[0]], vintages[i].outcomes[horizon], quantity)[1],
-                        )
-                        for i in past
-                    ]
-                )
-                weights[quantity] = dict(zip(known, map(float, learnt), strict=True))
-                label = _label(vintages, position, horizon) | {"quantity": quantity, "learnt_from": len(past)}
-                rows += [label | {"method": name, "weight": weight} for name, weight in weights[quantity].items()]
-            if "purchases" in weights:
-                chosen = [forecasts[position, horizon, name] for name in names]
-                made[position, horizon, COMBINATION] = combine(chosen, names, weights)
+            weights = {
+                quantity: learnt
+                for quantity in QUANTITIES
+                if (learnt := _learn(vintages, forecasts, methods, [*past, position], horizon, quantity))
+            }
+            if "purchases" not in weights:
+                continue
+            label = _label(vintages, position, horizon)
+            for quantity, learnt in weights.items():
+                part = label | {"quantity": quantity, "learnt_from": len(past)}
+                rows += [part | {"method": name, "weight": weight} for name, weight in learnt.items()]
+            names = [name for name in methods if (position, horizon, name) in forecasts]
+            chosen = [forecasts[position, horizon, name] for name in names]
+            made[position, horizon, COMBINATION] = combine(chosen, names, weights)
     columns = ["cutoff", "horizon", "quantity", "method", "weight", "learnt_from"]
     return Derived(made, pd.DataFrame(rows, columns=columns))
 
 
-def _present(
-    forecasts: Mapping[Key, Forecast], methods: Sequence[str], positions: Sequence[int], horizon: int
-) -> list[str]:
-    """Methods with a distribution of purchases at all of these cut-offs."""
-    return [
-        name
-        for name in methods
-        if all((i, horizon, name) in forecasts and forecasts[i, horizon, name].purchases is not None for i in positions)
-    ]
+def _learn(
+    vintages: Sequence[Vintage],
+    forecasts: Mapping[Key, Forecast],
+    methods: Sequence[str],
+    positions: Sequence[int],
+    horizon: int,
+    quantity: str,
+) -> dict[str, float]:
+    """Weights of the methods that have distributions at all these cut-offs, learnt at all but the last of them.
 
-
-def _pair(forecast: Forecast, outcome: Outcome, quantity: str) -> tuple[Distribution | None, object]:
-    if quantity == "purchases":
-        return forecast.purchases, outcome.purchases
-    return forecast.value, outcome.spend
-
-
-def _label(vintages: Sequence[Vintage], position: int, horizon: int, method: str | None = None) -> dict[str, object]:
-    label: dict[str, object] = {
-        "cutoff": str(vintages[position].cutoff),
-        "horizon": vintages[position].outcomes[horizon].horizon,
+    Empty where there is nothing to learn from, or nothing to choose.
+    """
+    by_name = {
+        name: [_distribution(forecasts.get((i, horizon, name)), quantity) for i in positions] for name in methods
     }
-    return label if method is None else label | {"method": method}
+    whole = {name: [d for d in found if d is not None] for name, found in by_name.items()}
+    whole = {name: found for name, found in whole.items() if len(found) == len(positions)}
+    if len(positions) < 2 or len(whole) < 2:
+        return {}
+    past = [
+        ([found[number] for found in whole.values()], actual)
+        for number, i in enumerate(positions[:-1])
+        if (actual := _actual(vintages[i].outcomes[horizon], quantity)) is not None
+    ]
+    return dict(zip(whole, map(float, learn_weights(past)), strict=True))
+
+
+def _distribution(forecast: Forecast | None, quantity: str) -> Distribution | None:
+    if forecast is None:
+        return None
+    return forecast.purchases if quantity == "purchases" else forecast.value
+
+
+def _actual(outcome: Outcome, quantity: str) -> FloatArray | None:
+    return outcome.purchases if quantity == "purchases" else outcome.spend
+
+
+def _frequency(vintage: Vintage) -> FloatArray:
+    return vintage.known.everyone.rfm.frequency.astype(np.float64)
+
+
+def _label(vintages: Sequence[Vintage], position: int, horizon: int) -> dict[str, str]:
+    vintage = vintages[position]
+    return {"cutoff": str(vintage.cutoff), "horizon": vintage.outcomes[horizon].horizon}

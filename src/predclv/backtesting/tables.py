@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.backtesting.blocks import Block
-from predclv.backtesting.scores import by_horizon, name_cutoff
+from predclv.backtesting.scores import by_horizon, find_scopes
 from predclv.backtesting.tallies import N_BINS, equal_groups, find_deciles
 from predclv.kernels.scoring_rules import pit_below
 
@@ -174,9 +173,9 @@ def _places(
     parts: Mapping[Block, FloatArray], blocks: Sequence[Block]
 ) -> Iterator[tuple[dict[str, str], list[FloatArray]]]:
     for (horizon, quantity), found in by_horizon(blocks).items():
-        cutoffs: list[dt.date] = sorted({block.cutoff for block in found})
         methods = list(dict.fromkeys(block.method for block in found))
-        for name, scope in [*((name_cutoff(cutoff), [cutoff]) for cutoff in cutoffs), ("all", cutoffs)]:
+        cutoffs = {method: {block.cutoff for block in found if block.method == method} for method in methods}
+        for name, scope in find_scopes(cutoffs):
             for method in methods:
                 # In the order of cut-offs, so that sums do not depend on that of the blocks.
                 own = sorted((b for b in found if b.method == method and b.cutoff in scope), key=lambda b: b.cutoff)

@@ -113,11 +113,11 @@ def run_tasks(
 
 
 def _require_portable(candidates: Sequence[Candidate]) -> None:
-    from joblib.externals import cloudpickle
+    from joblib.externals.loky.backend.reduction import dumps
 
     for candidate in candidates:
         try:
-            cloudpickle.dumps(candidate.method)
+            dumps(candidate.method)
         except Exception as error:
             raise TypeError(
                 f"The method {candidate.name!r} cannot be sent to another process ({_describe(error)}). Give n_jobs=1."
