@@ -46,7 +46,8 @@ class Leaves:
         Share of each class of money; the first is nothing.
     edges : (n_classes,) array
         Upper ends of the classes, 0 first.
-    mean_money : (n_nodes,) array or None
+    mean_money : (n_nodes,) array
+        Empty where `money` is None.
     """
 
     forest: Any
@@ -55,36 +56,35 @@ class Leaves:
     count_values: FloatArray
     money: sparse.csr_array | None
     edges: FloatArray
-    mean_money: FloatArray | None
+    mean_money: FloatArray
 
     def forecast(self, features: pd.DataFrame, terms: Terms) -> Forecast:
         """Forecast customers by the average leaf they fall into."""
         chunks = [features.iloc[i : i + _CHUNK] for i in range(0, len(features), _CHUNK)]
         places = np.split(np.arange(len(features)), np.cumsum([len(chunk) for chunk in chunks])[:-1])
-        weights = [self._weight(chunk) for chunk in chunks]
-        counts, stretches = zip(*(self._purchases(weight, terms.scale) for weight in weights), strict=True)
+        counts, values, means = zip(*(self._forecast(chunk, terms.scale) for chunk in chunks), strict=True)
         purchases = Counts.joined(counts, places)
         expected = purchases.mean()
-        if self.money is None or self.mean_money is None:
+        if self.money is None:
             return Forecast(expected, purchases, notes=terms.notes)
-        value = terms.scale * np.concatenate([weight @ self.mean_money for weight in weights])
-        values = [
-            self._value(w, self.money, stretch, terms.scale) for w, stretch in zip(weights, stretches, strict=True)
-        ]
+        value = np.concatenate(means)
+        average = value.sum() / max(expected.sum(), 1e-12)
         return Forecast(
             expected,
             purchases,
-            expected_spend=np.divide(value, expected, out=np.zeros(len(value)), where=expected > 0),
+            expected_spend=np.divide(value, expected, out=np.full(len(value), average), where=expected > 0),
             expected_value=value,
             value=Values.joined(values, places),
             notes=terms.notes,
         )
 
-    def _purchases(self, weight: sparse.csr_array, scale: float) -> tuple[Counts, FloatArray]:
-        return _counts((weight @ self.counts).toarray(), self.count_values, scale)
-
-    def _value(self, weight: sparse.csr_array, money: sparse.csr_array, stretch: FloatArray, scale: float) -> Values:
-        return _values(np.cumsum((weight @ money).toarray(), axis=1), self.edges, stretch, scale)
+    def _forecast(self, features: pd.DataFrame, scale: float) -> tuple[Counts, Values, FloatArray]:
+        weight = self._weight(features)
+        counts, stretch = _counts((weight @ self.counts).toarray(), self.count_values, scale)
+        if self.money is None:
+            return counts, Values.from_quantiles([], np.empty((0, len(LEVELS)))), np.empty(0)
+        cdf = np.cumsum((weight @ self.money).toarray(), axis=1)
+        return counts, _values(cdf, self.edges, stretch, scale), scale * (weight @ self.mean_money)
 
     def _weight(self, features: pd.DataFrame) -> sparse.csr_array:
         """Weight of each node for each customer: 1 / n_trees for the leaves she falls into."""
@@ -112,25 +112,30 @@ def grow_leaves(training: TrainingSet, random_state: int) -> Leaves:
         n_jobs=1,
         random_state=random_state,
     ).fit(training.features, (target / np.where(spread > 0, spread, 1.0)).squeeze())
-    sizes = np.array([tree.tree_.node_count for tree in forest.estimators_])
-    first = (np.cumsum(sizes) - sizes).astype(np.int64)
-    nodes = forest.apply(training.features) + first
-    filled = np.bincount(nodes.ravel(), minlength=sizes.sum())
-    share = (1.0 / np.maximum(filled, 1))[nodes]
+    sizes = np.array([tree.tree_.node_count for tree in forest.estimators_], dtype=np.int64)
+    first = np.cumsum(sizes) - sizes
     count_values, count = np.unique(training.purchases, return_inverse=True)
-    counts = _shares(nodes, share, count, len(count_values), len(filled))
+    everyone = np.ones(n)
+    counts = _average(forest, training.features, count, everyone, len(count_values))
     if spend is None:
-        return Leaves(forest, first, counts, count_values, None, np.empty(0), None)
-    edges = np.unique(np.quantile(spend[spend > 0], _CLASS_ENDS))
-    edges = np.concatenate([[0.0], edges])
-    money = _shares(nodes, share, np.searchsorted(edges, spend), len(edges), len(filled))
-    mean = np.bincount(nodes.ravel(), (share * spend[:, np.newaxis]).ravel(), minlength=len(filled))
-    return Leaves(forest, first, counts, count_values, money, edges, mean.astype(np.float64))
+        return Leaves(forest, first, counts, count_values, None, np.empty(0), np.empty(0))
+    edges = np.concatenate([[0.0], np.unique(np.quantile(spend[spend > 0], _CLASS_ENDS))])
+    money = _average(forest, training.features, np.searchsorted(edges, spend), everyone, len(edges))
+    mean = _average(forest, training.features, np.zeros(n, dtype=np.int64), spend, 1)
+    return Leaves(forest, first, counts, count_values, money, edges, mean.toarray().ravel())
 
 
-def _shares(nodes: IntArray, share: FloatArray, kind: IntArray, n_kinds: int, n_nodes: int) -> sparse.csr_array:
-    where = (nodes.ravel(), np.repeat(kind, nodes.shape[1]))
-    return sparse.coo_array((share.ravel(), where), shape=(n_nodes, n_kinds)).tocsr()
+def _average(forest: Any, features: pd.DataFrame, kind: IntArray, amount: FloatArray, n_kinds: int) -> sparse.csr_array:
+    """Sum of the amounts of each kind in each node over the number of customers there, tree by tree."""
+    # Trees were given what the forest makes of a frame.
+    rows = features.to_numpy(dtype=np.float32)
+    parts = []
+    for tree in forest.estimators_:
+        node, n_nodes = tree.apply(rows), tree.tree_.node_count
+        filled = np.maximum(np.bincount(node, minlength=n_nodes), 1)
+        parts.append(sparse.coo_array((amount / filled[node], (node, kind)), shape=(n_nodes, n_kinds)).tocsr())
+    stacked: sparse.csr_array = sparse.vstack(parts, format="csr")
+    return stacked
 
 
 def _counts(shares: FloatArray, values: FloatArray, scale: float) -> tuple[Counts, FloatArray]:

@@ -144,7 +144,8 @@ class RandomForest(Learner):
 
     `expected_purchases` is the mean of the distribution given. `expected_value` is the mean of the money in the
     leaves; that of the distribution of value differs, because money is pooled into 400 classes and kept as quantiles:
-    in total by well under a percent, for customers who hardly ever buy by up to some 15 %. Where the window is scaled,
+    in total by well under a percent, for customers who hardly ever buy by up to some 15 %. `expected_spend` is expected
+    value over expected purchases, and everyone's average where no leaf holds a purchase. Where the window is scaled,
     counts become a hurdle with each customer's own probability, mean and variance. There are no joint draws for an
     interval of the total, for the reason given at `GradientBoosting`.
 
