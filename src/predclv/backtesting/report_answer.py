@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predclv.backtesting.report_contest import Contest, Paired
+from predclv.backtesting.report_contest import NEGLIGIBLE, Contest, Paired
 from predclv.backtesting.report_inputs import QUANTITY, Given, change, join, name, number, share
 from predclv.plots.style import percent
 from predclv.report.blocks import Block, Finding, Findings, Paragraph, Section, Table
@@ -25,16 +25,14 @@ def answer(given: Given) -> Section:
     for number_, quantity in enumerate(given.quantities):
         blocks.append(Paragraph(_sentence(given, given.contest(quantity, given.main)), "" if number_ else "lead"))
     rows = [_row(given, given.contest(quantity, horizon)) for quantity, horizon in given.cases]
-    columns = (
-        "Forecast of",
-        "Best method",
-        "CRPS",
-        f"Against {name(given.reference)}",
-        "Next best",
-        "Tied with the best",
+    against = f"Against {name(given.reference)}"
+    columns = ("Forecast of", "Cut-offs", "Best method", "CRPS", against, "Next best", "Tied with the best")
+    caption = (
+        "The lowest CRPS (error of the whole forecast; lower is better). Tied: within noise, or less than "
+        f"{NEGLIGIBLE:.1%} apart, which decides nothing"
     )
-    blocks.append(Table("The lowest CRPS (error of the whole forecast; lower is better)", columns, rows, numeric=(2,)))
-    found = [*_later(given), _periods(given), *_missing(given)]
+    blocks.append(Table(caption, columns, rows, numeric=(1, 3)))
+    found = [*_later(given), *_whole(given), _periods(given), *_missing(given)]
     blocks.append(Findings(sorted(found, key=lambda finding: ("caution", "note", "fine").index(finding.grade))))
     return Section("answer", "Which method to trust", blocks)
 
@@ -49,7 +47,7 @@ def nothing(given: Given) -> Section | None:
     if best is None:
         return None
     rows = given.result.customers
-    rows = rows[rows["horizon"] == horizon]
+    rows = rows[(rows["horizon"] == horizon) & rows["cutoff"].isin(given.contest("purchases", horizon).cutoffs)]
     customers, buyers, bought = (float(rows[column].sum()) for column in ("customers", "buyers", "purchases"))
     if not bought:
         return None
@@ -74,17 +72,18 @@ def nothing(given: Given) -> Section | None:
 
 def _closeness(ratio: float) -> str:
     """What the two errors beside each other look like."""
-    if ratio > 1 / 0.9:
-        return "By this measure zero wins, and that means nothing"
-    if ratio > 0.9:
+    if ratio > 1.02:
+        return "By this measure zero even wins, and that means nothing"
+    if ratio > 0.95:
         return "That looks like a draw, and means nothing"
-    return "Even a gap between the two says little"
+    return "Even where the gap is wide, this measure says little"
 
 
 def _sentence(given: Given, contest: Contest) -> str:
     quantity, unit = QUANTITY[contest.quantity].lower(), given.unit(contest.quantity)
+    error = "mean absolute error (a spend is forecast as a point)" if contest.quantity == "spend" else "CRPS"
     said = (
-        f"For {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its CRPS is "
+        f"For {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its {error} is "
         f"{number(contest.crps)} {unit} a customer"
     )
     against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
@@ -100,7 +99,10 @@ def _sentence(given: Given, contest: Contest) -> str:
         more = len(contest.tied) - _MOST_NAMED
         tied = [name(method) for method in contest.tied[:_MOST_NAMED]]
         listed = f"{', '.join(tied)} and {more} more" if more > 0 else join(tied)
-        said += f"Within noise of it: {listed}. These are tied: choose among them by cost or by what you understand"
+        close = (
+            "Within noise of it" if _all_noise(contest) else f"Within noise of it or less than {NEGLIGIBLE:.1%} away"
+        )
+        said += f"{close}: {listed}. These are tied: choose among them by cost or by what you understand"
         quick = _quickest(given, [contest.winner, *contest.tied])
         return said + (f" ({name(quick)} takes the least time)." if quick else ".")
     rival = contest.full[0]
@@ -110,6 +112,10 @@ def _sentence(given: Given, contest: Contest) -> str:
         f"Next is {name(rival.method)} with {number(rival.crps)} ({change(rival.relative)}), and the difference is "
         "more than noise."
     )
+
+
+def _all_noise(contest: Contest) -> bool:
+    return all(rival.verdict == "within noise" for rival in contest.full if rival.is_tied)
 
 
 def _against(rival: Paired, given: Given) -> str:
@@ -135,32 +141,54 @@ def _row(given: Given, contest: Contest) -> list[str]:
         following = f"{name(rival.method)} ({change(rival.relative)}{noise})"
     tied = ", ".join(name(method) for method in contest.tied) or "none"
     what = f"{QUANTITY[contest.quantity]}, {contest.horizon}"
-    return [what, name(contest.winner), number(contest.crps), compared, following, tied]
+    cutoffs = f"{contest.n_cutoffs} of {len(given.cutoffs)}"
+    return [what, cutoffs, name(contest.winner), number(contest.crps), compared, following, tied]
 
 
 def _later(given: Given) -> list[Finding]:
     """Methods that lack cut-offs cannot be ranked with the rest; what they did where they were there."""
-    found = []
+    sentences = []
     for quantity, horizon in given.cases:
         contest = given.contest(quantity, horizon)
-        better = [rival for rival in contest.partial if rival.verdict == "better"]
-        if not better:
+        better = [
+            f"{name(rival.method)} ({change(rival.relative)}, {rival.n_cutoffs} of {contest.n_cutoffs} cut-offs)"
+            for rival in contest.partial
+            if rival.verdict == "better" and not rival.is_tied
+        ]
+        if better:
+            sentences.append(f"{quantity}, {horizon}, against {name(contest.winner)}: {join(better)}")
+    if not sentences:
+        return []
+    text = (
+        "Methods that learn from earlier cut-offs, or failed at some, have fewer and are not ranked above. Over "
+        f"the cut-offs that both have, by more than noise below the best: {'; '.join(sentences)}."
+    )
+    return [Finding("note", "Better still, where they forecast", text)]
+
+
+def _whole(given: Given) -> list[Finding]:
+    """Where some methods lack cut-offs, what the others did over all of them."""
+    sentences, lacking = [], []
+    for quantity, horizon in given.cases:
+        whole = given.whole_contest(quantity, horizon)
+        if whole is None:
             continue
-        said = join(
-            [
-                f"{name(rival.method)} ({change(rival.relative)}, {rival.n_cutoffs} of {contest.n_cutoffs} cut-offs)"
-                for rival in better
-            ]
+        lacking += [rival.method for rival in whole.partial]
+        tied = f" (tied: {', '.join(name(method) for method in whole.tied[:_MOST_NAMED])})" if whole.tied else ""
+        sentences.append(
+            f"{quantity}, {horizon}: {name(whole.winner)}, {number(whole.crps)}{tied}, where the ranking above is over "
+            f"{given.over(quantity, horizon)}"
         )
-        found.append(
-            Finding(
-                "note",
-                f"{QUANTITY[quantity]}, {horizon}: better than the best where they forecast",
-                f"By more than noise below {name(contest.winner)}, over the cut-offs that both have: {said}. They have "
-                "fewer cut-offs, because they learn from earlier ones or failed at some, and are not ranked above.",
-            )
-        )
-    return found
+    if not sentences:
+        return []
+    names = [name(method) for method in dict.fromkeys(lacking)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    text = (
+        f"{', '.join(names[:_MOST_NAMED])}{more} forecast from some cut-offs only, because they learn from earlier "
+        f"ones or failed. Lowest CRPS over all {len(given.cutoffs)}, among the methods that have them: "
+        f"{'; '.join(sentences)}."
+    )
+    return [Finding("note", "Ranked over the cut-offs that every method has", text)]
 
 
 def _periods(given: Given) -> Finding:

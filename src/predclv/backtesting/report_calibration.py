@@ -28,10 +28,8 @@ def calibration(given: Given) -> Section:
         "buy, three in ten should. The figures show where that fails and to which side."
     )
     blocks: list[Block] = [Paragraph(lead), Figures(_figures(given, given.main))]
-    scored = set(given.pooled["method"])
-    points = [name(method) for method in given.methods if method in scored and not _has(given.result.pit, method)]
-    if points:
-        blocks.append(Paragraph(f"Without odds, so not in all figures: {', '.join(points)}.", "quiet"))
+    if given.points:
+        blocks.append(Paragraph(f"Without odds, so not in all figures: {', '.join(map(name, given.points))}.", "quiet"))
     tables = [_coverage(given, quantity, given.main) for quantity in given.quantities]
     blocks += [table for table in tables if table.rows]
     if any(table.rows for table in tables):
@@ -220,10 +218,6 @@ def _capture(given: Given, quantity: str, horizon: str) -> Table:
 
 def _value(row: dict[str, Any] | None) -> float:
     return float("-inf") if row is None or row["value"] != row["value"] else float(row["value"])
-
-
-def _has(table: pd.DataFrame, method: str) -> bool:
-    return len(table) > 0 and bool((table["method"] == method).any())
 
 
 def _of(table: pd.DataFrame, quantity: str, horizon: str) -> bool:

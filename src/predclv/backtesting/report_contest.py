@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from predclv.backtesting.blocks import Block
 from predclv.backtesting.bootstrap import Draws, find_interval
+from predclv.backtesting.scores import find_scopes, name_cutoff
 
 if TYPE_CHECKING:
     from predclv.backtesting.result import Backtest
 
-__all__ = ["Contest", "Paired", "draw_customers", "hold_contest", "pair"]
+__all__ = ["NEGLIGIBLE", "Contest", "Paired", "draw_customers", "hold_contest", "pair"]
 
 FloatArray = NDArray[np.float64]
+
+#: Differences in CRPS below this share decide nothing, whether or not they are more than noise.
+NEGLIGIBLE = 0.005
 Verdict = Literal["better", "worse", "within noise", ""]
 
 
@@ -65,6 +69,11 @@ class Paired:
             return ""
         return "worse" if self.low > 0 else "better" if self.high < 0 else "within noise"
 
+    @property
+    def is_tied(self) -> bool:
+        """Whether the two are as good as each other: within noise, or so close that it decides nothing."""
+        return self.verdict == "within noise" or abs(self.relative) < NEGLIGIBLE or self.difference == 0
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -73,10 +82,10 @@ class Contest:
     Attributes
     ----------
     quantity, horizon : str
-    n_cutoffs : int
-        Cut-offs that the winner has forecast from: all that any method has.
+    cutoffs : list of str
+        Cut-offs that the winner has forecast from: as many as any method has of those looked at.
     winner : str
-        Lowest CRPS among the methods that have all these cut-offs.
+        Lowest CRPS among the methods that have as many.
     crps : float
         The winner's.
     rivals : list of Paired
@@ -87,11 +96,16 @@ class Contest:
 
     quantity: str
     horizon: str
-    n_cutoffs: int
+    cutoffs: list[str]
     winner: str
     crps: float
     rivals: list[Paired]
     wins: int
+
+    @property
+    def n_cutoffs(self) -> int:
+        """How many cut-offs the winner has."""
+        return len(self.cutoffs)
 
     @property
     def order(self) -> list[str]:
@@ -110,13 +124,26 @@ class Contest:
 
     @property
     def tied(self) -> list[str]:
-        """Rivals with all cut-offs that differ from the winner by no more than noise."""
-        return [rival.method for rival in self.full if rival.verdict == "within noise"]
+        """Rivals with all cut-offs that differ from the winner by no more than noise, or by next to nothing."""
+        return [rival.method for rival in self.full if rival.is_tied]
 
 
-def hold_contest(result: Backtest, draws: Draws, quantity: str, horizon: str) -> Contest:
-    """Find the lowest CRPS over all cut-offs and compare the others with it, customers paired."""
+def hold_contest(result: Backtest, draws: Draws, quantity: str, horizon: str, *, pooled: bool = True) -> Contest:
+    """Find the lowest CRPS and compare the others with it, customers paired.
+
+    Parameters
+    ----------
+    result : Backtest
+    draws : Draws
+    quantity, horizon : str
+    pooled : bool
+        Over the cut-offs that scores of all cut-offs together are over, those at which every method has a forecast; or
+        over all, among the methods that have as many as any.
+    """
     found = _blocks(result, quantity, horizon)
+    if pooled:
+        scope = set(find_scopes({method: {b.cutoff for b in own.values()} for method, own in found.items()})[-1][1])
+        found = {method: {c: b for c, b in own.items() if b.cutoff in scope} for method, own in found.items()}
     most = max(len(blocks) for blocks in found.values())
     full = {method: blocks for method, blocks in found.items() if len(blocks) == most}
     mean = {method: _mean(list(blocks.values()), "crps") for method, blocks in full.items()}
@@ -127,7 +154,7 @@ def hold_contest(result: Backtest, draws: Draws, quantity: str, horizon: str) ->
         all(own.crps.mean() <= blocks[cutoff].crps.mean() for blocks in full.values())
         for cutoff, own in full[winner].items()
     )
-    return Contest(quantity, horizon, most, winner, mean[winner], rivals, wins)
+    return Contest(quantity, horizon, sorted(full[winner]), winner, mean[winner], rivals, wins)
 
 
 def pair(result: Backtest, draws: Draws, quantity: str, horizon: str, method: str, other: str) -> Paired | None:
@@ -182,7 +209,7 @@ def _blocks(result: Backtest, quantity: str, horizon: str) -> dict[str, dict[str
     found: dict[str, dict[str, Block]] = {}
     for block in result.blocks:
         if block.quantity == quantity and block.horizon == horizon and len(block.customers):
-            found.setdefault(block.method, {})[str(block.cutoff)] = block
+            found.setdefault(block.method, {})[name_cutoff(block.cutoff)] = block
     return found
 
 

@@ -117,6 +117,13 @@ class Given:
         scores = self.result.scores
         return scores[(scores["by"] == "all") & (scores["cutoff"] == "all")]
 
+    @cached_property
+    def points(self) -> list[str]:
+        """Methods without a predictive distribution."""
+        told = set(self.pooled.loc[self.pooled["metric"] == "pit_ks", "method"])
+        scored = set(self.pooled["method"])
+        return [method for method in self.methods if method in scored - told]
+
     def scores(self, quantity: str, horizon: str) -> dict[str, dict[str, dict[str, Any]]]:
         """Rows of pooled scores by method and metric."""
         rows = self.pooled
@@ -136,10 +143,27 @@ class Given:
         return {}
 
     def contest(self, quantity: str, horizon: str) -> Contest:
-        """Who forecasts best by CRPS."""
+        """Who forecasts best by CRPS, over the cut-offs that pooled scores are over."""
         if (quantity, horizon) not in self._contests:
             self._contests[quantity, horizon] = hold_contest(self.result, self.draws, quantity, horizon)
         return self._contests[quantity, horizon]
+
+    def whole_contest(self, quantity: str, horizon: str) -> Contest | None:
+        """The same over all cut-offs, among the methods that have them; None where these are the ones pooled."""
+        if self.contest(quantity, horizon).n_cutoffs == len(self.cutoffs):
+            return None
+        return hold_contest(self.result, self.draws, quantity, horizon, pooled=False)
+
+    def over(self, quantity: str, horizon: str) -> str:
+        """What pooled scores are over, in words."""
+        contest, n = self.contest(quantity, horizon), len(self.cutoffs)
+        if n == 1:
+            return f"cut-off {self.cutoffs[0]}"
+        if contest.partial:
+            return "the cut-offs that each method has"
+        if contest.n_cutoffs == n:
+            return f"all {n} cut-offs"
+        return f"{contest.n_cutoffs} of {n} cut-offs ({', '.join(contest.cutoffs)}), those that every method has"
 
     def paired(self, quantity: str, horizon: str, method: str, other: str) -> Paired | None:
         """Two methods over the cut-offs that both forecast from."""
@@ -231,7 +255,9 @@ def join(names: Sequence[str]) -> str:
 
 def change(value: float) -> str:
     """A relative change with its sign."""
-    return percent(value, sign=True) if abs(value) >= 0.1 else share(value, sign=True)
+    if abs(value) >= 0.1:
+        return percent(value, sign=True)
+    return share(value, sign=True) if abs(value) >= 0.001 else f"{value:+.2%}".replace("-", "−")
 
 
 def off(value: float) -> str:

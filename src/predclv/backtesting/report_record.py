@@ -133,8 +133,8 @@ def reading(given: Given) -> Section:
     level, n = percent(given.setting("level")), given.setting("n_bootstrap")
     texts = (
         f"Intervals are {level} percentile intervals over {n:,} resamples of customers, drawn with all their cut-offs, "
-        "the same for every method (a paired bootstrap, clustered by customer). “Better” and “worse” mean that the interval "
-        "of the difference does not hold 0; “within noise” that it does.",
+        "the same for every method (a paired bootstrap, clustered by customer). “Better” and “worse” mean that the "
+        "interval of the difference does not hold 0; “within noise” that it does.",
         "They answer: what if the customers had been others of the same kind? They do not answer: what if the months "
         "had been others? All customers of a cut-off share one season and one market, and overlapping horizons share "
         "months. That noise between periods is not in the intervals, and only more cut-offs show it.",

@@ -21,12 +21,16 @@ _WORDS = "purchases", "value"
 def scores(given: Given) -> Section:
     """Methods by metric for each quantity, the main horizon open and the others folded."""
     key = (
-        f"Over all customers and cut-offs. ▲ better than {name(given.reference)}, the reference, ▼ worse, ≈ within "
+        f"Over all customers, cut-offs pooled. ▲ better than {name(given.reference)}, the reference, ▼ worse, ≈ within "
         f"noise of it ({percent(given.setting('level'))} interval of the paired difference). Best CRPS first."
     )
     blocks: list[Block] = [Paragraph(key)]
     for quantity in given.quantities:
         blocks.append(_table(given, quantity, given.main))
+    points = given.points
+    if points:
+        certain = "A method without odds is scored as if it were certain, so that its CRPS is its MAE: "
+        blocks.append(Paragraph(f"{certain}{', '.join(map(name, points))}.", "quiet"))
     figures = [_figure(given, quantity) for quantity in given.quantities]
     blocks.append(Figures(figures))
     for horizon in given.horizons:
@@ -98,9 +102,9 @@ def _table(given: Given, quantity: str, horizon: str) -> Table:
     for method in contest.order:
         rows.append([given.titled(method, quantity, horizon), *(show(found[method].get(m)) for m in metrics)])
     unit = f"; CRPS, MAE and RMSE in {given.unit(quantity)}"
-    caption = f"{QUANTITY[quantity]} within {horizon}{unit}"
+    caption = f"{QUANTITY[quantity]} within {horizon}, over {given.over(quantity, horizon)}{unit}"
     if contest.partial:
-        caption += "; methods with fewer cut-offs stand last, and their numbers are of other customers"
+        caption += "; those with fewer stand last, and their numbers are of other customers"
     return given.compare_table(caption, ("Method", *(NAMES[metric] for metric in metrics)), rows)
 
 
@@ -130,8 +134,9 @@ def _everything(given: Given, quantity: str, horizon: str) -> Table:
         [NAMES.get(metric, metric), *(show(found[method].get(metric), interval=True) for method in order)]
         for metric in metrics
     ]
+    level = percent(given.setting("level"))
     return given.compare_table(
-        f"{QUANTITY[quantity]} within {horizon}, with {percent(given.setting('level'))} intervals",
+        f"{QUANTITY[quantity]} within {horizon}, over {given.over(quantity, horizon)}, with {level} intervals",
         ("Metric", *(name(method) for method in order)),
         rows,
     )

@@ -34,6 +34,8 @@ __all__ = [
 Styles = Mapping[str, MethodStyle]
 
 _TALL = (6.4, 5.2)
+# A total forecast at more than this many times the actual one would leave the others no room.
+_MOST = 2.0
 _WHAT = {"purchases": "purchases", "value": "value", "spend": "mean spend"}
 #: Name under which a table of gains may hold the order that hindsight gives.
 IDEAL = "ideal"
@@ -122,19 +124,24 @@ def plot_total_tracking(
     Returns
     -------
     Axes
-        Totals of 0 have no ratio and are not drawn; the label says how many.
+        Totals of 0 have no ratio and are not drawn; the label says how many. A forecast of more than twice the actual
+        total is drawn at twice, with its ratio written above.
     """
     rows, chosen = choose(totals, horizon=horizon, quantity=quantity, level=level)
     ax = style.get_axes(ax, _TALL)
     cutoffs = sorted(dict.fromkeys(rows["cutoff"]))
     looks = styles_for(rows, styles)
-    step = 0.8 / len(looks)
+    step, beyond = 0.8 / len(looks), 0
     for number, (name, look) in enumerate(looks.items()):
         own = rows[(rows["method"] == name) & (rows["actual"] > 0)]
         place = own["cutoff"].map(cutoffs.index).to_numpy(dtype=float) + (number - (len(looks) - 1) / 2) * step
         ratio, low, high = (own[column].to_numpy(dtype=float) / own["actual"].to_numpy() for column in _ENDS)
-        ax.vlines(place, low, high, color=look.color, lw=1.6, zorder=2.5)
-        ax.plot(place, ratio, label=label(name), **look.points)
+        ax.vlines(place, low, np.minimum(high, _MOST), color=look.color, lw=1.6, zorder=2.5)
+        ax.plot(place, np.minimum(ratio, _MOST), label=label(name), **look.points)
+        for x, value in zip(place[ratio > _MOST], ratio[ratio > _MOST], strict=True):
+            text = f"{value:.0%}" if value < 10 else f"{value:,.0f}×"
+            ax.annotate(text, (x, _MOST), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5)
+            beyond += 1
     ax.axhline(1.0, color=style.ACTUAL, lw=1.2, zorder=2)
     for edge in np.arange(len(cutoffs) - 1) + 0.5:
         ax.axvline(edge, color=style.QUIET, lw=0.5, alpha=0.5)
@@ -152,7 +159,8 @@ def plot_total_tracking(
         title = f"Totals of {_WHAT[quantity]}, {chosen['horizon']} ahead: no method gives an interval"
     empty = len(rows[rows["actual"] <= 0])
     hidden = f" ({empty} totals of 0 not shown)" if empty else ""
-    return style.dress(ax, title=title, x=f"Cut-off{hidden}\n{chosen['horizon']}", y="Expected over actual total")
+    edge = f", at most {_MOST:.0%} drawn" if beyond else ""
+    return style.dress(ax, title=title, x=f"Cut-off{hidden}\n{chosen['horizon']}{edge}", y="Expected over actual total")
 
 
 _ENDS = ("expected", "low", "high")

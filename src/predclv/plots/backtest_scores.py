@@ -10,7 +10,16 @@ import pandas as pd
 from matplotlib.transforms import Bbox
 
 from predclv.plots import style
-from predclv.plots.methods import MethodStyle, choose, label, legend_below, names_on_axis, styles_for, where
+from predclv.plots.methods import (
+    MethodStyle,
+    choose,
+    label,
+    legend_below,
+    names_on_axis,
+    styles_for,
+    title_beside_names,
+    where,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +102,9 @@ def plot_scores(
     title = f"{_counted(rows)} than {style.shorten(reference)} by {name}"
     x = f"Difference of {name} from {style.shorten(reference)}{f' (better to the {better})' if better else ''}"
     late = "; * fewer cut-offs" if rows["late"].any() else ""
-    return style.dress(ax, title=title, x=f"{x}\n{where(chosen)}{late}", y="")
+    style.dress(ax, title=title, x=f"{x}\n{where(chosen)}{late}", y="")
+    title_beside_names(ax, title, rows["method"])
+    return ax
 
 
 def plot_score_against_cost(
@@ -198,14 +209,14 @@ def plot_pit(
         ratio,
         aspect="auto",
         cmap="PuOr_r",
-        norm=TwoSlopeNorm(1.0, 0.0, max(2.0, min(float(ratio.max()), 4.0))),
+        norm=TwoSlopeNorm(1.0, 0.0, 2.0),
         extent=(0.0, 1.0, len(names) - 0.5, -0.5),
         interpolation="nearest",
     )
     for edge in np.arange(len(names) - 1) + 0.5:
         ax.axhline(edge, color="white", lw=2)
     names_on_axis(ax, names)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.95, pad=0.02, extend="max" if ratio.max() > 4 else "neither")
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.95, pad=0.02, extend="max" if ratio.max() > 2 else "neither")
     bar.set_label("Outcomes found over expected", fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
@@ -215,6 +226,7 @@ def plot_pit(
         outside = int((np.abs(ratio - 1) > noise).sum())
         title = f"{outside} of {ratio.size} bins differ from what chance gives (±{noise:.0%})"
     style.dress(ax, title=title, x=f"Where outcomes fell in their forecast (PIT)\n{quantity}, {where(chosen)}", y="")
+    title_beside_names(ax, title, names)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ __all__ = [
     "method_styles",
     "names_on_axis",
     "styles_for",
+    "title_beside_names",
     "where",
 ]
 
@@ -188,10 +190,19 @@ def names_on_axis(ax: Axes, names: Iterable[str]) -> None:
     ax.tick_params(axis="y", length=0)
 
 
+def title_beside_names(ax: Axes, title: str, names: Iterable[str]) -> None:
+    """Wrap a title of `style.dress` anew: names on the axis leave less room beside them."""
+    figure: Any = ax.get_figure(root=True)
+    taken = max((len(style.shorten(name, _NAME)) for name in names), default=0) * _LETTER * 1.3
+    room = (figure.bbox.width / figure.dpi * 72 if len(figure.axes) < 3 else ax.bbox.width / figure.dpi * 72) - taken
+    text = textwrap.fill(title, max(int(room / 6.6), 20))
+    ax.set_title(style.escape(text), loc="left", fontsize=10.5, fontweight="bold")
+
+
 def where(chosen: Mapping[str, str]) -> str:
     """Horizon and cut-off in words."""
     cutoff = chosen["cutoff"]
-    return f"{chosen['horizon']}, {'all cut-offs' if cutoff == 'all' else f'from {cutoff}'}"
+    return f"{chosen['horizon']}, {'cut-offs pooled' if cutoff == 'all' else f'from {cutoff}'}"
 
 
 def label(name: object) -> str:
