@@ -74,6 +74,7 @@ class Counts:
     def poisson(cls, mean: ArrayLike) -> Self:
         """Poisson counts of each customer's mean, (n_customers,)."""
         mean = np.asarray(mean, dtype=np.float64)
+        _refuse(~(np.isfinite(mean) & (mean >= 0)), "a mean that is negative or not finite")
         ends = np.asarray(stats.poisson.isf(_TAIL, mean))
         return cls._of_law(ends, lambda n, row: np.asarray(stats.poisson.cdf(n, mean[row])))
 
@@ -81,6 +82,8 @@ class Counts:
     def negative_binomial(cls, mean: ArrayLike, shape: ArrayLike) -> Self:
         """Counts of a gamma-mixed Poisson with these means, (n_customers,), and shapes of the gamma."""
         mean, shape = np.broadcast_arrays(np.asarray(mean, dtype=np.float64), np.asarray(shape, dtype=np.float64))
+        _refuse(~(np.isfinite(mean) & (mean >= 0)), "a mean that is negative or not finite")
+        _refuse(~(np.isfinite(shape) & (shape > 0)), "a shape that is not above 0 or not finite")
         chance = shape / (shape + mean)
         ends = np.asarray(stats.nbinom.isf(_TAIL, shape, chance))
         return cls._of_law(ends, lambda n, row: np.asarray(stats.nbinom.cdf(n, shape[row], chance[row])))
@@ -97,8 +100,8 @@ class Counts:
 
     @classmethod
     def _of_law(cls, ends: FloatArray, cdf: Callable[[IntArray, IntArray], FloatArray]) -> Self:
-        # isf is -1 for a mean of 0.
-        length = np.maximum(ends, 0.0).astype(np.int64) + 1
+        # At least P(N <= 0) and P(N <= 1): however small the chance of a purchase, it is not 0.
+        length = np.maximum(ends, 1.0).astype(np.int64) + 1
         start = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         row = np.repeat(np.arange(len(length)), length)
         values = cdf(np.arange(start[-1]) - start[row], row)
@@ -206,9 +209,10 @@ class Values:
     def from_quantiles(
         cls, nothing: ArrayLike, quantiles: FloatArray, row: IntArray | None = None, levels: FloatArray = LEVELS
     ) -> Self:
-        """Take quantiles of the whole distribution (0 where the level is not above `nothing`), (n_rows, n_levels)."""
-        ordered = np.maximum.accumulate(np.maximum(quantiles, 0.0), axis=1)
+        """Take quantiles of the whole distribution, (n_rows, n_levels); where the level is not above `nothing`, 0."""
         probability = np.asarray(nothing, dtype=np.float64)
+        positive = np.where(levels > probability[:, np.newaxis], np.maximum(quantiles, 0.0), 0.0)
+        ordered = np.maximum.accumulate(positive, axis=1)
         return cls(probability, levels[np.newaxis], ordered, np.arange(len(ordered)) if row is None else row)
 
     @classmethod
@@ -299,6 +303,13 @@ class Values:
 
     def _at(self, levels: FloatArray) -> FloatArray:
         return np.asarray(values_kernel.value_at_levels(self.nothing, self.levels, self.quantiles, levels))
+
+
+def _refuse(wrong: NDArray[np.bool_], what: str) -> None:
+    if wrong.any():
+        raise ValueError(
+            f"{wrong.sum():,} of {len(wrong):,} customers have {what} (first: the one at position {np.argmax(wrong)})."
+        )
 
 
 Distribution = Counts | Values

@@ -30,8 +30,19 @@ def _cdf(nothing, levels, quantiles, value):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
+def _cdf_before(nothing, levels, quantiles, value):  # type: ignore[no-untyped-def]
+    """P(V < value) of one row, for a value above 0; 1 beyond the last quantile only."""
+    g = np.searchsorted(quantiles, value)
+    if g < quantiles.shape[0] and quantiles[g] == value:
+        return max(levels[g], nothing)
+    return _cdf(nothing, levels, quantiles, value)
+
+
+@njit(cache=True, error_model="numpy")
 def value_bounds(nothing, levels, quantiles, row, actual):  # type: ignore[no-untyped-def]
-    """P(V < actual) and P(V <= actual) of each customer, which differ at 0 and beyond the last quantile.
+    """P(V < actual) and P(V <= actual) of each customer.
+
+    They differ at 0, where quantiles are equal, and beyond the last one.
 
     Parameters
     ----------
@@ -55,7 +66,8 @@ def value_bounds(nothing, levels, quantiles, row, actual):  # type: ignore[no-un
             # Somewhere in what the quantiles leave over.
             below[i], at[i] = max(level[last], nothing[r]), 1.0
         else:
-            below[i] = at[i] = _cdf(nothing[r], level, quantiles[r], actual[i])
+            below[i] = _cdf_before(nothing[r], level, quantiles[r], actual[i])
+            at[i] = _cdf(nothing[r], level, quantiles[r], actual[i])
     return below, at
 
 
@@ -82,9 +94,13 @@ def value_error_products(  # type: ignore[no-untyped-def]
         f_a, f_b = nothing_a[a], nothing_b[b]
         while True:
             while i_a < n_a and quantiles_a[a, i_a] <= start:
+                # Equal quantiles are a step, the last one a step to 1.
                 i_a += 1
+                f_a = max(level_a[i_a - 1], nothing_a[a]) if i_a < n_a else 1.0
             while i_b < n_b and quantiles_b[b, i_b] <= start:
+                # Equal quantiles are a step, the last one a step to 1.
                 i_b += 1
+                f_b = max(level_b[i_b - 1], nothing_b[b]) if i_b < n_b else 1.0
             end = np.inf
             if i_a < n_a:
                 end = quantiles_a[a, i_a]
@@ -103,8 +119,7 @@ def value_error_products(  # type: ignore[no-untyped-def]
             out[i] += (end - start) * (s_a * s_b + (s_a + e_a) * (s_b + e_b) + e_a * e_b) / 6.0
             start = end
             seen = seen or end >= y
-            f_a = 1.0 if start >= quantiles_a[a, n_a - 1] else g_a
-            f_b = 1.0 if start >= quantiles_b[b, n_b - 1] else g_b
+            f_a, f_b = g_a, g_b
     return out
 
 
@@ -176,16 +191,17 @@ def mix_values(nothing, levels, quantiles, row, weights, grid, wanted):  # type:
     """
     n_sources, n_out, n_levels = row.shape[0], row.shape[1], levels.shape[2]
     out_nothing, out = np.zeros(n_out), np.zeros((n_out, wanted.shape[0]))
-    cdf = np.empty(grid.shape[0])
+    before, cdf = np.empty(grid.shape[0]), np.empty(grid.shape[0])
     for i in range(n_out):
         for s in range(n_sources):
             out_nothing[i] += weights[s] * nothing[s, row[s, i]]
             grid[s * n_levels : (s + 1) * n_levels] = quantiles[s, row[s, i]]
         grid.sort()
         for j in range(grid.shape[0]):
-            cdf[j] = 0.0
+            before[j] = cdf[j] = 0.0
             for s in range(n_sources):
                 r = row[s, i]
+                before[j] += weights[s] * _cdf_before(nothing[s, r], levels[s, r], quantiles[s, r], grid[j])
                 cdf[j] += weights[s] * _cdf(nothing[s, r], levels[s, r], quantiles[s, r], grid[j])
         g = 0
         for j in range(wanted.shape[0]):
@@ -193,9 +209,10 @@ def mix_values(nothing, levels, quantiles, row, weights, grid, wanted):  # type:
                 continue
             while g < grid.shape[0] - 1 and cdf[g] < wanted[j]:
                 g += 1
+            if grid[g] <= 0.0:
+                continue
             low_value, low = (grid[g - 1], cdf[g - 1]) if g > 0 else (0.0, out_nothing[i])
-            if low <= out_nothing[i]:
-                low_value, low = low_value if g > 0 else 0.0, out_nothing[i]
-            share = min((wanted[j] - low) / (cdf[g] - low), 1.0) if cdf[g] > low else 1.0
+            # Where a source steps, the level may lie within the step.
+            share = min((wanted[j] - low) / (before[g] - low), 1.0) if before[g] > low else 1.0
             out[i, j] = low_value + share * (grid[g] - low_value)
     return out_nothing, out
