@@ -1,4 +1,4 @@
-"""The command line: `predclv demo`, `run`, `summarize`, `fit` and `predict`.
+"""The command line: `predclv demo`, `run`, `summarize`, `fit`, `predict` and `backtest`.
 
 Exit codes: 0 done, 2 the input or an option is at fault (one readable line on stderr), 1 predclv is.
 """

@@ -229,3 +229,74 @@ def predict_command(
     with session(quiet, json) as current:
         value_options = {"discount_rate": discount_rate, "margin": margin}
         single_steps.predict(current, model, table, _data_options(context), horizon, level, value_options, out)
+
+
+@app.command("backtest")
+def backtest_command(
+    context: typer.Context,
+    log: o.Log,
+    *,
+    customer_id: o.CustomerId,
+    date: o.Date,
+    amount: o.AmountIfAny = None,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    carry: o.Carry = None,
+    methods: o.Methods = "bg_nbd,naive,zero",
+    reference: o.Reference = None,
+    by: o.ScoreBy = None,
+    recalibrate: o.Recalibrate = None,
+    combine: o.Combine = False,
+    cutoff: o.Cutoff = None,
+    n_cutoffs: o.NCutoffs = None,
+    step: o.Step = None,
+    horizon: o.Horizons = None,
+    history: o.History = "expanding",
+    window: o.Window = None,
+    refit: o.Refit = True,
+    bootstrap: o.Bootstrap = 400,
+    level: o.Level = 0.9,
+    report: o.ReportFile = None,
+    scores: o.ScoresFile = None,
+    forecasts: o.ForecastsFile = None,
+    out: o.OutTables = None,
+    title: o.Title = None,
+    jobs: o.Jobs = 1,
+    seed: o.Seed = 0,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """Forecast from past dates by several methods, and score them against what customers then did."""
+    from predclv.cli import backtest
+
+    what = {
+        "methods": backtest.read_methods(methods),
+        "reference": reference,
+        "segments": by,
+        "recalibrate": recalibrate,
+        "combine": combine,
+        "cutoffs": cutoff,
+        "n_cutoffs": n_cutoffs,
+        "step": step,
+        "horizons": backtest.read_horizons(horizon),
+        "history": history,
+        "window": window,
+        "refit": refit,
+        "n_bootstrap": bootstrap,
+        "level": level,
+        "n_jobs": jobs,
+        "random_state": seed,
+    }
+    with session(quiet, json) as current:
+        outputs = backtest.Outputs(report, scores, forecasts, out)
+        backtest.show(current, log, _data_options(context), what, outputs, title=title)

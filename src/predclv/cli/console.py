@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -33,6 +33,24 @@ class Session:
     def step(self, doing: str) -> Any:
         """Context that shows what is being done, where someone watches a terminal."""
         return nullcontext() if self.quiet or not self._err.is_terminal else self._err.status(doing + " ...")
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int, int, str], None] | None]:
+        """Yield a function of (done, total, what) that shows how far it is; None where nobody watches a terminal."""
+        if self.quiet or not self._err.is_terminal:
+            yield None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+        )
+        with Progress(*columns, console=self._err, transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+            yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
     def show(self, *parts: RenderableType) -> None:
         """Print parts of the result screen, unless JSON or silence is asked for."""

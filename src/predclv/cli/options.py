@@ -10,6 +10,7 @@ import typer
 from predclv.cli.config import use_config
 
 DATA, MODEL, FORECAST, OUTPUT = "What is in the data", "How it is fitted", "What is forecast", "Output"
+PAST, COMPARISON = "From which dates", "What is compared"
 
 _LOG = "Purchase log, one row a purchase: a CSV or Parquet file."
 _TABLE = "What `summarize` wrote, or any table of frequency, recency, T; with --date, a purchase log."
@@ -122,3 +123,52 @@ Config = Annotated[
 ]
 Report = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.", rich_help_panel=OUTPUT)]
 Title = Annotated[str | None, typer.Option(help="Title of the report.", rich_help_panel=OUTPUT)]
+
+_METHODS_HELP = "Methods by name, between commas: bg_nbd,naive,zero,gradient_boosting,lifetimes_bg_nbd, ..."
+Methods = Annotated[str, typer.Option(help=_METHODS_HELP, rich_help_panel=COMPARISON)]
+Reference = Annotated[
+    str | None,
+    typer.Option(help="Method that the others are compared with. Default: the first.", rich_help_panel=COMPARISON),
+]
+ScoreBy = Annotated[
+    list[str] | None,
+    typer.Option("--by", help="Column about the customer to score by; may be repeated.", rich_help_panel=COMPARISON),
+]
+Recalibrate = Annotated[
+    str | None,
+    typer.Option(help="Add each method adjusted by earlier cut-offs: pit or conformal.", rich_help_panel=COMPARISON),
+]
+Combine = Annotated[
+    bool,
+    typer.Option("--combine", help="Add a mixture of the methods, learnt at earlier ones.", rich_help_panel=COMPARISON),
+]
+Bootstrap = Annotated[int, typer.Option(help="Resamples behind the scores' intervals.", rich_help_panel=COMPARISON)]
+Cutoff = Annotated[list[str] | None, typer.Option(help="Date to forecast from; may be repeated.", rich_help_panel=PAST)]
+NCutoffs = Annotated[
+    int | None, typer.Option(help="Instead: so many, the last as late as the log allows.", rich_help_panel=PAST)
+]
+Step = Annotated[
+    str | None, typer.Option(help="How far apart these are. Default: the longest horizon.", rich_help_panel=PAST)
+]
+Horizons = Annotated[
+    list[str] | None,
+    typer.Option("--horizon", help='How far ahead: "26 weeks", "1 year"; may be repeated.', rich_help_panel=PAST),
+]
+History = Annotated[str, typer.Option(help="Learn from all customers: expanding; or sliding.", rich_help_panel=PAST)]
+Window = Annotated[
+    str | None, typer.Option(help="With sliding: from those who came so long before.", rich_help_panel=PAST)
+]
+Refit = Annotated[
+    bool, typer.Option("--refit/--no-refit", help="Fit at each date, or at the first alone.", rich_help_panel=PAST)
+]
+Jobs = Annotated[int, typer.Option(help="Processes; -1 takes all cores.", rich_help_panel=OUTPUT)]
+Seed = Annotated[int, typer.Option(help="Seed of all that is drawn.", rich_help_panel=OUTPUT)]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="HTML file to write.", rich_help_panel=OUTPUT)]
+ScoresFile = Annotated[Path | None, typer.Option("--scores", help="Scores, .csv or .parquet.", rich_help_panel=OUTPUT)]
+ForecastsFile = Annotated[
+    Path | None,
+    typer.Option("--forecasts", help="Forecasts beside outcomes, .parquet or .csv.", rich_help_panel=OUTPUT),
+]
+OutTables = Annotated[
+    Path | None, typer.Option("--out", help="Folder for all tables, as Parquet.", rich_help_panel=OUTPUT)
+]
