@@ -28,10 +28,9 @@ __all__ = ["Outputs", "show"]
 # Columns of the screen's table: metric, heading, digits, whether it is a share.
 _COLUMNS = (
     ("crps", "CRPS", 4, False),
-    ("bias", "bias of the total", 1, True),
-    ("mae", "MAE", 3, False),
-    ("spearman", "rank correlation", 3, False),
-    ("capture_10", "top 10 % bring", 1, True),
+    ("bias", "bias", 1, True),
+    ("spearman", "rank corr.", 3, False),
+    ("capture_10", "top 10 %", 1, True),
     ("pit_coverage_90", "90 % holds", 1, True),
 )
 
@@ -127,17 +126,19 @@ def _scores(result: Backtest, quantity: str, horizon: str) -> list[RenderableTyp
     found = {(row.method, row.metric): row for row in rows.itertuples()}
     columns = [column for column in _COLUMNS if column[0] in set(rows["metric"])]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True, min_width=max(map(len, result.settings["methods"])))
     for _, heading, _, _ in columns:
         table.add_column(heading, justify="right")
-    table.add_column(f"CRPS against {escape(result.settings['reference'])}")
+    table.add_column("", no_wrap=True)
     for method in result.settings["methods"]:
         if (method, "crps") in found:
             cells = [_cell(found.get((method, metric)), digits, share) for metric, _, digits, share in columns]
             table.add_row(escape(method), *cells, str(found[method, "crps"].verdict))
     n = len(result.settings["cutoffs"])
-    dates = f"{n} cut-off{'s' if n > 1 else ''} together"
-    return [f"\n[bold]{quantity.capitalize()} within {escape(horizon)}[/bold] ({dates}, CRPS: lower is better)", table]
+    dates = f"{n} cut-off{'s' if n > 1 else ''}"
+    reference = escape(result.settings["reference"])
+    heading = f"\n[bold]{quantity.capitalize()} within {escape(horizon)}[/bold]"
+    return [f"{heading} ({dates}; CRPS, lower is better, against {reference})", table]
 
 
 def _cell(row: Any, digits: int, share: bool) -> str:
