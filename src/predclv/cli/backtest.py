@@ -109,8 +109,11 @@ def show(
 
 
 def read_methods(text: str) -> list[str]:
-    """Names between commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Names between commas; DataError where there is none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise DataError(f"--methods names no method: {text!r}. Give names between commas, such as bg_nbd,naive,zero.")
+    return names
 
 
 def read_horizons(horizons: Sequence[str] | None) -> list[Any] | None:
