@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from predclv.report.blocks import Block, Finding, Findings, Paragraph, Section, 
 
 __all__ = ["answer", "nothing"]
 
-_MOST_NAMED = 6
+_MOST_NAMED = 5
 _FEW_CUTOFFS = 5
 # Methods that forecast the same of everybody: no order, no judgement of a single customer.
 _CONSTANT = ("zero", "historical_average", "marginal")
@@ -22,19 +23,31 @@ _CONSTANT = ("zero", "historical_average", "marginal")
 def answer(given: Given) -> Section:
     """Best method by CRPS for each quantity and horizon, and how sure that is."""
     blocks: list[Block] = []
-    for number_, quantity in enumerate(given.quantities):
-        blocks.append(Paragraph(_sentence(given, given.contest(quantity, given.main)), "" if number_ else "lead"))
-    rows = [_row(given, given.contest(quantity, horizon)) for quantity, horizon in given.cases]
-    against = f"Against {name(given.reference)}"
-    columns = ("Forecast of", "Cut-offs", "Best method", "CRPS", against, "Next best", "Tied with the best")
+    for place, quantity in enumerate(given.quantities):
+        blocks.append(Paragraph(_sentence(given, given.contest(quantity, given.main)), "" if place else "lead"))
     caption = (
         "The lowest CRPS (error of the whole forecast; lower is better). Tied: within noise, or less than "
         f"{NEGLIGIBLE:.1%} apart, which decides nothing"
     )
-    blocks.append(Table(caption, columns, rows, numeric=(1, 3)))
-    found = [*_later(given), *_whole(given), _periods(given), *_missing(given)]
+    blocks.append(_table(given, caption, [given.contest(quantity, horizon) for quantity, horizon in given.cases]))
+    whole = [given.whole_contest(quantity, horizon) for quantity, horizon in given.cases]
+    contests = [contest for contest in whole if contest is not None]
+    if contests:
+        late = dict.fromkeys(rival.method for contest in contests for rival in contest.partial)
+        caption = (
+            f"The same over all {len(given.cutoffs)} cut-offs, among the methods that have them: without "
+            f"{_some(list(late))}, which learn from earlier cut-offs or failed at some"
+        )
+        blocks.append(_table(given, caption, contests))
+    found = [*_later(given), _periods(given), *_missing(given)]
     blocks.append(Findings(sorted(found, key=lambda finding: ("caution", "note", "fine").index(finding.grade))))
     return Section("answer", "Which method to trust", blocks)
+
+
+def _table(given: Given, caption: str, contests: Sequence[Contest]) -> Table:
+    against = f"Against {name(given.reference)}"
+    columns = ("Forecast of", "Cut-offs", "Best method", "CRPS", against, "Next best", "Tied with the best")
+    return Table(caption, columns, [_row(given, contest) for contest in contests], numeric=(1, 3))
 
 
 def nothing(given: Given) -> Section | None:
@@ -82,8 +95,12 @@ def _closeness(ratio: float) -> str:
 def _sentence(given: Given, contest: Contest) -> str:
     quantity, unit = QUANTITY[contest.quantity].lower(), given.unit(contest.quantity)
     error = "mean absolute error (a spend is forecast as a point)" if contest.quantity == "spend" else "CRPS"
+    few = contest.n_cutoffs < len(given.cutoffs)
     said = (
-        f"For {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its {error} is "
+        f"Over {contest.n_cutoffs} of {len(given.cutoffs)} cut-offs, those that every method has: for" if few else "For"
+    )
+    said += (
+        f" {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its {error} is "
         f"{number(contest.crps)} {unit} a customer"
     )
     against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
@@ -96,9 +113,7 @@ def _sentence(given: Given, contest: Contest) -> str:
     if not contest.full:
         return said + "No other method forecast it from all cut-offs."
     if contest.tied:
-        more = len(contest.tied) - _MOST_NAMED
-        tied = [name(method) for method in contest.tied[:_MOST_NAMED]]
-        listed = f"{', '.join(tied)} and {more} more" if more > 0 else join(tied)
+        listed = _some(contest.tied)
         close = (
             "Within noise of it" if _all_noise(contest) else f"Within noise of it or less than {NEGLIGIBLE:.1%} away"
         )
@@ -116,6 +131,13 @@ def _sentence(given: Given, contest: Contest) -> str:
 
 def _all_noise(contest: Contest) -> bool:
     return all(rival.verdict == "within noise" for rival in contest.full if rival.is_tied)
+
+
+def _some(methods: Sequence[str]) -> str:
+    """Names, the first few where they are many."""
+    more = len(methods) - _MOST_NAMED
+    named = [name(method) for method in methods[:_MOST_NAMED]]
+    return f"{', '.join(named)} and {more} more" if more > 1 else join([name(method) for method in methods])
 
 
 def _against(rival: Paired, given: Given) -> str:
@@ -139,7 +161,7 @@ def _row(given: Given, contest: Contest) -> list[str]:
         rival = contest.full[0]
         noise = {"within noise": ", within noise", "worse": ", more than noise"}.get(rival.verdict, "")
         following = f"{name(rival.method)} ({change(rival.relative)}{noise})"
-    tied = ", ".join(name(method) for method in contest.tied) or "none"
+    tied = _some(contest.tied) or "none"
     what = f"{QUANTITY[contest.quantity]}, {contest.horizon}"
     cutoffs = f"{contest.n_cutoffs} of {len(given.cutoffs)}"
     return [what, cutoffs, name(contest.winner), number(contest.crps), compared, following, tied]
@@ -166,31 +188,6 @@ def _later(given: Given) -> list[Finding]:
     return [Finding("note", "Better still, where they forecast", text)]
 
 
-def _whole(given: Given) -> list[Finding]:
-    """Where some methods lack cut-offs, what the others did over all of them."""
-    sentences, lacking = [], []
-    for quantity, horizon in given.cases:
-        whole = given.whole_contest(quantity, horizon)
-        if whole is None:
-            continue
-        lacking += [rival.method for rival in whole.partial]
-        tied = f" (tied: {', '.join(name(method) for method in whole.tied[:_MOST_NAMED])})" if whole.tied else ""
-        sentences.append(
-            f"{quantity}, {horizon}: {name(whole.winner)}, {number(whole.crps)}{tied}, where the ranking above is over "
-            f"{given.over(quantity, horizon)}"
-        )
-    if not sentences:
-        return []
-    names = [name(method) for method in dict.fromkeys(lacking)]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    text = (
-        f"{', '.join(names[:_MOST_NAMED])}{more} forecast from some cut-offs only, because they learn from earlier "
-        f"ones or failed. Lowest CRPS over all {len(given.cutoffs)}, among the methods that have them: "
-        f"{'; '.join(sentences)}."
-    )
-    return [Finding("note", "Ranked over the cut-offs that every method has", text)]
-
-
 def _periods(given: Given) -> Finding:
     n = len(given.cutoffs)
     wins = [
@@ -214,10 +211,7 @@ def _missing(given: Given) -> list[Finding]:
     if failed.empty:
         return []
     methods = list(dict.fromkeys(failed["method"]))
-    text = (
-        f"{join([name(method) for method in methods[:_MOST_NAMED]])} failed in {len(failed)} of {len(runs)} runs; the "
-        "errors stand under “What did not run”."
-    )
+    text = f"{_some(methods)} failed in {len(failed)} of {len(runs)} runs; the errors stand under “What did not run”."
     return [Finding("caution", "Not every method ran", text)]
 
 

@@ -151,6 +151,8 @@ def plot_score_against_cost(
         ax.plot([seconds], [row["value"]], **look.points)
         ends = (row["low"], row["high"]) if np.isfinite(row["low"]) else (row["value"], row["value"])
         texts.append((seconds, row["value"], *ends, label(row["method"]), look))
+    if len({x for x, *_ in texts}) == 1:
+        ax.set_xlim(texts[0][0] / 10, texts[0][0] * 10)
     ax.margins(0.12, 0.1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.3g}")
     ax.grid(axis="y", color=style.QUIET, alpha=0.2, lw=0.6)
