@@ -144,15 +144,17 @@ def plot_score_against_cost(
     ax = style.get_axes(ax, _TALL)
     looks = styles_for(rows, styles)
     ax.set_xscale("log")
+    drawn_at = np.maximum(rows["seconds"].to_numpy(), _LEAST_SECONDS)
+    if len(set(drawn_at)) == 1:
+        # One place has no width to lay an axis around.
+        ax.set_xlim(drawn_at[0] / 10, drawn_at[0] * 10)
     texts = []
-    for row in rows.to_dict("records"):
-        look, seconds = looks[row["method"]], max(row["seconds"], _LEAST_SECONDS)
+    for row, seconds in zip(rows.to_dict("records"), drawn_at, strict=True):
+        look = looks[row["method"]]
         ax.vlines(seconds, row["low"], row["high"], color=look.color, lw=1.4, alpha=0.7, zorder=2.5)
         ax.plot([seconds], [row["value"]], **look.points)
         ends = (row["low"], row["high"]) if np.isfinite(row["low"]) else (row["value"], row["value"])
         texts.append((seconds, row["value"], *ends, label(row["method"]), look))
-    if len({x for x, *_ in texts}) == 1:
-        ax.set_xlim(texts[0][0] / 10, texts[0][0] * 10)
     ax.margins(0.12, 0.1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.3g}")
     ax.grid(axis="y", color=style.QUIET, alpha=0.2, lw=0.6)
