@@ -293,6 +293,8 @@ class Values:
         for part, places in zip(parts, where, strict=True):
             row[places] = n_rows + part.row
             n_rows += len(part.nothing)
+        if len(parts) == 1:
+            return replace(parts[0], row=row)
         levels = [np.broadcast_to(part.levels, part.quantiles.shape) for part in parts]
         quantiles = np.concatenate([part.quantiles for part in parts])
         return Values(np.concatenate([part.nothing for part in parts]), np.concatenate(levels), quantiles, row)

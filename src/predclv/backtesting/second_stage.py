@@ -77,7 +77,7 @@ def derive_recalibrated(
                 if (distribution := _distribution(forecasts[i, horizon, name], quantity)) is not None
                 and (actual := _actual(vintages[i].outcomes[horizon], quantity)) is not None
             ]
-            if known and _distribution(forecast, quantity) is not None:
+            if known and _can_change(_distribution(forecast, quantity)):
                 maps[quantity] = learn_recalibration(known, method)
                 label = _label(vintages, position, horizon)
                 tables.append(
@@ -154,6 +154,11 @@ def _distribution(forecast: Forecast | None, quantity: str) -> Distribution | No
     if forecast is None:
         return None
     return forecast.purchases if quantity == "purchases" else forecast.value
+
+
+def _can_change(distribution: Distribution | None) -> bool:
+    """Whether a map of levels can do anything: not where all customers are certain to do nothing."""
+    return distribution is not None and bool((distribution.p_positive() > 0).any())
 
 
 def _actual(outcome: Outcome, quantity: str) -> FloatArray | None:
