@@ -15,7 +15,19 @@ from scipy.special import expit, logit
 
 from predclv.backtesting.distributions import Counts, Distribution
 
-__all__ = ["GROUPS", "KNOTS", "UNKNOWN", "Evidence", "by_group", "group_of", "learn_maps", "map_rows", "total_factor"]
+__all__ = [
+    "GROUPS",
+    "KNOTS",
+    "UNKNOWN",
+    "Evidence",
+    "blend_maps",
+    "by_group",
+    "group_of",
+    "learn_factor",
+    "learn_shape",
+    "map_rows",
+    "mean_weights",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -58,7 +70,7 @@ class Evidence:
         group = group_of(frequency)
         below, at = distribution.bounds(actual)
         pit = np.stack([_sum_of_pits(below[group == g], at[group == g]) for g in range(len(GROUPS))])
-        mean = _mean_weights(distribution, group)
+        mean = mean_weights(distribution, group)
         customers = np.bincount(group, minlength=len(GROUPS)).astype(np.float64)
         return cls(customers, pit, mean, _log_ratio(actual, distribution.mean()))
 
@@ -73,50 +85,37 @@ def _log_ratio(actual: FloatArray, expected: FloatArray) -> float:
     return found * max(0.0, 1.0 - chance / found**2) if found else 0.0
 
 
-def learn_maps(evidence: Sequence[Evidence], method: str) -> tuple[FloatArray, FloatArray, float]:
-    """Learn maps from vintages, the oldest first.
+def learn_shape(evidence: Sequence[Evidence], method: str) -> FloatArray:
+    """What levels turned out to be, (n_groups, n_knots), in vintages given the oldest first.
 
-    Returns
-    -------
-    plain, shaped : (n_groups, n_knots) arrays
-        Maps without and with the shape that the vintages showed; both meet the total that is expected to last.
-    persistence : float
-        How much of the totals' bias so far is taken over.
+    The distribution function of the PIT, for "conformal" that of abs(PIT - 1/2) about the middle. Groups are drawn to
+    all customers, and these to the identity.
     """
     weight = _weights(len(evidence))
-    identity = np.tile(KNOTS, (len(GROUPS), 1))
     customers = np.tensordot(weight, [one.customers for one in evidence], axes=1)
-    shape = _shapes(np.tensordot(weight, [one.pit for one in evidence], axes=1), customers)
+    pit = np.tensordot(weight, [one.pit for one in evidence], axes=1)
+    pooled = (pit.sum(axis=0) + _CUSTOMERS_CALIBRATED * KNOTS) / (customers.sum() + _CUSTOMERS_CALIBRATED)
+    shape = (pit + _CUSTOMERS_OF_ALL * pooled) / (customers[:, np.newaxis] + _CUSTOMERS_OF_ALL)
+    shape[:, 0], shape[:, -1] = 0.0, 1.0
     if method == "conformal":
-        return identity, _symmetric(shape, sum(one.customers.sum() for one in evidence)), 0.0
-    mean = _mean_weight(evidence)
-    persistence, lasting = _persistence(np.array([one.log_ratio for one in evidence]))
-    target = float(np.exp(lasting) * np.sum(mean * (1 - identity)))
-    return _aim(identity, mean, target), _aim(shape, mean, target), persistence
+        return _symmetric(shape, sum(one.customers.sum() for one in evidence))
+    return np.asarray(shape)
 
 
-def total_factor(evidence: Sequence[Evidence], levels: FloatArray) -> float:
-    """What maps, (n_groups, n_knots), multiply the total of these vintages by; 1 where it is 0."""
-    mean = _mean_weight(evidence)
-    before = float(np.sum(mean * (1 - KNOTS)))
-    return float(np.sum(mean * (1 - levels))) / before if before > 0 else 1.0
-
-
-def _mean_weight(evidence: Sequence[Evidence]) -> FloatArray:
-    return np.asarray(np.tensordot(_weights(len(evidence)), [one.mean for one in evidence], axes=1))
+def learn_factor(evidence: Sequence[Evidence]) -> tuple[float, float]:
+    """What the total is to be multiplied by, and how much of the totals' bias so far that is, in [0, 1]."""
+    log_ratios = np.array([one.log_ratio for one in evidence])
+    above, below = UNKNOWN * _FIRM, _FIRM
+    for v in range(1, len(log_ratios)):
+        so_far = float(_weights(v) @ log_ratios[:v])
+        above, below = above + so_far * log_ratios[v], below + so_far**2
+    persistence = float(np.clip(above / below, 0.0, 1.0))
+    return float(np.exp(persistence * (_weights(len(log_ratios)) @ log_ratios))), persistence
 
 
 def _weights(n: int) -> FloatArray:
     weight = _HALVING ** np.arange(n)[::-1].astype(np.float64)
     return np.asarray(weight / weight.sum())
-
-
-def _shapes(pit: FloatArray, customers: FloatArray) -> FloatArray:
-    """Distribution function of the PIT in each group, drawn to that of all customers, and that to the identity."""
-    pooled = (pit.sum(axis=0) + _CUSTOMERS_CALIBRATED * KNOTS) / (customers.sum() + _CUSTOMERS_CALIBRATED)
-    shapes = (pit + _CUSTOMERS_OF_ALL * pooled) / (customers[:, np.newaxis] + _CUSTOMERS_OF_ALL)
-    shapes[:, 0], shapes[:, -1] = 0.0, 1.0
-    return np.asarray(shapes)
 
 
 def _symmetric(shape: FloatArray, n: float) -> FloatArray:
@@ -128,20 +127,30 @@ def _symmetric(shape: FloatArray, n: float) -> FloatArray:
     return np.asarray(levels)
 
 
-def _persistence(log_ratios: FloatArray) -> tuple[float, float]:
-    """How much of the bias so far the next vintage had, in [0, 1], and what of it is expected to last now."""
-    above, below = UNKNOWN * _FIRM, _FIRM
-    for v in range(1, len(log_ratios)):
-        so_far = float(_weights(v) @ log_ratios[:v])
-        above, below = above + so_far * log_ratios[v], below + so_far**2
-    persistence = float(np.clip(above / below, 0.0, 1.0))
-    return persistence, persistence * float(_weights(len(log_ratios)) @ log_ratios)
+def blend_maps(shape: FloatArray, share: float, factor: float | None, mean: FloatArray) -> FloatArray:
+    """Maps with a share of the shape, (n_groups, n_knots).
+
+    Parameters
+    ----------
+    shape : (n_groups, n_knots) array
+    share : float
+        In [0, 1].
+    factor : float or None
+        What the maps multiply the total by; None leaves it to follow.
+    mean : (n_groups, n_knots) array
+        `mean_weights` of the customers whose total it is.
+    """
+    plain = np.tile(KNOTS, (len(GROUPS), 1))
+    if factor is not None:
+        plain, shape = _aim(plain, mean, factor), _aim(shape, mean, factor)
+    return (1 - share) * plain + share * shape
 
 
-def _aim(levels: FloatArray, mean: FloatArray, target: float) -> FloatArray:
-    """Shift the odds of all levels alike until the total is the target, or as near it as `_MOST_SHIFT` allows."""
+def _aim(levels: FloatArray, mean: FloatArray, factor: float) -> FloatArray:
+    """Shift the odds of all levels alike until they multiply a total, as near as `_MOST_SHIFT` allows."""
     with np.errstate(divide="ignore"):
         log_odds = logit(levels)
+    target = factor * float(np.sum(mean * (1 - KNOTS)))
 
     def excess(shift: float) -> float:
         return float(np.sum(mean * expit(shift - log_odds)) - target)
@@ -169,8 +178,8 @@ def _sum_of_pits(below: FloatArray, at: FloatArray) -> FloatArray:
     return out
 
 
-def _mean_weights(distribution: Distribution, group: IntArray) -> FloatArray:
-    """Weights of 1 - g at the knots whose sum is the total of each group, (n_groups, n_knots)."""
+def mean_weights(distribution: Distribution, group: IntArray) -> FloatArray:
+    """Weights of 1 - g at the knots whose sum, under maps g, is the total of each group, (n_groups, n_knots)."""
     split, group_of_row = by_group(distribution, group)
     customers = np.bincount(split.row, minlength=len(group_of_row))
     if isinstance(split, Counts):

@@ -25,11 +25,13 @@ from predclv.backtesting.level_maps import (
     KNOTS,
     UNKNOWN,
     Evidence,
+    blend_maps,
     by_group,
     group_of,
-    learn_maps,
+    learn_factor,
+    learn_shape,
     map_rows,
-    total_factor,
+    mean_weights,
 )
 from predclv.backtesting.predictions import Forecast
 from predclv.data.checks import check_option
@@ -70,30 +72,33 @@ class Past:
 
 @dataclass(frozen=True, eq=False)
 class Recalibration:
-    """A map of levels for each group of customers.
+    """How the levels of a forecast are to be read, for groups of customers by their repeat purchases.
 
     Attributes
     ----------
     method : {"pit", "conformal"}
-    levels : (n_groups, n_knots) array
-        What the levels `knots` become; linear between them.
+    shape : (n_groups, n_knots) array
+        What the levels `knots` turned out to be.
+    mean : (n_groups, n_knots) array
+        `mean_weights` of the last vintage: whose total the maps of `levels` and `table` are for.
     customers : (n_groups,) array
         Customers of earlier vintages it was learnt from; one counts again in each vintage.
     n_vintages : int
     share : float
-        In [0, 1]: how much of the shape that the vintages showed is taken over.
-    factor : float
-        What the total of the earlier vintages is multiplied by: a target for "pit", what follows for "conformal".
+        In [0, 1]: how much of the shape is taken over.
+    factor : float or None
+        What the total is multiplied by; None for "conformal", where it follows.
     persistence : float
-        In [0, 1]: how much of the totals' bias is taken over; 0 for "conformal".
+        In [0, 1]: how much of the totals' bias the factor takes over; 0 for "conformal".
     """
 
     method: str
-    levels: FloatArray
+    shape: FloatArray
+    mean: FloatArray
     customers: FloatArray
     n_vintages: int
     share: float
-    factor: float
+    factor: float | None
     persistence: float
 
     @property
@@ -101,10 +106,20 @@ class Recalibration:
         """Levels, (n_knots,)."""
         return KNOTS
 
+    @property
+    def levels(self) -> FloatArray:
+        """What the knots become for the customers of the last vintage, (n_groups, n_knots)."""
+        return blend_maps(self.shape, self.share, self.factor, self.mean)
+
     def map(self, distribution: Distribution, frequency: FloatArray) -> Distribution:
-        """Recalibrate the distributions of customers with these numbers of repeat purchases."""
-        split, group = by_group(distribution, group_of(frequency))
-        return map_rows(split, group, self.levels)
+        """Recalibrate the distributions of customers with these numbers of repeat purchases.
+
+        With "pit" the total of just these customers is multiplied by `factor`: give all whose total is of interest.
+        """
+        groups = group_of(frequency)
+        split, group = by_group(distribution, groups)
+        levels = blend_maps(self.shape, self.share, self.factor, mean_weights(distribution, groups))
+        return map_rows(split, group, levels)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -122,10 +137,8 @@ class Recalibration:
     def note(self) -> str:
         """Say in a sentence what was done."""
         vintages = f"{self.n_vintages} earlier vintage{'s' if self.n_vintages > 1 else ''}"
-        return (
-            f"recalibrated ({self.method}) on {vintages}: {self.share:.0%} of the shape they showed, "
-            f"their total times {self.factor:.3f}"
-        )
+        total = "" if self.factor is None else f", total times {self.factor:.3f}"
+        return f"recalibrated ({self.method}) on {vintages}: {self.share:.0%} of the shape they showed{total}"
 
 
 def learn_recalibration(past: Sequence[Past], method: Literal["pit", "conformal"] = "pit") -> Recalibration:
@@ -136,10 +149,10 @@ def learn_recalibration(past: Sequence[Past], method: Literal["pit", "conformal"
     past : sequence of Past
         Oldest first, all of purchases or all of value; their outcomes ended on or before the date it is used at.
     method : {"pit", "conformal"}
-        "pit" blends two maps, (1 - share) s + share h: both multiply the total of the earlier vintages by `factor`; s
-        shifts the odds of every level alike, h shifts those of G, the distribution of the randomized PIT in its form
-        without randomisation (Czado, Gneiting & Held 2009). "conformal" takes the distribution of abs(PIT - 1/2) in
-        place of G, with the correction for a finite sample, and leaves the total to follow.
+        "pit" blends two maps, (1 - share) s + share h: s shifts the odds of every level alike, h shifts those of G, the
+        distribution of the randomized PIT in its form without randomisation (Czado, Gneiting & Held 2009), either so
+        far that the total is multiplied by `factor`. "conformal" takes the distribution of abs(PIT - 1/2) in place of
+        G, with the correction for a finite sample; it shifts nothing, and the total follows.
 
     Returns
     -------
@@ -163,11 +176,11 @@ def learn_recalibration(past: Sequence[Past], method: Literal["pit", "conformal"
     if not past:
         raise ValueError("There is no earlier vintage to learn from: give at least one whose outcome is known.")
     evidence = [Evidence.of(vintage.distribution, vintage.actual, vintage.frequency) for vintage in past]
-    plain, shaped, persistence = learn_maps(evidence, method)
     share = _share(past, evidence, method)
     customers = np.sum([one.customers for one in evidence], axis=0)
-    levels = (1 - share) * plain + share * shaped
-    return Recalibration(method, levels, customers, len(past), share, total_factor(evidence, levels), persistence)
+    factor, persistence = _factor(evidence, method)
+    shape = learn_shape(evidence, method)
+    return Recalibration(method, shape, evidence[-1].mean, customers, len(past), share, factor, persistence)
 
 
 def recalibrate(
@@ -226,12 +239,17 @@ def _ratio(after: float, before: float) -> float:
     return float(after / before) if before > 0 else 1.0
 
 
+def _factor(evidence: Sequence[Evidence], method: str) -> tuple[float | None, float]:
+    return learn_factor(evidence) if method == "pit" else (None, 0.0)
+
+
 def _share(past: Sequence[Past], evidence: Sequence[Evidence], method: str) -> float:
     """Share of the shape whose blend has the lowest CRPS in each vintage, learnt from those before it."""
     above, below = UNKNOWN * _FIRM, _FIRM
     for v in range(1, len(past)):
+        factor, shape = _factor(evidence[:v], method)[0], learn_shape(evidence[:v], method)
         split, group = by_group(past[v].distribution, group_of(past[v].frequency))
-        low, high = (map_rows(split, group, levels) for levels in learn_maps(evidence[:v], method)[:2])
+        low, high = (map_rows(split, group, blend_maps(shape, share, factor, evidence[v].mean)) for share in (0.0, 1.0))
         # The CRPS of a blend of distribution functions is quadratic in its weights.
         without, with_shape = (one.crps(past[v].actual).mean() for one in (low, high))
         both = low.error_products(high, past[v].actual).mean()  # type: ignore[arg-type]
