@@ -118,7 +118,7 @@ def _forecast(method, x, weeks, actual):
         counts = Counts.negative_binomial(np.maximum(mean, 1e-12), np.maximum(shape, 0.1))
         below, at = counts.bounds(actual)
         quantiles = counts.at_levels(QUANTILES)
-        found |= {"crps": counts.crps(actual), "p": counts.p_positive(), "below": below, "at": at}
+        found |= {"crps": counts.crps(actual), "p": counts.p_positive() * (mean > 0), "below": below, "at": at}
         found["quantiles"] = quantiles
         found["var"] = mean + mean**2 / np.maximum(shape, 0.1)
     return SimpleNamespace(**found)

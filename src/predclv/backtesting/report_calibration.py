@@ -154,6 +154,7 @@ def _groups(given: Given) -> list[Block]:
     blocks: list[Block] = []
     titles = {"frequency": "repeat purchases until the cut-off", "decile": "decile of the forecast (1 = highest)"}
     for by in dict.fromkeys(scores.loc[scores["by"] != "all", "by"]):
+        title = titles.get(by, name(by))
         inner: list[Block] = []
         for quantity, horizon in given.cases:
             rows = given.among(scores, by=by, cutoff="all", quantity=quantity, horizon=horizon)
@@ -161,9 +162,10 @@ def _groups(given: Given) -> list[Block]:
             for metric in ("bias", "pit_coverage_90", "raw_coverage_90"):
                 table = rows[rows["metric"] == metric]
                 if len(table):
-                    inner.append(_by_group(given, table, groups, f"{NAMES[metric]}, {quantity} within {horizon}"))
+                    inner.append(
+                        _by_group(given, table, groups, f"{NAMES[metric]} by {title}, {quantity} within {horizon}")
+                    )
         if inner:
-            title = titles.get(by, name(by))
             blocks.append(Details(f"Bias and coverage by {title}", inner))
     return blocks
 

@@ -182,7 +182,8 @@ def _inside(given: Given, quantity: str, horizon: str) -> Table:
         held = "inside" if row["inside"] else "outside"
         rows.append([name(row["method"]), row["cutoff"], share(row["level"]), ends, number(row["actual"]), held])
     columns = ("Method", "Cut-off", "Level", "Interval", "Actual", "Held")
-    return Table(f"{QUANTITY[quantity]} within {horizon}", columns, rows, numeric=(2, 3, 4), compare=True)
+    caption = f"Intervals of the total of {quantity} within {horizon}"
+    return Table(caption, columns, rows, numeric=(2, 3, 4), compare=True)
 
 
 def _tracking(given: Given, cutoff: str) -> Figure:
