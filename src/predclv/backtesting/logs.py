@@ -12,6 +12,7 @@ import pandas as pd
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import read_log
+from predclv.data.window import local_moment
 from predclv.errors import DataError
 
 __all__ = ["PurchaseLog", "first_instant_after", "read_purchases"]
@@ -61,7 +62,7 @@ def read_purchases(
         asked = LogOptions(**options, carry=carry, observation_end=observation_end)
     except TypeError as error:
         raise TypeError(f"backtest: {str(error).partition(') ')[2]}") from None
-    taken = [name for name in carry if name in _OWN_COLUMNS and name not in (asked.customer_id, asked.date)]
+    taken = [name for name in carry if name in _OWN_COLUMNS]
     if taken:
         raise DataError(f"A carried column may not be called {taken[0]!r} in a backtest. Rename it.")
     notes = QualityNotes()
@@ -72,12 +73,14 @@ def read_purchases(
     for name in ("date", "acquired"):
         if name in rows:
             rows[name] = pd.to_datetime(rows[name])
-    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "observation_start", "returns")}
+    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "returns")}
+    kept["observation_start"] = local_moment("observation_start", asked.observation_start, read)
     kept |= {"carry": carry, "carry_conflict": asked.carry_conflict, "currency": read.currency}
     kept |= {name: name for name in ("amount", "acquired") if name in rows}
     if kept["returns"] == "error" and "amount" not in rows:
         kept["returns"] = "net"
-    return PurchaseLog(rows, kept, asked.observation_end or _last_day(rows), notes.to_pandas())
+    end = local_moment("observation_end", asked.observation_end, read) or _last_day(rows)
+    return PurchaseLog(rows, kept, end, notes.to_pandas())
 
 
 def first_instant_after(moment: dt.date) -> pd.Timestamp:

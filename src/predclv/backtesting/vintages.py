@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.backtesting.blocks import Cohort, Outcome
-from predclv.backtesting.cutoffs import settle_cutoffs, settle_horizons
+from predclv.backtesting.cutoffs import WHOLE_DAYS, settle_cutoffs, settle_horizons, window_length
 from predclv.backtesting.logs import PurchaseLog, first_instant_after
 from predclv.data.checks import check_option
 from predclv.data.columns import segments as segment_codes
-from predclv.data.durations import parse_horizon
 from predclv.data.rfm import RFMSummary
 from predclv.data.split import split_transactions
 from predclv.data.timeline import purchase_timeline
@@ -27,6 +25,9 @@ __all__ = ["History", "Known", "Vintage", "plan_vintages"]
 
 #: Fewest customers at a cut-off: with less nothing can be told apart.
 FEWEST_CUSTOMERS = 20
+
+# What scores are grouped by beside segments.
+_GROUPINGS = ("all", "frequency", "decile")
 
 # Repeat purchases that make groups of their own; what is more joins the last.
 _FREQUENCIES = ((0, 0, "0"), (1, 1, "1"), (2, 3, "2–3"), (4, 6, "4–6"), (7, None, "7+"))
@@ -127,17 +128,28 @@ def plan_vintages(
         As `RFMSummary.from_transactions`.
     """
     check_option("history", history, ("expanding", "sliding"))
+    for name in segments:
+        if name in _GROUPINGS:
+            raise DataError(f"A segment may not be called {name!r}: scores have groups of that name. Rename it.")
     if (history == "sliding") != (window is not None):
         raise DataError("history='sliding' and window='52 weeks' (or another length) belong together.")
     if not len(horizons):
         raise DataError("'horizons' is empty: give at least one, such as '26 weeks'.")
     dates = settle_cutoffs(log, horizons, cutoffs, n_cutoffs, step)
     plans = [(cutoff, settle_horizons(log, cutoff, horizons)) for cutoff in dates]
-    with warnings.catch_warnings():
-        # Each vintage is a part of one log: what is odd of it is said once.
-        warnings.simplefilter("once")
-        cut = [_cut(log, cutoff, lengths, window) for cutoff, lengths in plans]
+    _check_order(plans)
+    cut = [_cut(log, cutoff, lengths, window) for cutoff, lengths in plans]
     return _number_customers(cut, segments)
+
+
+def _check_order(plans: Sequence[tuple[dt.date, Sequence[tuple[str, dt.date]]]]) -> None:
+    orders = [[label for label, _ in lengths] for _, lengths in plans]
+    for (cutoff, _), order in zip(plans, orders, strict=True):
+        if order != orders[0]:
+            raise DataError(
+                f"The horizons are, shortest first, {', '.join(orders[0])} at the cut-off {plans[0][0]}, and "
+                f"{', '.join(order)} at {cutoff}. Give lengths that keep their order, such as '13 weeks'."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,17 +184,7 @@ def _cut(log: PurchaseLog, cutoff: dt.date, horizons: Sequence[tuple[str, dt.dat
 
 def _outcome(log: PurchaseLog, split: Any, label: str, cutoff: dt.date) -> Outcome:
     holdout, new = split.holdout, split.new_customers
-    rows = log.rows
-    after = rows[
-        (rows["date"] >= first_instant_after(cutoff)) & (rows["date"] < first_instant_after(split.holdout_end))
-    ]
-    theirs = after[after["customer_id"].isin(new)]
-    purchases = 0
-    if len(theirs):
-        options = {**log.options, "carry": (), "observation_start": None, "acquired": None}
-        purchases = int(
-            purchase_timeline(theirs, by="day", observation_end=split.holdout_end, **options)["purchases"].sum()
-        )
+    theirs = _daily_purchases(log, new, cutoff, split.holdout_end)
     return Outcome(
         label,
         split.duration,
@@ -190,15 +192,39 @@ def _outcome(log: PurchaseLog, split: Any, label: str, cutoff: dt.date) -> Outco
         holdout["purchases"].to_numpy(dtype=np.float64),
         holdout["spend"].to_numpy(dtype=np.float64) if "spend" in holdout else None,
         len(new),
-        purchases,
+        int(theirs["purchases"].sum()),
     )
+
+
+def _daily_purchases(log: PurchaseLog, customers: Any, cutoff: dt.date, end: dt.date) -> pd.DataFrame:
+    """Purchases of some customers after a cut-off by day, counted as outcomes are: start and purchases."""
+    rows = log.rows
+    within = (rows["date"] >= _first_period(cutoff, log.options["collapse"])) & (
+        rows["date"] < first_instant_after(end)
+    )
+    theirs = rows[within & rows["customer_id"].isin(customers)]
+    if theirs.empty:
+        return pd.DataFrame({"start": pd.to_datetime([]), "purchases": np.zeros(0)})
+    options = {**log.options, "carry": (), "observation_start": None, "acquired": None}
+    return purchase_timeline(theirs, by="day", observation_end=end, **options)
+
+
+def _first_period(cutoff: dt.date, collapse: str) -> pd.Timestamp:
+    """Start of the first period whose purchases are outcomes: the one that a cut-off falls in is the past's."""
+    if collapse not in WHOLE_DAYS:
+        start = first_instant_after(cutoff)
+        return start.ceil("h") if collapse == "hour" else start
+    day = pd.Timestamp(cutoff).normalize()
+    if collapse == "week":
+        return day + pd.Timedelta(days=7 - day.weekday())
+    return day.replace(day=1) + pd.DateOffset(months=1) if collapse == "month" else day + pd.Timedelta(days=1)
 
 
 def _learning(everyone: History, cutoff: dt.date, window: Any) -> History:
     if window is None:
         return everyone
     rfm = everyone.rfm
-    length = parse_horizon(window, rfm.time_unit).length
+    length = window_length(window, rfm.time_unit, cutoff)
     recent = length >= rfm.T
     if recent.sum() < FEWEST_CUSTOMERS or not rfm.frequency[recent].any():
         raise DataError(
@@ -213,18 +239,18 @@ def _track_actual(
     log: PurchaseLog, rfm: RFMSummary, cutoff: dt.date, end: dt.date, length: float
 ) -> tuple[NDArray[np.float64], NDArray[np.datetime64], NDArray[np.float64]]:
     """Times within a horizon, their last days, and what known customers had bought by then."""
-    start, last = first_instant_after(cutoff).normalize(), first_instant_after(end)
-    days = max(int(np.ceil((last - start) / pd.Timedelta(days=1))), 1)
-    every = np.unique(np.linspace(0, days, min(days, 26) + 1).round().astype(np.int64))[1:]
-    rows = log.rows
-    theirs = rows[(rows["date"] < last) & rows["customer_id"].isin(rfm.customer_id)]
-    options = {**log.options, "carry": (), "observation_start": None, "acquired": None}
-    daily = purchase_timeline(theirs, by="day", observation_end=end, **options)
+    is_instant = isinstance(cutoff, dt.datetime) and log.options["collapse"] not in WHOLE_DAYS
+    start = pd.Timestamp(cutoff).normalize() + pd.Timedelta(days=0 if is_instant else 1)
+    origin, last = pd.Timestamp(cutoff) if is_instant else start, first_instant_after(end)
+    n_days = max(int(np.ceil((last - start) / pd.Timedelta(days=1))), 1)
+    every = np.unique(np.linspace(0, n_days, min(n_days, 26) + 1).round().astype(np.int64))[1:]
+    daily = _daily_purchases(log, rfm.customer_id, cutoff, end)
     day = ((daily["start"] - start) / pd.Timedelta(days=1)).to_numpy()
     purchases = daily["purchases"].to_numpy()
-    track = np.array([purchases[(day >= 0) & (day < until)].sum() for until in every], dtype=np.float64)
+    track = np.array([purchases[day < until].sum() for until in every], dtype=np.float64)
     dates = (start + pd.to_timedelta(every - 1, unit="D")).to_numpy().astype("datetime64[D]")
-    times: NDArray[np.float64] = every * np.float64(length / days)
+    passed = np.minimum((start - origin) / pd.Timedelta(days=1) + every, (last - origin) / pd.Timedelta(days=1))
+    times: NDArray[np.float64] = passed * np.float64(length / passed[-1])
     return times, dates, track
 
 
