@@ -13,6 +13,7 @@ from scipy import stats
 from predclv.backtesting.blocks import QUANTILES, Block, Cohort
 from predclv.backtesting.distributions import Counts
 from predclv.backtesting.scores import score_blocks
+from predclv.backtesting.tables import decile_table, gains_table, pit_table, reliability_table
 
 # How far each method's mean is off, and how much it shrinks towards the mean of all; False: a point.
 METHODS = {
@@ -28,7 +29,7 @@ METHODS = {
     "zero": (0.0, 0.0, True),
 }
 SPEND = 35.0
-N_POOLED = 180
+N_POOLED = 1800
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 WEEKS = {"13 weeks": 13.0, "26 weeks": 26.0, "39 weeks": 39.0}
 
@@ -55,7 +56,7 @@ def stand_in(
     groups |= {segment: (["a", "b<i>"], x % 2) for segment in segments}
     cohort = Cohort(np.arange(n), np.arange(n), groups)
     quantities = ("purchases", "value") if amounts else ("purchases",)
-    found = {name: [] for name in ("totals", "tracks", "deciles", "pit", "gains", "reliability")}
+    found = {"totals": [], "tracks": []}
     blocks, customers = [], []
     for horizon in horizons:
         for cutoff in cutoffs:
@@ -72,10 +73,11 @@ def stand_in(
                     _describe(found, key, quantity, forecast, actual, scaled)
                 if horizon == horizons[-1] and method not in ("lifetimes_bg_nbd", "zero"):
                     found["tracks"].append(_track(key, forecast, actual, WEEKS[horizon], cutoff))
-        _pool(found, horizon)
-    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items() if parts}
+    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
     cohorts = {dt.date.fromisoformat(cutoff): cohort for cutoff in cutoffs}
     tables["scores"] = score_blocks(blocks, cohorts, reference=names.get(reference, reference), n_bootstrap=n_bootstrap)
+    tables |= {"deciles": decile_table(blocks), "pit": pit_table(blocks)}
+    tables |= {"gains": gains_table(blocks), "reliability": reliability_table(blocks)}
     tables["customers"] = pd.DataFrame(customers)
     tables["runs"] = _runs(methods, cutoffs, failed, names)
     settings = {
@@ -152,34 +154,6 @@ def _describe(found, key, quantity, forecast, actual, scaled):
         row = {"customers": len(actual), "expected": expected, "actual": total}
         row |= {"level": level, "low": low, "high": high, "inside": inside}
         found["totals"].append(pd.DataFrame([{**key, **row}]))
-    order = np.argsort(-forecast.mean, kind="stable")
-    parts = np.array_split(order, 10)
-    table = pd.DataFrame({"decile": range(1, 11), "customers": [len(part) for part in parts]})
-    table["expected"] = [forecast.mean[part].mean() * scaled for part in parts]
-    table["actual"] = [actual[part].mean() * scaled for part in parts]
-    table["lift"] = table["actual"] / (actual.mean() * scaled)
-    found["deciles"].append(table.assign(**key))
-    share = np.linspace(0, 1, 101)
-    gained = np.interp(
-        share, np.arange(len(order) + 1) / len(order), np.append(0, actual[order].cumsum()) / actual.sum()
-    )
-    if np.ptp(forecast.mean) == 0:
-        gained = share
-    found["gains"].append(pd.DataFrame({"share_customers": share, "share_actual": gained}).assign(**key))
-    if forecast.below is None:
-        return
-    edges = np.linspace(0, 1, 21)
-    width = np.maximum(forecast.at - forecast.below, 1e-12)
-    inside = np.where(edges[:, None] >= forecast.at, 1, (edges[:, None] - forecast.below) / width)
-    inside = np.clip(inside, 0, 1).mean(axis=1)
-    pit = pd.DataFrame({"bin_low": edges[:-1], "bin_high": edges[1:], "share": np.diff(inside)})
-    found["pit"].append(pit.assign(**key))
-    if quantity == "purchases":
-        parts = np.array_split(np.argsort(forecast.p, kind="stable"), 10)
-        bins = pd.DataFrame({"bin": range(1, 11), "customers": [len(part) for part in parts]})
-        bins["predicted"] = [forecast.p[part].mean() for part in parts]
-        bins["observed"] = [(actual[part] > 0).mean() for part in parts]
-        found["reliability"].append(bins.assign(**{k: v for k, v in key.items() if k != "quantity"}))
 
 
 def _track(key, forecast, actual, weeks, cutoff):
@@ -188,21 +162,6 @@ def _track(key, forecast, actual, weeks, cutoff):
     table["expected"] = forecast.mean.sum() * time / weeks
     table["actual"] = np.round(actual.sum() * (time / weeks) ** 1.1)
     return table.assign(cutoff=key["cutoff"], method=key["method"])
-
-
-def _pool(found, horizon):
-    columns = {
-        "deciles": ["decile"],
-        "pit": ["bin_low", "bin_high"],
-        "gains": ["share_customers"],
-        "reliability": ["bin"],
-    }
-    for name, own in columns.items():
-        table = pd.concat(found[name])
-        by = ["horizon", "method", *(["quantity"] if "quantity" in table else []), *own]
-        table = table[table["horizon"] == horizon]
-        pooled = table.drop(columns="cutoff").groupby(by, sort=False, as_index=False).mean()
-        found[name].append(pooled.assign(cutoff="all", **({"customers": N_POOLED} if "customers" in pooled else {})))
 
 
 def _runs(methods, cutoffs, failed, names):

@@ -493,6 +493,22 @@ def test_fetches_nothing_and_is_accessible(page, hostile_page, small_page):
         assert not re.search(r"\b(nan|NaN|inf|None|NaT)\b", re.sub("<NaN>", "", each.text))
 
 
+def test_methods_without_odds_have_a_report_too(write):
+    points = stand_in(("naive", "historical_average", "lifetimes_bg_nbd"), horizons=("26 weeks",))
+    found = write("points", points)
+    assert "Without odds, so not in all figures: naive, historical_average, lifetimes_bg_nbd." in found.text
+    assert "No method of this run gives an interval of the total." in found.text
+    assert not [caption for caption in found.tables if caption.startswith("Share of outcomes inside")]
+
+
+def test_a_reference_that_failed_is_no_reference(write):
+    found = stand_in(("bg_nbd", "naive", "zero"), horizons=("26 weeks",), failed=("naive",))
+    text = write("unreferred", found)
+    assert "naive, the reference, has no such forecast" in text.text
+    assert text.table("The lowest CRPS")[1]["Purchases, 26 weeks"][3] == "–"
+    assert not re.search(r'<span class="said">', text.source)
+
+
 def test_same_result_same_bytes(small_result, small_page, folder):
     write_backtest_report(folder / "again.html", small_result, made_on=TODAY)
     assert (folder / "again.html").read_bytes() == (folder / "small.html").read_bytes()

@@ -89,7 +89,7 @@ def test_the_legend_stands_outside_and_names_every_method(name, result, styles, 
     assert legend.get_window_extent().y1 < ax.bbox.y0
     shown = [text.get_text().split(":")[0] for text in legend.get_texts()]
     known = set(result.reliability["method"]) if name == "reliability" else set(METHODS)
-    assert set(shown) - {"actual", "as forecast", "at random"} == known
+    assert set(shown) - {"actual", "as forecast", "at random", "with hindsight"} == known
     assert not legend.get_window_extent().overlaps(ax.xaxis.label.get_window_extent())
 
 
@@ -155,6 +155,17 @@ def test_tracking_takes_totals_alone(result, ax):
         plots.plot_method_tracking(result.tracks.iloc[:0], ax=ax)
 
 
+@pytest.mark.parametrize(
+    ("horizon", "end"), [("6 months", "1998-03-30"), ("until 1998-06-30", "1998-06-30"), ("26 weeks", "1998-03-31")]
+)
+def test_points_stand_at_the_end_of_any_horizon(horizon, end, ax):
+    one = {"horizon": horizon, "cutoff": "1997-09-30", "method": "a", "quantity": "purchases"}
+    totals = pd.DataFrame([one | {"expected": 3.0, "actual": 4.0, "level": 0.9}])
+    plots.plot_method_tracking(pd.DataFrame(columns=["cutoff", "method"]), totals=totals, ax=ax)
+    line = next(line for line in ax.lines if line.get_label() == "a")
+    assert list(line.get_xdata()) == [pd.Timestamp(end)]
+
+
 def test_totals_are_ratios_with_their_interval(result, ax):
     plots.plot_total_tracking(result.totals, horizon=HORIZON, level=0.8, ax=ax)
     table = result.totals.query("horizon == @HORIZON and quantity == 'purchases' and level == 0.8")
@@ -196,15 +207,13 @@ def test_many_cutoffs_have_slanted_dates(result, ax):
 
 
 def test_gains_read_the_curves_off(result, ax):
-    ideal = pd.DataFrame({"share_customers": [0, 0.1, 1], "share_actual": [0, 1.0, 1.0]})
-    ideal = ideal.assign(method="ideal", horizon=HORIZON, cutoff="all", quantity="purchases")
-    plots.plot_gains(pd.concat([result.gains, ideal]), horizon=HORIZON, ax=ax)
+    plots.plot_gains(result.gains, horizon=HORIZON, ax=ax)
     table = result.gains.query("horizon == @HORIZON and cutoff == 'all' and quantity == 'purchases'")
     held = table[np.isclose(table["share_customers"], 0.2)].set_index("method")["share_actual"]
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"bg_nbd: {held['bg_nbd']:.0%}" in labels
     assert "zero: 20%" in labels
-    assert "with hindsight: 100%" in labels
+    assert f"with hindsight: {held.pop('ideal'):.0%}" in labels
     title = ax.get_title(loc="left").replace("\n", " ")
     assert title == f"The top 20% by {held.idxmax()} brought {held.max():.0%} of the purchases"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -77,11 +77,11 @@ def plot_method_tracking(
     points = points[~points["method"].isin(lines["method"])]
     both = pd.concat([table[["method", "date", "expected", "actual"]] for table in (lines, points) if len(table)])
     ax = style.get_axes(ax, _TALL)
-    start: Any = np.datetime64(cutoff)
+    start = pd.Timestamp(cutoff)
     for name, look in styles_for(both, styles).items():
         of_line, of_points = (table[table["method"] == name].sort_values("date") for table in (lines, points))
         if len(of_line):
-            dates = [start, *of_line["date"].to_numpy()]
+            dates = [start, *of_line["date"]]
             ax.plot(dates, [0.0, *of_line["expected"]], label=label(name), **look.line)
         elif len(of_points):
             ax.plot(of_points["date"], of_points["expected"], label=label(name), **look.points)
@@ -280,7 +280,7 @@ def _points(totals: pd.DataFrame | None, cutoff: str | None) -> pd.DataFrame:
     rows = rows[rows["cutoff"] == (cutoff if cutoff is not None else rows["cutoff"].iloc[0])]
     rows = rows.drop_duplicates(["cutoff", "method", "horizon"])
     ends = [
-        pd.Timestamp(cut) + pd.Timedelta(days=parse_horizon(horizon, "day", _day(cut)).length)
+        pd.Timestamp(cut) + pd.Timedelta(days=parse_horizon(horizon.removeprefix("until "), "day", _day(cut)).length)
         for cut, horizon in zip(rows["cutoff"], rows["horizon"], strict=True)
     ]
     return rows.assign(date=ends)[columns]
