@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def test_by_default_no_outcome_counts_twice():
     log = log_until(first="2019-01-01")
     for horizon in ("13 weeks", "1 year", "6 months", "0.3 years"):
         cutoffs = settle_cutoffs(log, [horizon], None, 3, None)
-        for earlier, later in zip(cutoffs[:-1], cutoffs[1:], strict=True):
+        for earlier, later in pairwise(cutoffs):
             [(_, end)] = settle_horizons(log, earlier, [horizon])
             assert end <= later
 

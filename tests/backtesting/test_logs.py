@@ -129,7 +129,7 @@ def test_rows_are_local_and_so_are_the_ends_of_observation():
 def test_zones_that_are_not_told():
     with pytest.raises(DataError, match="knows time zones"):
         read_purchases(ROWS.assign(date=ROWS["date"].dt.tz_localize("UTC")))
-    with pytest.raises(DataError, match="observation_end=.* knows its time zone and the log does not"):
+    with pytest.raises(DataError, match=r"observation_end=.* knows its time zone and the log does not"):
         read_purchases(ROWS, observation_end=pd.Timestamp("2024-01-03 12:00", tz="UTC"))
 
 
