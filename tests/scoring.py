@@ -47,11 +47,11 @@ class Outcome(NamedTuple):
 OUTCOMES = tuple(Outcome(what, years) for years in (1, 3) for what in ("purchases", "revenue", "value"))
 
 
-def simulate(n_customers: int, seed: int) -> SimulatedSummary:
+def simulate(n_customers: int, seed: int, model: str = "bg_nbd") -> SimulatedSummary:
     """Customers of CDNOW's kind, aged 10 to 52 weeks, with their next one and three years."""
     # Whole days of age let customers share work; all other times are as fine as floats.
     days = np.random.default_rng([seed, 0]).integers(70, 365, n_customers)
-    return simulate_rfm(n_customers=n_customers, T=days / 7, horizons=("1 year", "3 years"), seed=seed)
+    return simulate_rfm(model, n_customers=n_customers, T=days / 7, horizons=("1 year", "3 years"), seed=seed)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
     from predclv.models import BGNBD as BGNBD
+    from predclv.models import MBGNBD as MBGNBD
     from predclv.models import MODELS as MODELS
     from predclv.models import GammaGamma as GammaGamma
     from predclv.report import write_report as write_report
@@ -38,6 +39,7 @@ _HOME = {
     "Posterior": "inference.posterior",
     "MODELS": "models",
     "BGNBD": "models",
+    "MBGNBD": "models",
     "GammaGamma": "models",
     "CLV": "value",
     "load": "value",
@@ -48,6 +50,7 @@ _MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
 __all__ = [
     "BGNBD",
     "CLV",
+    "MBGNBD",
     "MODELS",
     "Backtest",
     "GammaGamma",

@@ -62,6 +62,9 @@ KINDS = {
 #: Log-likelihood of each customer that informs the model, from a summary and the model's parameters.
 LITERAL: dict[str, Callable[..., FloatArray]] = {
     "bg_nbd": lambda rfm, *theta: bg_family.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
+    "mbg_nbd": lambda rfm, *theta: bg_family.log_likelihood(
+        rfm.frequency, rfm.recency, rfm.T, *theta, dropout_at_first=True
+    ),
     "gamma_gamma": lambda rfm, *theta: gamma_gamma.log_likelihood(*rfm.repeat_spend()[:2], *theta),
 }
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from predclv.models.bg_nbd import BGNBD
 from predclv.models.gamma_gamma import GammaGamma
+from predclv.models.mbg_nbd import MBGNBD
 
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BGNBD", "MODELS", "GammaGamma"]
+__all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
+    "mbg_nbd": MBGNBD,
     "gamma_gamma": GammaGamma,
 }

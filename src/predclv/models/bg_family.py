@@ -26,7 +26,7 @@ from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 
-__all__ = ["EDGES", "PARAMETERS", "PRIORS", "BGFamily"]
+__all__ = ["PARAMETERS", "PRIORS", "BGFamily", "describe_edges"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -55,29 +55,35 @@ _LACK_OF_DROPOUT = (
     "leave, say what is known of comparable businesses in priors on a and b (method='map')."
 )
 
-_LEAVING_AT_ONCE = "Every customer seems to leave after the first repeat purchase; is the log cut off?"
+_LEAVING_AT_ONCE = "Every customer seems to leave after the first {}purchase; is the log cut off?"
 
 _AT_ONCE_OR_NEVER = (
     "Customers seem to leave either at once or never. Check that purchases made together are merged (collapse=)."
 )
 
-EDGES = {
-    (("a", "low"),): _LACK_OF_DROPOUT,
-    (("b", "high"),): _LACK_OF_DROPOUT,
-    (("a", "high"), ("b", "high")): (
-        "All customers seem equally likely to leave after a purchase: only a / (a + b) is determined, as happens in "
-        "small samples and short logs. Forecasts use that one probability for everyone and understate how much "
-        "customers differ. More customers, a longer log or priors on a and b (method='map') would settle it."
-    ),
-    (("a", "high"), ("b", "low")): _LEAVING_AT_ONCE,
-    (("a", "low"), ("b", "low")): _AT_ONCE_OR_NEVER,
-    (("a", "high"),): _LEAVING_AT_ONCE,
-    (("b", "low"),): _AT_ONCE_OR_NEVER,
-    (("r", "high"), ("alpha", "high")): (
-        "All customers seem to buy at one rate, so a customer's own count says nothing beyond it."
-    ),
-    (("r", "low"),): "Nearly nobody buys again; a few do often. The gamma over purchase rates has collapsed to zero.",
-}
+
+def describe_edges(dropout_at_first: bool) -> dict[tuple[tuple[str, str], ...], str]:
+    """Say in words what it means that parameters run to an edge, the gravest first: `Model.EDGES`."""
+    at_once = _LEAVING_AT_ONCE.format("" if dropout_at_first else "repeat ")
+    return {
+        (("a", "low"),): _LACK_OF_DROPOUT,
+        (("b", "high"),): _LACK_OF_DROPOUT,
+        (("a", "high"), ("b", "high")): (
+            "All customers seem equally likely to leave after a purchase: only a / (a + b) is determined, as happens "
+            "in small samples and short logs. Forecasts use that one probability for everyone and understate how much "
+            "customers differ. More customers, a longer log or priors on a and b (method='map') would settle it."
+        ),
+        (("a", "high"), ("b", "low")): at_once,
+        (("a", "low"), ("b", "low")): _AT_ONCE_OR_NEVER,
+        (("a", "high"),): at_once,
+        (("b", "low"),): _AT_ONCE_OR_NEVER,
+        (("r", "high"), ("alpha", "high")): (
+            "All customers seem to buy at one rate, so a customer's own count says nothing beyond it."
+        ),
+        (
+            ("r", "low"),
+        ): "Nearly nobody buys again; a few do often. The gamma over purchase rates has collapsed to zero.",
+    }
 
 
 @dataclass(frozen=True)

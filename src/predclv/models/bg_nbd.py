@@ -24,5 +24,5 @@ class BGNBD(TransactionModel):
     KEY = "bg_nbd"
     PARAMETERS = bg_family.PARAMETERS
     PRIORS: ClassVar = bg_family.PRIORS
-    EDGES: ClassVar = bg_family.EDGES
+    EDGES: ClassVar = bg_family.describe_edges(dropout_at_first=False)
     BINDINGS = bg_family.BGFamily(k=1, dropout_at_first=False)
