@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.backtesting.distributions import Counts, Values
@@ -60,11 +61,11 @@ class Forecast:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.p_purchase is None and self.purchases is not None:
+        if self.p_purchase is None and isinstance(self.purchases, Counts):
             object.__setattr__(self, "p_purchase", self.purchases.p_positive())
         for name in _COLUMNS:
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+                object.__setattr__(self, name, _floats(name, getattr(self, name)))
 
 
 class Method(Protocol):
@@ -115,7 +116,8 @@ class Method(Protocol):
         Returns
         -------
         Forecast, or a frame or mapping with the columns expected_purchases, p_purchase, expected_spend, expected_value
-            The first is needed. In the order of `rfm`; a frame may have customer_id instead and any order.
+            The first is needed. In the order of `rfm`; with customer_id, a column or the name of a pandas index, in
+            any order.
         """
         ...
 
@@ -123,55 +125,121 @@ class Method(Protocol):
 def as_forecast(found: object, rfm: RFMSummary) -> Forecast:
     """Take what `predict` returned; FitError where it is no forecast of these customers."""
     forecast = found if isinstance(found, Forecast) else _from_columns(found, rfm)
-    n = len(rfm)
+    if forecast.expected_purchases is None:
+        raise FitError("The forecast has no expected_purchases.")
+    _check_distribution("purchases", forecast.purchases, Counts, len(rfm))
+    _check_distribution("value", forecast.value, Values, len(rfm))
     for name in _COLUMNS:
-        column = getattr(forecast, name)
-        if column is None:
-            continue
-        if column.shape != (n,):
-            raise FitError(f"{name} has the shape {column.shape} for {n:,} customers.")
-        wrong = ~(np.isfinite(column) & (column >= 0)) | ((column > 1) if name == "p_purchase" else False)
-        if wrong.any():
-            first = int(np.argmax(wrong))
-            raise FitError(
-                f"{name} is {'outside [0, 1]' if name == 'p_purchase' else 'negative or not finite'} for "
-                f"{wrong.sum():,} of {n:,} customers (first: customer {rfm.customer_id[first]}, {column[first]:g})."
-            )
-    for name in ("purchases", "value"):
-        distribution = getattr(forecast, name)
-        if distribution is not None and len(distribution) != n:
-            raise FitError(f"{name} is a distribution for {len(distribution):,} of {n:,} customers.")
-    return forecast
+        if getattr(forecast, name) is not None:
+            _check_column(name, getattr(forecast, name), rfm)
+    return replace(
+        forecast, totals=_totals(forecast.totals), track=_track(forecast.track), notes=_notes(forecast.notes)
+    )
+
+
+def _floats(name: str, values: object) -> FloatArray:
+    try:
+        # A copy: a method may use its own arrays again.
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FitError(f"{name} holds no numbers: {error}.") from None
+
+
+def _check_column(name: str, column: FloatArray, rfm: RFMSummary) -> None:
+    n = len(rfm)
+    if column.shape != (n,):
+        raise FitError(f"{name} has the shape {column.shape} for {n:,} customers.")
+    wrong = ~(np.isfinite(column) & (column >= 0)) | ((column > 1) if name == "p_purchase" else False)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise FitError(
+            f"{name} is {'outside [0, 1]' if name == 'p_purchase' else 'negative or not finite'} for "
+            f"{wrong.sum():,} of {n:,} customers (first: customer {rfm.customer_id[first]}, {column[first]:g})."
+        )
+
+
+def _check_distribution(name: str, distribution: Any, kind: type[Counts | Values], n: int) -> None:
+    if distribution is None:
+        return
+    if not isinstance(distribution, kind):
+        made = f"predclv.backtesting.{kind.__name__}"
+        raise FitError(f"{name} is of type {type(distribution).__name__}; a distribution is made by {made}.")
+    if len(distribution) != n:
+        raise FitError(f"{name} is a distribution for {len(distribution):,} of {n:,} customers.")
+    mean = distribution.mean()
+    wrong = ~(np.isfinite(mean) & (mean >= 0))
+    if wrong.any():
+        raise FitError(f"{name} has no finite mean for {wrong.sum():,} of {n:,} customers.")
+
+
+def _totals(totals: Any) -> dict[str, FloatArray]:
+    """Joint draws of the sums, as arrays."""
+    if not isinstance(totals, Mapping) or not set(totals) <= {"purchases", "value"}:
+        raise FitError("totals must be a mapping of 'purchases' and 'value' to draws.")
+    found = {name: _floats(f"totals[{name!r}]", draws) for name, draws in totals.items()}
+    for name, draws in found.items():
+        if draws.ndim != 1 or not len(draws) or not np.isfinite(draws).all():
+            raise FitError(f"totals[{name!r}] must be finite draws, (n_draws,). Its shape is {draws.shape}.")
+    return found
+
+
+def _track(track: Any) -> tuple[FloatArray, FloatArray] | None:
+    """Times and expected purchases until then, as arrays."""
+    if track is None:
+        return None
+    if not isinstance(track, tuple | list) or len(track) != 2:
+        raise FitError("track must be a pair of arrays: times, and purchases expected until then.")
+    times, expected = (_floats("track", part) for part in track)
+    if times.ndim != 1 or times.shape != expected.shape or not np.isfinite([times, expected]).all():
+        raise FitError(f"track must be finite, (n_times,) twice. Its shapes are {times.shape} and {expected.shape}.")
+    return times, expected
+
+
+def _notes(notes: Any) -> tuple[str, ...]:
+    return (notes,) if isinstance(notes, str) else tuple(map(str, notes))
 
 
 def _from_columns(found: object, rfm: RFMSummary) -> Forecast:
-    known = {name.name for name in fields(Forecast)}
     if isinstance(found, Mapping):
-        columns = dict(found)
+        columns, known = dict(found), {name.name for name in fields(Forecast)}
     else:
-        try:
-            frame = nw.from_native(found, eager_only=True)  # type: ignore[call-overload]
-        except TypeError:
-            raise FitError(f"predict returned {type(found).__name__}, neither a Forecast nor columns.") from None
-        columns = {name: frame[name].to_numpy() for name in frame.columns}
+        columns, known = _frame_columns(found), set(_COLUMNS)
     ids = columns.pop("customer_id", None)
-    unknown = sorted(set(columns) - known)
+    unknown = sorted(map(str, set(columns) - known))
     if unknown or "expected_purchases" not in columns:
         said = f"an unknown column {unknown[0]!r}" if unknown else "no expected_purchases"
         raise FitError(f"predict returned {said}; columns are {', '.join(_COLUMNS)}.")
     if ids is not None:
-        columns = _in_order(np.asarray(ids), columns, rfm)
-    return Forecast(**columns)
+        return Forecast(**{name: _in_order(name, column, np.asarray(ids), rfm) for name, column in columns.items()})
+    by_index = {
+        name: _in_order(name, column, column.index, rfm)
+        for name, column in columns.items()
+        if isinstance(column, pd.Series) and column.index.name == "customer_id"
+    }
+    return Forecast(**{**columns, **by_index})
 
 
-def _in_order(ids: NDArray[Any], columns: dict[str, Any], rfm: RFMSummary) -> dict[str, Any]:
-    import pandas as pd
+def _frame_columns(found: Any) -> dict[str, Any]:
+    if isinstance(found, pd.DataFrame) and found.index.name == "customer_id" and "customer_id" not in found:
+        found = found.reset_index()
+    try:
+        frame = nw.from_native(found, eager_only=True)
+    except TypeError:
+        raise FitError(f"predict returned {type(found).__name__}, neither a Forecast nor columns.") from None
+    return {name: frame[name].to_numpy() for name in frame.columns}
 
+
+def _in_order(name: str, column: Any, ids: Any, rfm: RFMSummary) -> Any:
+    """Bring a column, or a distribution, from the order of `ids` to that of the summary."""
     index = pd.Index(ids)
-    place = index.get_indexer(rfm.customer_id) if index.is_unique else np.array([-1])
-    if (place < 0).any() or len(ids) != len(rfm):
+    place = index.get_indexer(pd.Index(rfm.customer_id)) if index.is_unique else np.array([-1])
+    if (place < 0).any() or len(index) != len(rfm):
         raise FitError(
-            f"predict returned {len(ids):,} customer_ids, {index.nunique():,} of them distinct, for {len(rfm):,} "
+            f"predict returned {len(index):,} customer_ids, {index.nunique():,} of them distinct, for {len(rfm):,} "
             "customers: each must be there once."
         )
-    return {name: np.asarray(column)[place] if name in _COLUMNS else column for name, column in columns.items()}
+    if isinstance(column, Counts | Values):
+        return column.take(place.astype(np.int64)) if len(column) == len(rfm) else column
+    if name not in _COLUMNS or np.shape(column) != (len(rfm),):
+        return column
+    return np.asarray(column)[place]
