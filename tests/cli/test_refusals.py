@@ -37,6 +37,7 @@ BAD_RUN = {
     "segment column that is missing": (["LOG", *COLUMNS, *AS_OF, "--by", "chanel"], ["chanel", "'channel'"]),
     "segments that change within a customer": (["LOG", *COLUMNS, *AS_OF, "--by", "paid"], ["paid"]),
     "unknown method": (["LOG", *COLUMNS, *AS_OF, "--method", "nuts"], ["'nuts'", "'mcmc'"]),
+    "unknown transaction model": (["LOG", *COLUMNS, *AS_OF, "--transactions", "bgnbd"], ["'bgnbd'", "'mbg_nbd'"]),
     "unknown option": (["LOG", *COLUMNS, "--horizont", "1 year"], ["--horizont", "--horizon"]),
     "missing option": (["LOG", *COLUMNS[2:]], ["--customer-id"]),
     "no config": (["LOG", *COLUMNS, "--config", "absent.toml"], ["absent.toml"]),

@@ -226,3 +226,13 @@ def test_demo_forecasts_its_holdout(tmp_path, capsys):
     assert check["spend"]["actual"] == pytest.approx(70976.39, abs=0.01)
     assert check["purchases"]["low"] < check["purchases"]["expected"] < check["purchases"]["high"]
     assert sum(group["customers"] for group in check["groups"]) == 2357
+
+
+def test_another_transaction_model_is_fitted_saved_and_forecast(log, steps, tmp_path):
+    model, out = str(tmp_path / "model"), str(tmp_path / "customers.parquet")
+    assert main(["fit", steps["rfm"], "--transactions", "mbg_nbd", "--out", model, "-q"]) == 0
+    assert main(["predict", steps["rfm"], "--model", model, "--horizon", "26 weeks", "--out", out, "-q"]) == 0
+    clv = pc.load(model)
+    assert isinstance(clv.transactions_, pc.MBGNBD)
+    # Whoever bought once may have left, which BG/NBD excludes.
+    assert pd.read_parquet(out)["p_alive"].max() < 1

@@ -102,6 +102,7 @@ def run_command(
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
     carry: o.Carry = None,
+    transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
     horizon: o.Horizon = "1 year",
     discount_rate: o.DiscountRate = 0.10,
@@ -123,7 +124,16 @@ def run_command(
     with session(quiet, json) as current:
         what = run.Forecast(horizon, discount_rate, margin, level, by)
         run.show(
-            current, log, _data_options(context), what, out, method=method, force=force, report=report, title=title
+            current,
+            log,
+            _data_options(context),
+            what,
+            out,
+            transactions=transactions,
+            method=method,
+            force=force,
+            report=report,
+            title=title,
         )
 
 
@@ -178,6 +188,7 @@ def fit_command(
     time_zone: o.TimeZone = None,
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
+    transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
     segment: o.Segment = None,
     out: o.OutModel,
@@ -186,11 +197,12 @@ def fit_command(
     json: o.Json = False,
     debug: o.Debug = False,
 ) -> None:
-    """Fit BG/NBD and, where there is spend, Gamma-Gamma; save the model."""
+    """Fit a transaction model and, where there is spend, Gamma-Gamma; save the model."""
     from predclv.cli import single_steps
 
     with session(quiet, json) as current:
-        single_steps.fit(current, table, _data_options(context), out, method=method, segment=segment)
+        models = {"transactions": transactions, "method": method, "segment": segment}
+        single_steps.fit(current, table, _data_options(context), out, models)
 
 
 @app.command("predict")

@@ -68,6 +68,13 @@ Method = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Transactions = Annotated[
+    str,
+    typer.Option(
+        help="When customers buy and leave: bg_nbd, or mbg_nbd (also right after the first purchase).",
+        rich_help_panel=MODEL,
+    ),
+]
 Segment = Annotated[
     str | None,
     typer.Option(

@@ -19,6 +19,7 @@ def show(
     what: Forecast,
     out: Path,
     *,
+    transactions: str,
     method: str,
     force: bool,
     report: bool,
@@ -26,11 +27,12 @@ def show(
 ) -> None:
     """Summarise, fit, forecast, write, and show what was found."""
     steps.check_output(log, out, force, report)
+    models = steps.unfitted(method, transactions=transactions)
     with current.step("Reading the log"):
         rfm = steps.summarize(log, what.columns, **data)
         timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
-        clv = steps.unfitted(method).fit(rfm)
+        clv = models.fit(rfm)
     with current.step("Forecasting (half a minute longer the first time, to compile)"):
         results = steps.forecast(rfm, clv, what, timeline)
     with current.step("Writing the results"):

@@ -31,13 +31,13 @@ def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quali
     current.finish({"command": "summarize", **screen.facts(rfm), "files": targets})
 
 
-def fit(current: Session, table: str, data: dict[str, Any], out: Path, *, method: str, segment: str | None) -> None:
+def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: dict[str, Any]) -> None:
     """Fit the models that the data allow and save them."""
     check_replaceable(out, MANIFEST)
+    clv, segment = steps.unfitted(**models), models["segment"]
     with current.step("Reading"):
         rfm = steps.read_summary(table, [] if segment is None else [segment], **data)
     with current.step("Fitting"):
-        clv = steps.unfitted(method, segment)
         model = (clv if rfm.monetary_value is not None else clv.get_params()["transactions"]).fit(rfm)
         model.save(out)
     current.show(screen.customers(rfm), model.summary.to_string(index=False, justify="left"), f"Written: {out}")

@@ -14,6 +14,7 @@ import pandas as pd
 
 import predclv as pc
 from predclv.cli.tables import read_units, write_table
+from predclv.data.checks import check_option
 from predclv.data.timeline import purchase_timeline
 from predclv.errors import DataError, UnitError
 from predclv.files import check_replaceable, replace_folder, write_text
@@ -95,10 +96,12 @@ def number_or_text(value: Any) -> Any:
         return value
 
 
-def unfitted(method: str, segment: str | None = None) -> CLV:
+def unfitted(method: str, segment: str | None = None, transactions: str = "bg_nbd") -> CLV:
     """Return the models to fit; the step around them shows that something goes on, so a sampler need not."""
     settings: dict[str, Any] = {"method": method, "segment": segment, "progressbar": False}
-    return pc.CLV(pc.BGNBD(**settings), pc.GammaGamma(**settings))
+    known = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
+    check_option("transactions", transactions, known)
+    return pc.CLV(pc.MODELS[transactions](**settings), pc.GammaGamma(**settings))
 
 
 def segment_columns(model: CLV | Model) -> list[str]:
