@@ -1,11 +1,21 @@
 """What recalibration and combination do to forecasts of 13 weeks: CRPS, bias and calibration before and after.
 
 Out of time: at each cut-off only outcomes that had ended by then are learnt from. "best" is the best single method at
-that cut-off, known in hindsight; the combination does not know it.
+that cut-off, or over all, known in hindsight; the combination does not know it.
 
-Figures of one run (BG/NBD, all cut-offs together, purchases; CRPS, its change, bias before and after):
+Means over the cut-offs of one run with "pit" (purchases; the change of the CRPS, the bias's distance from 0 before and
+after, and the combination's CRPS over that of the best single method):
 
-    FIGURES
+    rates fall by 35 % a year        BG/NBD  -1.4 %  .236 .077   boosting  0.0 %  .063 .058   combination -0.7 %
+    rates rise by 43 % a year        BG/NBD  -0.8 %  .139 .072   boosting -0.1 %  .037 .039   combination -0.6 %
+    steady rates                     BG/NBD   0.0 %  .020 .017   boosting -0.3 %  .037 .033   combination  0.0 %
+    steady rates, 2,000 customers    BG/NBD   0.0 %  .047 .049   boosting -0.2 %  .100 .102   combination  0.0 %
+    CDNOW, 23,570 customers          BG/NBD  -0.2 %  .085 .083   boosting  0.1 %  .172 .162   combination -0.8 %
+    CDNOW, value                     BG/NBD  -0.2 %  .112 .128   boosting  0.0 %  .136 .143   combination -0.9 %
+    grocery, 1,525 customers         BG/NBD  -2.2 %  .191 .079   boosting -0.2 %  .096 .094   combination -1.9 %
+
+At no cut-off did the CRPS rise by 1 %. CDNOW's bias turns with the season, which no earlier vintage tells: it stays.
+"conformal" helps less (BG/NBD -0.2, -0.1, 0.0, 0.0, 0.0, 0.0 and -0.9 %), for it leaves totals alone.
 """
 
 from __future__ import annotations
