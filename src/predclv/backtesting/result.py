@@ -125,6 +125,18 @@ class Backtest:
         columns = {h: [values.get((name, h), np.nan) for name in methods] for h in self.settings["horizons"]}
         return pd.DataFrame(columns, index=pd.Index(methods, name="method"))
 
+    @property
+    def total_coverage(self) -> pd.DataFrame:
+        """How often the interval of the total held, over cut-offs: what no interval of a customer can tell.
+
+        Columns: horizon, method, quantity, level, cutoffs (with an interval), inside, coverage. With few cut-offs it
+        says little, and all of a method's cut-offs share its customers.
+        """
+        known = self.totals.dropna(subset=["inside"])
+        keys = ["horizon", "method", "quantity", "level"]
+        table = known.groupby(keys, sort=False, observed=True)["inside"].agg(cutoffs="size", inside="sum").reset_index()
+        return table.assign(coverage=table["inside"].astype(float) / table["cutoffs"])
+
     def report(self, path: str | os.PathLike[str], *, title: str | None = None, made_on: dt.date | None = None) -> None:
         """Write the report: one self-contained HTML file, whole or not at all.
 
