@@ -19,10 +19,6 @@ def test_value_of_regular_buyers_is_refused():
         value_quantiles(bindings, THETA, SPEND, *ROW, basket, 52.0, 0.0, [0.5])
     with pytest.raises(NotImplementedError, match="Got k = 2"):
         bindings.discount_moments(*ROW, 52.0, 0.002, THETA[0], np.arange(3.0))
-    with pytest.raises(NotImplementedError, match="Got k = 2"):
-        bindings.simulate_totals(
-            *ROW, basket, np.ones(1), np.zeros(1, dtype=np.int64), 1, 52.0, 0.0, THETA, SPEND, 0, False
-        )
     assert BGFamily(k=1).forgets_recency
 
 

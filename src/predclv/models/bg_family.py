@@ -218,7 +218,6 @@ class BGFamily:
         first_purchase: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """See `TransactionBindings`."""
-        self._require_one_event("The simulation of totals")
         return simulation.simulate_totals(
             x,
             t_x,
@@ -234,6 +233,7 @@ class BGFamily:
             self.dropout_at_first,
             seed,
             first_purchase,
+            k=self.k,
         )
 
     def simulate_counts(
