@@ -259,7 +259,7 @@ def test_ranks_over_the_cutoffs_that_every_method_has(hostile_result, hostile_pa
     assert rows["Purchases, 26 weeks"][0] == "2 of 3"
     _, rows = hostile_page.table("The same over all 3 cut-offs")
     assert rows["Purchases, 26 weeks"][:2] == ["3 of 3", whole.winner]
-    assert "2 of 3 cut-offs (1997-09-30, 1997-12-31), those that every method has" in hostile_page.text
+    assert "2 of 3 cut-offs (1997-09-30, 1997-12-31), where every method has a forecast" in hostile_page.text
 
 
 def test_methods_that_share_no_cutoff_with_all_stand_last(write):

@@ -35,8 +35,7 @@ def answer(given: Given) -> Section:
     if contests:
         late = dict.fromkeys(rival.method for contest in contests for rival in contest.partial)
         caption = (
-            f"The same over all {len(given.cutoffs)} cut-offs, among the methods that have them: without "
-            f"{_some(list(late))}, which learn from earlier cut-offs or failed at some"
+            f"The same over all {len(given.cutoffs)} cut-offs. Not in it, for want of some of them: {_some(list(late))}"
         )
         blocks.append(_table(given, caption, contests))
     found = [*_later(given), _periods(given), *_missing(given)]
@@ -95,10 +94,11 @@ def _closeness(ratio: float) -> str:
 def _sentence(given: Given, contest: Contest) -> str:
     quantity, unit = QUANTITY[contest.quantity].lower(), given.unit(contest.quantity)
     error = "mean absolute error (a spend is forecast as a point)" if contest.quantity == "spend" else "CRPS"
-    few = contest.n_cutoffs < len(given.cutoffs)
-    said = (
-        f"Over {contest.n_cutoffs} of {len(given.cutoffs)} cut-offs, those that every method has: for" if few else "For"
-    )
+    n, most = contest.n_cutoffs, len(given.cutoffs)
+    said = "For"
+    if n < most:
+        where = "Over" if contest.partial else "Where every method has a forecast, over"
+        said = f"{where} {n} of {most} cut-offs: for"
     said += (
         f" {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its {error} is "
         f"{number(contest.crps)} {unit} a customer"
@@ -194,7 +194,7 @@ def _periods(given: Given) -> Finding:
         f"{name(contest.winner)} had the lowest CRPS of {quantity} ({horizon}) at {contest.wins} of {contest.n_cutoffs}"
         for quantity, horizon in given.cases
         if horizon == given.main
-        for contest in [given.contest(quantity, horizon)]
+        for contest in [given.whole_contest(quantity, horizon) or given.contest(quantity, horizon)]
     ]
     text = (
         "More than noise means: more than which customers one happens to have. That customers share a season, a "

@@ -163,7 +163,7 @@ class Given:
             return "the cut-offs that each method has"
         if contest.n_cutoffs == n:
             return f"all {n} cut-offs"
-        return f"{contest.n_cutoffs} of {n} cut-offs ({', '.join(contest.cutoffs)}), those that every method has"
+        return f"{contest.n_cutoffs} of {n} cut-offs ({', '.join(contest.cutoffs)}), where every method has a forecast"
 
     def paired(self, quantity: str, horizon: str, method: str, other: str) -> Paired | None:
         """Two methods over the cut-offs that both forecast from."""

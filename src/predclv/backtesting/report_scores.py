@@ -101,7 +101,7 @@ def _table(given: Given, quantity: str, horizon: str) -> Table:
     rows: list[list[str | Cell]] = []
     for method in contest.order:
         rows.append([given.titled(method, quantity, horizon), *(show(found[method].get(m)) for m in metrics)])
-    unit = f"; CRPS, MAE and RMSE in {given.unit(quantity)}"
+    unit = f"; {'MAE' if quantity == 'spend' else 'CRPS, MAE'} and RMSE in {given.unit(quantity)}"
     caption = f"{QUANTITY[quantity]} within {horizon}, over {given.over(quantity, horizon)}{unit}"
     if contest.partial:
         caption += "; those with fewer stand last, and their numbers are of other customers"

@@ -18,13 +18,9 @@ from predclv.checks import (
     follow_customer,
     track_purchases,
 )
-from predclv.plots.backtest import (
-    plot_calibration_by_decile,
-    plot_gains,
-    plot_method_tracking,
-    plot_total_tracking,
-)
-from predclv.plots.backtest_scores import plot_pit, plot_reliability, plot_score_against_cost, plot_scores
+from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_tracking
+from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
+from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.methods import MethodStyle, method_styles

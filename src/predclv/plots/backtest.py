@@ -1,6 +1,6 @@
-"""What methods forecast from past dates, and what happened: over time, by cut-off, by decile, by rank.
+"""What methods forecast from past dates, and what happened: over time, by cut-off, by rank.
 
-The plots of scores, which have a file of their own, are named here too.
+The plots of calibration and of scores, which have files of their own, are named here too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pandas as pd
 
 from predclv.data.durations import parse_horizon
 from predclv.plots import style
-from predclv.plots.backtest_scores import plot_pit, plot_reliability, plot_score_against_cost, plot_scores
-from predclv.plots.methods import MethodStyle, choose, label, legend_below, styles_for, where
+from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
+from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
+from predclv.plots.methods import QUANTITIES, MethodStyle, choose, label, legend_below, styles_for, where
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,6 @@ Styles = Mapping[str, MethodStyle]
 _TALL = (6.4, 5.2)
 # A total forecast at more than this many times the actual one would leave the others no room.
 _MOST = 2.0
-_WHAT = {"purchases": "purchases", "value": "value", "spend": "mean spend"}
 #: Name under which a table of gains may hold the order that hindsight gives.
 IDEAL = "ideal"
 
@@ -154,9 +154,9 @@ def plot_total_tracking(
     legend_below(ax, 50.0 if len(cutoffs) <= 5 else 76.0)
     known = rows[rows["low"].notna()]
     inside = sum(bool(value) for value in known["inside"])
-    title = f"{inside} of {len(known)} totals of {_WHAT[quantity]} lay inside their {level:.0%} interval"
+    title = f"{inside} of {len(known)} totals of {QUANTITIES[quantity]} lay inside their {level:.0%} interval"
     if known.empty:
-        title = f"Totals of {_WHAT[quantity]}, {chosen['horizon']} ahead: no method gives an interval"
+        title = f"Totals of {QUANTITIES[quantity]}, {chosen['horizon']} ahead: no method gives an interval"
     empty = len(rows[rows["actual"] <= 0])
     hidden = f" ({empty} totals of 0 not shown)" if empty else ""
     edge = f", at most {_MOST:.0%} drawn" if beyond else ""
@@ -164,54 +164,6 @@ def plot_total_tracking(
 
 
 _ENDS = ("expected", "low", "high")
-
-
-def plot_calibration_by_decile(
-    deciles: pd.DataFrame,
-    *,
-    horizon: str | None = None,
-    cutoff: str | None = None,
-    quantity: str = "purchases",
-    currency: str | None = None,
-    styles: Styles | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Actual against expected mean of each tenth of the customers, for each method, on square-root scales.
-
-    Parameters
-    ----------
-    deciles : DataFrame
-        Of a backtest: horizon, cutoff, method, quantity, decile (1 = highest forecast), expected, actual.
-    horizon, cutoff : str, optional
-        The first, and all cut-offs together where they are there.
-    quantity : {"purchases", "value", "spend"}
-    currency : str, optional
-    styles : mapping, optional
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-    """
-    rows, chosen = choose(deciles, horizon=horizon, cutoff=cutoff, quantity=quantity)
-    ax = style.get_axes(ax, _TALL)
-    for name, look in styles_for(rows, styles).items():
-        own = rows[rows["method"] == name].sort_values("decile")
-        line = look.line | {"lw": 1.0, "alpha": 0.8}
-        ax.plot(own["expected"], own["actual"], marker=look.marker, ms=4.2, label=label(name), **line)
-    top = float(np.nanmax(rows[["expected", "actual"]].to_numpy(), initial=0.0)) or 1.0
-    ax.plot([0, top], [0, top], color=style.ACTUAL, lw=1, ls="--", zorder=2, label="as forecast")
-    # Most deciles expect little: a root shows them beside the first, and has room for 0.
-    root = {"functions": (lambda value: np.sqrt(np.maximum(value, 0.0)), np.square)}
-    ax.set_xscale("function", **root)
-    ax.set_yscale("function", **root)
-    _root_ticks(ax, top)
-    legend_below(ax)
-    unit = style.units(currency) if quantity != "purchases" else ""
-    title = "A tenth of the customers a point: above the line they brought more than forecast"
-    what = _WHAT[quantity]
-    x = f"Expected {what} a customer{unit}\n{where(chosen)}"
-    return style.dress(ax, title=title, x=x, y=f"Actual {what} a customer{unit}")
 
 
 def plot_gains(
@@ -266,9 +218,10 @@ def plot_gains(
     style.share_axis(ax.yaxis)
     legend_below(ax)
     first = max(held, key=lambda name: held[name])
-    title = f"The top {top:.0%} by {style.shorten(first)} brought {style.percent(held[first])} of the {_WHAT[quantity]}"
+    what = QUANTITIES[quantity]
+    title = f"The top {top:.0%} by {style.shorten(first)} brought {style.percent(held[first])} of the {what}"
     x = f"Share of customers, highest forecast first\n{where(chosen)}"
-    return style.dress(ax, title=title, x=x, y=f"Share of the actual {_WHAT[quantity]}")
+    return style.dress(ax, title=title, x=x, y=f"Share of the actual {what}")
 
 
 def _points(totals: pd.DataFrame | None, cutoff: str | None) -> pd.DataFrame:
@@ -299,21 +252,6 @@ def _closest(last: pd.DataFrame) -> str:
     nearest = int(np.nanargmin(np.abs(off)))
     name = style.shorten(last.index[nearest])
     return f"closest: {name}, {expected[nearest]:,.0f} ({style.percent(round(off[nearest], 2) + 0.0, sign=True)})"
-
-
-def _root_ticks(ax: Axes, top: float) -> None:
-    """Few ticks, denser near 0, where a root stretches the axis."""
-    from matplotlib.ticker import MaxNLocator
-
-    roots = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0, float(np.sqrt(top)))
-    ticks = [float(f"{root * root:.1g}") for root in roots if 0 <= root * root <= top * 1.05]
-    ticks = sorted(set(ticks))
-    texts = [f"{tick:,.0f}" if tick >= 10 else f"{tick:g}" for tick in ticks]
-    for axis, limit in ((ax.xaxis, ax.set_xlim), (ax.yaxis, ax.set_ylim)):
-        axis.set_ticks(ticks, texts)
-        axis.set_minor_locator(MaxNLocator(1))
-        axis.set_ticks([], minor=True)
-        limit(0.0, top * 1.06)
 
 
 def _read_off(curve: pd.DataFrame, top: float) -> float:

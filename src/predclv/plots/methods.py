@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "QUANTITIES",
     "MethodStyle",
     "choose",
     "label",
@@ -34,6 +35,8 @@ _GREYS = ("#4d4d4d", "#737373", "#999999")
 _SIMPLE = ("zero", "naive", "historical_average", "formula", "marginal")
 _DERIVED = "_recalibrated"
 _NAME = 30
+#: What is forecast, as labels say it.
+QUANTITIES = {"purchases": "purchases", "value": "value", "spend": "mean spend"}
 # Width of a legend's letter and of its line, in points.
 _LETTER, _HANDLE = 4.4, 34.0
 
