@@ -64,6 +64,7 @@ def _memory(*, reset: bool = False) -> dict[str, int]:
         if reset:
             # Linux forgets the peak so far (proc(5), clear_refs, value 5).
             _RESET.write_text("5")
-        return {name: int(value) for name, value in _FIELD.findall(_STATUS.read_text())}
+        found = {name: int(value) for name, value in _FIELD.findall(_STATUS.read_text())}
     except OSError:
         return {}
+    return found if len(found) == 2 else {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from predclv.backtesting.costs import measure
 from predclv.backtesting.methods import Candidate
@@ -135,7 +138,8 @@ def _in_parallel(tasks: Sequence[_Task], n_jobs: int) -> Iterator[tuple[_Task, l
 
     open_tasks = dict(enumerate(tasks))
     try:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        # Large arrays would else come as maps of files that may not be written to, in several processes alone.
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", max_nbytes=None)
         for number, found in parallel(delayed(_run_numbered)(i, task) for i, task in enumerate(tasks)):
             yield open_tasks.pop(number), found
     except BrokenProcessPool:
@@ -143,10 +147,17 @@ def _in_parallel(tasks: Sequence[_Task], n_jobs: int) -> Iterator[tuple[_Task, l
         for task in open_tasks.values():
             try:
                 # Two workers, because one means this very process.
-                yield task, Parallel(n_jobs=2)([delayed(_run)(task)])[0]
-            except BrokenProcessPool:
-                error = "The process that ran it ended, perhaps for want of memory. n_jobs=1 runs it in this one."
-                yield task, [Run(i, task.candidate.name, "failed", error) for i in task.vintages]
+                yield task, Parallel(n_jobs=2, max_nbytes=None)([delayed(_run)(task)])[0]
+            except BrokenProcessPool as error:
+                yield task, [Run(i, task.candidate.name, "failed", _say_broken(error)) for i in task.vintages]
+
+
+def _say_broken(error: BaseException) -> str:
+    remedy = "n_jobs=1 runs it in this one."
+    if "un-serialize" not in str(error):
+        return f"The process that ran it ended, perhaps for want of memory. {remedy}"
+    why = str(error.__cause__ or "").strip(" \n\"'").rpartition("\n")[2]
+    return f"It cannot be unpacked in another process ({why}). {remedy}"
 
 
 def _run_numbered(number: int, task: _Task) -> tuple[int, list[Run]]:
@@ -155,13 +166,18 @@ def _run_numbered(number: int, task: _Task) -> tuple[int, list[Run]]:
 
 def _run(task: _Task) -> list[Run]:
     """Fit once, then ask at each cut-off; what fails, or cannot be asked, becomes a row that says so."""
-    name, first = task.candidate.name, task.known[0]
-    method = copy.deepcopy(task.candidate.method)
+    with _seeded():
+        return _fit_and_ask(task)
+
+
+def _fit_and_ask(task: _Task) -> list[Run]:
+    name = task.candidate.name
     fit_notes: list[str] = []
     try:
+        method = copy.deepcopy(task.candidate.method)
         with _noting(fit_notes):
-            _, fit_cost = measure(lambda: _fit(method, first))
-    except Exception as error:
+            _, fit_cost = measure(lambda: _fit(method, task))
+    except (Exception, SystemExit) as error:
         return [Run(i, name, "failed", _describe(error), notes=tuple(fit_notes)) for i in task.vintages]
     runs = []
     for i, known in zip(task.vintages, task.known, strict=True):
@@ -171,7 +187,7 @@ def _run(task: _Task) -> list[Run]:
         try:
             with _noting(notes):
                 forecasts, cost = measure(lambda known=known: _predict(method, known))  # type: ignore[misc]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             runs.append(Run(i, name, "failed", _describe(error), (), fit_seconds, notes=tuple(notes)))
             continue
         said = [note for forecast in forecasts for note in forecast.notes]
@@ -191,19 +207,21 @@ def _run(task: _Task) -> list[Run]:
     return runs
 
 
-def _fit(method: Any, known: Known) -> None:
-    learning = known.learning
-    parameters = inspect.signature(method.fit).parameters
-    if "horizons" in parameters:
-        method.fit(learning.rfm, learning.log, known.lengths)
+def _fit(method: Any, task: _Task) -> None:
+    learning = task.known[0].learning
+    # A copy of the log each time: what a method does to it is no other's business.
+    if "horizons" in inspect.signature(method.fit).parameters:
+        # All that will be asked: months, and years of whole days, differ in length from one cut-off to another.
+        horizons = sorted({length for known in task.known for length in known.lengths})
+        method.fit(learning.rfm, learning.log.copy(), horizons=tuple(horizons))
     else:
-        method.fit(learning.rfm, learning.log)
+        method.fit(learning.rfm, learning.log.copy())
 
 
 def _predict(method: Any, known: Known) -> tuple[Forecast, ...]:
     everyone = known.everyone
     return tuple(
-        as_forecast(method.predict(everyone.rfm, everyone.log, length), everyone.rfm) for length in known.lengths
+        as_forecast(method.predict(everyone.rfm, everyone.log.copy(), length), everyone.rfm) for length in known.lengths
     )
 
 
@@ -221,5 +239,19 @@ def _noting(notes: list[str]) -> Iterator[None]:
                     notes.append(text)
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Seed the global generators, which a method that was given no seed may draw from; put them back after."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+
+
+def _describe(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
