@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from predclv import priors as priors
     from predclv.backtesting import Backtest as Backtest
     from predclv.backtesting import backtest as backtest
+    from predclv.backtesting import select as select
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
@@ -35,6 +36,7 @@ _HOME = {
     "Split": "data.split",
     "backtest": "backtesting",
     "purchase_timeline": "data.timeline",
+    "select": "backtesting",
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
     "MODELS": "models",
@@ -65,6 +67,7 @@ __all__ = [
     "plots",
     "priors",
     "purchase_timeline",
+    "select",
     "split_transactions",
     "write_report",
 ]

@@ -12,5 +12,18 @@ from predclv.backtesting.methods import METHODS
 from predclv.backtesting.predictions import Forecast, Method
 from predclv.backtesting.result import Backtest
 from predclv.backtesting.runner import backtest
+from predclv.backtesting.selection import Selection, select
 
-__all__ = ["LEVELS", "METHODS", "Backtest", "Counts", "Forecast", "Method", "Values", "backtest", "find_leaks"]
+__all__ = [
+    "LEVELS",
+    "METHODS",
+    "Backtest",
+    "Counts",
+    "Forecast",
+    "Method",
+    "Selection",
+    "Values",
+    "backtest",
+    "find_leaks",
+    "select",
+]

@@ -102,7 +102,7 @@ def _figures(given: Given, horizon: str) -> list[Figure]:
                 draw(
                     f"deciles-{quantity}-{place}",
                     plots.plot_calibration_by_decile,
-                    result.deciles,
+                    given.drawing(result.deciles),
                     horizon=horizon,
                     quantity=quantity,
                     currency=given.setting("currency"),
@@ -118,7 +118,7 @@ def _figures(given: Given, horizon: str) -> list[Figure]:
             draw(
                 f"reliability-{place}",
                 plots.plot_reliability,
-                result.reliability,
+                given.drawing(result.reliability),
                 horizon=horizon,
                 styles=given.styles,
                 size=_WIDE,
@@ -195,7 +195,7 @@ def _gains(given: Given, quantity: str, horizon: str) -> Figure:
     return draw(
         f"gains-{quantity}-{given.horizons.index(horizon)}",
         plots.plot_gains,
-        given.result.gains,
+        given.drawing(given.result.gains),
         horizon=horizon,
         quantity=quantity,
         styles=given.styles,

@@ -14,6 +14,7 @@ import pandas as pd
 
 from predclv.backtesting.bootstrap import Draws
 from predclv.backtesting.report_contest import Contest, Paired, draw_customers, hold_contest, pair
+from predclv.backtesting.second_stage import RECALIBRATED
 from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.style import percent, printable
 from predclv.report.blocks import Cell, Table
@@ -48,6 +49,8 @@ NAMES = {
 QUANTITY = {"purchases": "Purchases", "value": "Value", "spend": "Spend"}
 _MARKS: tuple[Literal["better", "worse", "within noise"], ...] = ("better", "worse", "within noise")
 _LONGEST = 48
+# So many lines can be told apart.
+_MOST_DRAWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +110,34 @@ class Given:
         return [(quantity, horizon) for quantity in self.quantities for horizon in ordered]
 
     @cached_property
+    def drawn(self) -> list[str]:
+        """Methods in figures that tell them apart by line and colour: at most ten, those made from others last."""
+        if len(self.methods) <= _MOST_DRAWN:
+            return self.methods
+        plain = [method for method in self.methods if not method.endswith(RECALIBRATED)]
+        crps = {method: found["crps"]["value"] for method, found in self.scores("purchases", self.main).items()}
+        best = sorted(plain, key=lambda method: (method != self.reference, crps.get(method, math.inf)))[:_MOST_DRAWN]
+        return [method for method in self.methods if method in best]
+
+    def drawing(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows of `table` on methods that are drawn, and on none of the methods."""
+        return table[~table["method"].isin(set(self.methods) - set(self.drawn))]
+
+    @cached_property
+    def undrawn(self) -> str:
+        """A sentence on the methods that such figures leave out; empty where there are none."""
+        rest = len(self.methods) - len(self.drawn)
+        return (
+            f" Figures with lines show {len(self.drawn)} of {len(self.methods)} methods, those of the lowest CRPS and "
+            "none that are recalibrated; the tables have all."
+            if rest
+            else ""
+        )
+
+    @cached_property
     def styles(self) -> dict[str, MethodStyle]:
         """Looks of the methods, the same in all figures."""
-        return method_styles(self.methods, self.reference)
+        return method_styles([*self.drawn, *(m for m in self.methods if m not in self.drawn)], self.reference)
 
     @cached_property
     def pooled(self) -> pd.DataFrame:

@@ -86,8 +86,8 @@ def cost(given: Given) -> Section:
         draw(
             f"cost-{quantity}",
             plots.plot_score_against_cost,
-            given.result.scores,
-            runs,
+            given.drawing(given.result.scores),
+            given.drawing(runs),
             "crps",
             horizon=given.main,
             quantity=quantity,

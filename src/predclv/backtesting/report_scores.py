@@ -58,7 +58,7 @@ def totals(given: Given) -> Section | None:
     if main.empty:
         lead += " No method of this run gives an interval of the total."
     quantities = [quantity for quantity in _WORDS if (table["quantity"] == quantity).any()]
-    blocks: list[Block] = [Paragraph(lead)]
+    blocks: list[Block] = [Paragraph(lead + given.undrawn)]
     blocks += [_totals(given, quantity, given.main) for quantity in quantities]
     blocks.append(
         Figures(
@@ -66,7 +66,7 @@ def totals(given: Given) -> Section | None:
                 draw(
                     f"totals-{quantity}",
                     plots.plot_total_tracking,
-                    table,
+                    given.drawing(table),
                     horizon=given.main,
                     quantity=quantity,
                     styles=given.styles,
@@ -190,9 +190,9 @@ def _tracking(given: Given, cutoff: str) -> Figure:
     return draw(
         f"tracking-{given.cutoffs.index(cutoff)}",
         plots.plot_method_tracking,
-        given.result.tracks,
+        given.drawing(given.result.tracks),
         cutoff=cutoff,
-        totals=given.result.totals,
+        totals=given.drawing(given.result.totals),
         styles=given.styles,
         size=(5.0, 4.6),
         label=f"Purchases of all customers after {cutoff}, made and expected by each method, as running sums.",

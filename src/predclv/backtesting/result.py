@@ -17,6 +17,7 @@ import pandas as pd
 from predclv.backtesting.blocks import QUANTILES, Block, Cohort
 from predclv.files import replace_file, replace_folder, write_text
 from predclv.plots import backtest as plots
+from predclv.plots.methods import method_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -171,35 +172,39 @@ class Backtest:
 
     def plot_scores(self, metric: str = "crps", *, ax: Axes | None = None, **options: Any) -> Axes:
         """Differences from the reference with their intervals."""
-        return plots.plot_scores(self.scores, metric, ax=ax, **options)
+        return plots.plot_scores(self.scores, metric, ax=ax, **self._styled(options))
 
     def plot_calibration(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Expected against actual by decile of the forecast."""
-        return plots.plot_calibration_by_decile(self.deciles, ax=ax, **options)
+        return plots.plot_calibration_by_decile(self.deciles, ax=ax, **self._styled(options))
 
     def plot_tracking(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Purchases of all customers from a cut-off on, expected by each method and actual."""
-        return plots.plot_method_tracking(self.tracks, ax=ax, **options)
+        return plots.plot_method_tracking(self.tracks, totals=self.totals, ax=ax, **self._styled(options))
 
     def plot_pit(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Histogram of the probability integral transform: flat where forecasts hold."""
-        return plots.plot_pit(self.pit, ax=ax, **options)
+        return plots.plot_pit(self.pit, ax=ax, **self._styled(options))
 
     def plot_gains(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """What share of the outcome the customers with the highest forecasts brought."""
-        return plots.plot_gains(self.gains, ax=ax, **options)
+        return plots.plot_gains(self.gains, ax=ax, **self._styled(options))
 
     def plot_cost(self, metric: str = "crps", *, ax: Axes | None = None, **options: Any) -> Axes:
         """Score against processor time."""
-        return plots.plot_score_against_cost(self.scores, self.runs, metric, ax=ax, **options)
+        return plots.plot_score_against_cost(self.scores, self.runs, metric, ax=ax, **self._styled(options))
 
     def plot_totals(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Expected over actual total, by cut-off."""
-        return plots.plot_total_tracking(self.totals, ax=ax, **options)
+        return plots.plot_total_tracking(self.totals, ax=ax, **self._styled(options))
 
     def plot_reliability(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Share of customers who bought against its forecast."""
-        return plots.plot_reliability(self.reliability, ax=ax, **options)
+        return plots.plot_reliability(self.reliability, ax=ax, **self._styled(options))
+
+    def _styled(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of a plot, with the looks of the methods that are theirs in all plots and in the report."""
+        return {"styles": method_styles(self.settings["methods"], self.settings["reference"]), **options}
 
 
 def _repeat(values: Sequence[str], lengths: Sequence[int]) -> pd.Categorical:

@@ -63,7 +63,8 @@ def derive_recalibrated(
     -------
     Derived
         Under the method's name and "_recalibrated". Table: cutoff, horizon, method, quantity, learnt_from (how many
-        cut-offs), and the columns of `Recalibration.table`.
+        cut-offs), share (how much of the shape is taken over), factor (what the total is multiplied by; NaN for
+        "conformal"), and the columns of `Recalibration.table`.
     """
     made: dict[Key, Forecast] = {}
     tables = []
@@ -78,11 +79,11 @@ def derive_recalibrated(
                 and (actual := _actual(vintages[i].outcomes[horizon], quantity)) is not None
             ]
             if known and _can_change(_distribution(forecast, quantity)):
-                maps[quantity] = learn_recalibration(known, method)
-                label = _label(vintages, position, horizon)
-                tables.append(
-                    maps[quantity].table.assign(**label, method=name, quantity=quantity, learnt_from=len(known))
-                )
+                learnt = learn_recalibration(known, method)
+                maps[quantity] = learnt
+                label = {**_label(vintages, position, horizon), "method": name, "quantity": quantity}
+                factor = float("nan") if learnt.factor is None else learnt.factor
+                tables.append(learnt.table.assign(**label, learnt_from=len(known), share=learnt.share, factor=factor))
         if maps:
             frequency = _frequency(vintages[position])
             key = position, horizon, name + RECALIBRATED
