@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +21,16 @@ from predclv.backtesting.second_stage import (
     Key,
     derive_combination,
     derive_recalibrated,
+    past_vintages,
 )
 from predclv.backtesting.tasks import Progress, Run, run_tasks
 from predclv.backtesting.vintages import Vintage, plan_vintages
 from predclv.data.checks import check_option
 from predclv.errors import DataError, DataQualityWarning, FitError, warn
 
-__all__ = ["Forecasts", "Plan", "forecast_all", "make_plan"]
+__all__ = ["DEFAULT_METHODS", "Forecasts", "Plan", "check_count", "forecast_all", "make_plan"]
+
+DEFAULT_METHODS = ("bg_nbd", "naive", "zero")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Plan:
     refit, recalibrate, combine
         As in `backtest`.
     messages : tuple of str
-        What is odd of the log.
+        What is odd of the log, or was left out of it.
     """
 
     log: PurchaseLog
@@ -96,11 +100,11 @@ def make_plan(
     customer_id: str = "customer_id",
     date: str = "date",
     amount: str | None = None,
-    methods: Any,
+    methods: Any = DEFAULT_METHODS,
     cutoffs: Sequence[Any] | None = None,
     n_cutoffs: int | None = None,
     step: Any = None,
-    horizons: Any,
+    horizons: Any = ("26 weeks",),
     history: Literal["expanding", "sliding"] = "expanding",
     window: Any = None,
     refit: bool = True,
@@ -135,8 +139,10 @@ def make_plan(
         warnings.simplefilter("always", DataQualityWarning)
         vintages = plan_vintages(purchases, lengths, cutoffs=cutoffs, n_cutoffs=n_cutoffs, step=step, **kept)
     # Every cut-off sees much of the same log: what is odd of it is said once.
-    messages = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    for message in messages:
+    odd = list(dict.fromkeys(str(warning.message) for warning in caught if warning.category is DataQualityWarning))
+    if recalibrate is not None or combine:
+        odd += _unlearnable(vintages, recalibrate, combine)
+    for message in odd:
         warn(message, DataQualityWarning)
     return Plan(
         purchases,
@@ -148,8 +154,34 @@ def make_plan(
         refit,
         recalibrate,
         combine,
-        messages,
+        (*_dropped(purchases), *odd),
     )
+
+
+def check_count(name: str, value: object, least: int, most: float = math.inf) -> None:
+    """Raise ValueError unless a value is a whole number within these bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        upper = "on" if math.isinf(most) else f"to {most:.0f}"
+        raise ValueError(f"{name!r} must be a whole number from {least} {upper}. Got {value!r}.")
+
+
+def _unlearnable(vintages: Sequence[Vintage], recalibrate: str | None, combine: bool) -> list[str]:
+    """Say which horizons have nothing to recalibrate or combine by; DataError where none has."""
+    asked = f"recalibrate={recalibrate!r}" if recalibrate is not None else f"combine={combine}"
+    lacking = "at no cut-off had the outcome of an earlier one ended. Give earlier cut-offs, or shorter horizons."
+    without = [
+        outcome.horizon
+        for horizon, outcome in enumerate(vintages[0].outcomes)
+        if not any(past_vintages(vintages, position, horizon) for position in range(len(vintages)))
+    ]
+    if len(without) == len(vintages[0].outcomes):
+        raise DataError(f"{asked} learns from earlier cut-offs, and {lacking}")
+    return [f"{asked} does nothing for the horizon {name!r}: {lacking}" for name in without]
+
+
+def _dropped(purchases: PurchaseLog) -> list[str]:
+    rows = purchases.quality.query("step == 'check' and count > 0").to_dict("records")
+    return [f"{row['count']:,} of {row['total']:,} {row['unit']}: {row['what']}." for row in rows]
 
 
 def forecast_all(plan: Plan, *, n_jobs: int = 1, progress: Progress | None = None) -> Forecasts:
@@ -170,10 +202,18 @@ def forecast_all(plan: Plan, *, n_jobs: int = 1, progress: Progress | None = Non
     forecasts: dict[Key, Forecast] = {
         (run.vintage, horizon, run.method): forecast for run in runs for horizon, forecast in enumerate(run.forecasts)
     }
-    recalibrated = combined = Derived()
+    recalibrated, combined = Derived(), Derived()
     if plan.recalibrate is not None:
         recalibrated = derive_recalibrated(plan.vintages, forecasts, plan.recalibrate)
     if plan.combine:
         combined = derive_combination(plan.vintages, forecasts, [candidate.name for candidate in plan.candidates])
+    for asked, derived in ((plan.recalibrate, recalibrated), (plan.combine, combined)):
+        if asked and not derived.forecasts:
+            done, least = ("recalibrated", 1) if derived is recalibrated else ("combined", 2)
+            warn(
+                f"Nothing was {done}: that takes {least} or more methods with predictive distributions at a cut-off and "
+                "at an earlier one whose outcome had ended.",
+                DataQualityWarning,
+            )
     made = {**forecasts, **recalibrated.forecasts, **combined.forecasts}
     return Forecasts(runs, made, recalibrated.table, combined.table)

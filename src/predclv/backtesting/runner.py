@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predclv.backtesting.blocks import Block, make_blocks
-from predclv.backtesting.plan import Plan, forecast_all, make_plan
+from predclv.backtesting.plan import DEFAULT_METHODS, Plan, check_count, forecast_all, make_plan
 from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.progress import ProgressLine
 from predclv.backtesting.result import Backtest
@@ -22,8 +22,6 @@ from predclv.backtesting.vintages import Vintage
 from predclv.inference.posterior import check_level
 
 __all__ = ["backtest"]
-
-DEFAULT_METHODS = ("bg_nbd", "naive", "zero")
 
 
 def backtest(
@@ -125,9 +123,12 @@ def backtest(
     >>> result.report("backtest.html")
     """
     check_level(level)
-    _check_count("n_bootstrap", n_bootstrap, 2)
+    check_count("n_bootstrap", n_bootstrap, 2)
+    check_count("random_state", random_state, 0, 2**32 - 1)
     if n_jobs != -1:
-        _check_count("n_jobs", n_jobs, 1)
+        check_count("n_jobs", n_jobs, 1)
+    if not (isinstance(progressbar, bool) or callable(progressbar)):
+        raise TypeError(f"progressbar={progressbar!r} must be True, False or a function of (done, total, what).")
     plan = make_plan(
         log,
         customer_id=customer_id,
@@ -172,11 +173,6 @@ def backtest(
         blocks=blocks,
         cohorts=cohorts,
     )
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name!r} must be a whole number from {least} on. Got {value!r}.")
 
 
 def _settings(plan: Plan, names: list[str], level: float, n_bootstrap: int, random_state: int) -> dict[str, Any]:

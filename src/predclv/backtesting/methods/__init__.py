@@ -89,7 +89,7 @@ def settle_methods(methods: Sequence[Any] | Mapping[str, Any] | str, random_stat
 
     Parameters
     ----------
-    methods : sequence of names and objects, or mapping of name to name or object
+    methods : sequence of names and objects, mapping of name to name or object, or one of them
         Objects are unfitted models of ours, a CLV, or anything with `fit` and `predict`.
     random_state : int
         Seed of those known by name.
@@ -99,13 +99,16 @@ def settle_methods(methods: Sequence[Any] | Mapping[str, Any] | str, random_stat
     DataError
         A name is not known, or two methods have one.
     TypeError
-        An object has no `fit` and `predict`.
+        An object has no `fit` and `predict`, is a model that does not forecast purchases, or a name is no text.
     """
-    if isinstance(methods, str):
+    if isinstance(methods, str | type) or hasattr(methods, "fit"):
         methods = [methods]
     pairs = list(methods.items()) if isinstance(methods, Mapping) else [(None, method) for method in methods]
     if not pairs:
         raise DataError(f"'methods' is empty. Known by name are {quote_list(METHODS)}.")
+    for name, _ in pairs:
+        if name is not None and (not isinstance(name, str) or not name):
+            raise TypeError(f"methods={{{name!r}: ...}}: a name is text that is not empty.")
     candidates = [_make(name, method, random_state) for name, method in pairs]
     names = [candidate.name for candidate in candidates]
     for name in names:
@@ -125,6 +128,10 @@ def _make(name: str | None, method: Any, random_state: int) -> Candidate:
 
     if isinstance(method, TransactionModel | CLV):
         method = OurMethod(method)
+    elif isinstance(method, tuple(MODELS.values())):
+        raise TypeError(
+            f"{type(method).__name__} forecasts no purchases from a log. Give a transaction model, or a CLV."
+        )
     for call in ("fit", "predict"):
         if not callable(getattr(method, call, None)):
             raise TypeError(f"A method needs fit(rfm, log) and predict(rfm, log, horizon); {method!r} has no {call}.")
