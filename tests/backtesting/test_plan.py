@@ -8,7 +8,7 @@ import pytest
 
 import predclv as pc
 from predclv.backtesting import methods as registry
-from predclv.backtesting.plan import forecast_all, make_plan
+from predclv.backtesting.plan import make_plan
 from predclv.errors import DataError, DataQualityWarning
 
 SIM = pc.datasets.simulate(n_customers=120, births="20 weeks", holdout="26 weeks", seed=5)
@@ -156,17 +156,3 @@ def test_a_horizon_that_nothing_can_be_learnt_for_is_told():
     with pytest.warns(DataQualityWarning, match="recalibrate='pit' does nothing for the horizon '26 weeks'"):
         plan = make_plan(SIM.log, recalibrate="pit", **asked)
     assert len(plan.messages) == 1
-
-
-def test_nothing_to_combine_is_told():
-    plan = make_plan(
-        SIM.log,
-        methods=["naive", "marginal"],
-        cutoffs=["2024-07-01", "2024-09-29"],
-        horizons=["4 weeks"],
-        observation_end=END,
-        combine=True,
-    )
-    with pytest.warns(DataQualityWarning, match="Nothing was combined: that takes 2 or more methods"):
-        found = forecast_all(plan)
-    assert {method for _, _, method in found.made} == {"naive", "marginal"}

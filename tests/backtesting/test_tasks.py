@@ -16,6 +16,7 @@ import pytest
 from cloudpickle import register_pickle_by_value
 
 import predclv as pc
+from predclv.backtesting import costs
 from predclv.backtesting.methods import Candidate
 from predclv.backtesting.plan import forecast_all, make_plan
 from predclv.errors import FitError
@@ -25,6 +26,12 @@ register_pickle_by_value(sys.modules[__name__])
 
 SIM = pc.datasets.simulate(n_customers=200, births="20 weeks", holdout="20 weeks", seed=11)
 ASKED = {"amount": "amount", "observation_end": SIM.end, "cutoffs": ["2024-08-01", "2024-09-29"]}
+
+
+@pytest.fixture(autouse=True)
+def _costs_are_rough(monkeypatch):
+    # Collecting garbage before each measurement takes longer than the methods here.
+    monkeypatch.setattr(costs, "_give_back", lambda: None)
 
 
 class Rate:

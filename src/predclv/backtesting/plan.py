@@ -202,18 +202,10 @@ def forecast_all(plan: Plan, *, n_jobs: int = 1, progress: Progress | None = Non
     forecasts: dict[Key, Forecast] = {
         (run.vintage, horizon, run.method): forecast for run in runs for horizon, forecast in enumerate(run.forecasts)
     }
-    recalibrated, combined = Derived(), Derived()
+    recalibrated = combined = Derived()
     if plan.recalibrate is not None:
         recalibrated = derive_recalibrated(plan.vintages, forecasts, plan.recalibrate)
     if plan.combine:
         combined = derive_combination(plan.vintages, forecasts, [candidate.name for candidate in plan.candidates])
-    for asked, derived in ((plan.recalibrate, recalibrated), (plan.combine, combined)):
-        if asked and not derived.forecasts:
-            done, least = ("recalibrated", 1) if derived is recalibrated else ("combined", 2)
-            warn(
-                f"Nothing was {done}: that takes {least} or more methods with predictive distributions at a cut-off and "
-                "at an earlier one whose outcome had ended.",
-                DataQualityWarning,
-            )
     made = {**forecasts, **recalibrated.forecasts, **combined.forecasts}
     return Forecasts(runs, made, recalibrated.table, combined.table)

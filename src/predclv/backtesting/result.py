@@ -210,7 +210,7 @@ class Backtest:
 def _repeat(values: Sequence[str], lengths: Sequence[int]) -> pd.Categorical:
     """A text for each block, as often as the block has rows."""
     codes, names = pd.factorize(np.asarray(values, dtype=object))
-    return pd.Categorical(np.asarray(names, dtype=object)[np.repeat(codes, lengths)], categories=list(names))
+    return pd.Categorical.from_codes(np.repeat(codes, lengths), categories=pd.Index(names))
 
 
 def _columns(block: Block, cohort: Cohort) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predclv.backtesting.blocks import Block, make_blocks
-from predclv.backtesting.plan import DEFAULT_METHODS, Plan, check_count, forecast_all, make_plan
+from predclv.backtesting.plan import DEFAULT_METHODS, Forecasts, Plan, check_count, forecast_all, make_plan
 from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.progress import ProgressLine
 from predclv.backtesting.result import Backtest
@@ -19,6 +19,7 @@ from predclv.backtesting.tables import decile_table, gains_table, pit_table, rel
 from predclv.backtesting.tasks import Run
 from predclv.backtesting.totals import total_rows, track_table
 from predclv.backtesting.vintages import Vintage
+from predclv.errors import DataQualityWarning, warn
 from predclv.inference.posterior import check_level
 
 __all__ = ["backtest"]
@@ -155,6 +156,9 @@ def backtest(
     names = _names(plan, forecasts)
     blocks = _blocks(plan, forecasts, names)
     cohorts = {vintage.cutoff: vintage.cohort for vintage in plan.vintages}
+    unmade = _unmade(plan, found)
+    for message in unmade:
+        warn(message, DataQualityWarning)
     return Backtest(
         scores=score_blocks(
             blocks, cohorts, reference=plan.reference, n_bootstrap=n_bootstrap, level=level, seed=random_state
@@ -169,13 +173,26 @@ def backtest(
         recalibrations=found.recalibrations,
         weights=found.weights,
         customers=_customer_table(plan.vintages),
-        settings=_settings(plan, names, level, n_bootstrap, random_state),
+        settings=_settings(plan, names, level, n_bootstrap, random_state, unmade),
         blocks=blocks,
         cohorts=cohorts,
     )
 
 
-def _settings(plan: Plan, names: list[str], level: float, n_bootstrap: int, random_state: int) -> dict[str, Any]:
+def _unmade(plan: Plan, found: Forecasts) -> list[str]:
+    """Say what was asked for and did not come about."""
+    lacking = "with predictive distributions, at a cut-off and at an earlier one whose outcome had ended."
+    said = []
+    if plan.recalibrate is not None and found.recalibrations.empty:
+        said.append(f"Nothing was recalibrated: that takes a method {lacking}")
+    if plan.combine and found.weights.empty:
+        said.append(f"Nothing was combined: that takes two methods {lacking}")
+    return said
+
+
+def _settings(
+    plan: Plan, names: list[str], level: float, n_bootstrap: int, random_state: int, unmade: Sequence[str]
+) -> dict[str, Any]:
     """What was asked, in plain types."""
     window = plan.history["window"]
     return {
@@ -197,7 +214,7 @@ def _settings(plan: Plan, names: list[str], level: float, n_bootstrap: int, rand
         "currency": plan.log.options["currency"],
         "has_amounts": plan.log.has_amounts,
         "log_end": str(plan.log.end),
-        "warnings": list(plan.messages),
+        "warnings": [*plan.messages, *unmade],
     }
 
 

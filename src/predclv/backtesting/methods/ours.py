@@ -121,7 +121,7 @@ class OurMethod:
             joined("expected_value") if with_spend else None,
             Values.joined(values, where) if len(values) == len(parts) else None,
             totals=totals,
-            track=(times, np.sum([_track(part, times) for part in parts], axis=0)),
+            track=(times, np.sum([_track(*each, times) for each in zip(parts, by_part, strict=True)], axis=0)),
         )
 
     def _parts(self, rfm: RFMSummary) -> list[_Part]:
@@ -213,10 +213,10 @@ def _value(part: _Part, customers: Customers, purchases: Counts, horizon: float)
     return Values.from_quantiles(1.0 - purchases.p_positive()[order[distinct]], quantiles, row)
 
 
-def _track(part: _Part, times: FloatArray) -> FloatArray:
+def _track(part: _Part, forecast: Forecast, times: FloatArray) -> FloatArray:
     rows, _ = histories(part.rfm)
-    means = [
-        part.bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, float(time), part.counts.center[:64])
-        for time in times
-    ]
-    return np.asarray([np.dot(rows.weight, mean) for mean in means])
+    # A few draws, from all over the chains, give the shape; all of them gave the end.
+    center = part.counts.center[:: max(len(part.counts.center) // 64, 1)]
+    means = [part.bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, float(time), center) for time in times]
+    track = np.asarray([np.dot(rows.weight, mean) for mean in means])
+    return np.asarray(track * (forecast.expected_purchases.sum() / track[-1]))
