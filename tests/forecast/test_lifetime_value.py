@@ -7,12 +7,14 @@ import pytest
 from numba import njit
 from scipy.special import betainc
 
+from kernels.bg_family_truth import stage_weights
 from predclv.forecast.lifetime_value import REMAINING_SHARE, finite_horizon, value_cdf, value_quantiles
 from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.discounting import continuous_rate
 from predclv.models.bg_family import BGFamily
 
 BG, MBG = BGFamily(k=1, dropout_at_first=False), BGFamily(k=1, dropout_at_first=True)
+CNBD, MCNBD = BGFamily(k=2, dropout_at_first=False), BGFamily(k=3, dropout_at_first=True)
 YEAR = 365.25 / 7
 WEEKLY = continuous_rate(0.10, "week")
 LEVELS = np.array([0.05, 0.5, 0.95])
@@ -62,7 +64,7 @@ def test_undiscounted_cdf_is_the_sum_over_counts():
 
 @pytest.mark.parametrize("first_purchase", [False, True])
 @pytest.mark.parametrize(("horizon", "delta"), [(52.0, 0.0), (52.0, WEEKLY), (3 * YEAR, WEEKLY), (math.inf, WEEKLY)])
-@pytest.mark.parametrize("bindings", [BG, MBG], ids=["BG", "MBG"])
+@pytest.mark.parametrize("bindings", [BG, MBG, CNBD, MCNBD], ids=["BG", "MBG", "CNBD-2", "MCNBD-3"])
 def test_quantiles_invert_the_direct_cdf(bindings, horizon, delta, first_purchase):
     theta, spend = draws(4, 0.1)
     x, t_x, T, m = HISTORIES
@@ -86,25 +88,29 @@ def test_quantiles_invert_the_direct_cdf(bindings, horizon, delta, first_purchas
     assert first_purchase == bool(positive.all())
 
 
-def test_ages_between_the_nodes_of_the_lattice():
+@pytest.mark.parametrize("bindings", [BG, CNBD], ids=["BG", "CNBD-2"])
+def test_ages_between_the_nodes_of_the_lattice(bindings):
     theta, spend = draws(2, 0.05)
     for x, m in ((0.0, 0.0), (2.0, 20.0), (12.0, 20.0), (60.0, 20.0)):
         T = np.linspace(0.1, 150.0, 40) if x < 50 else np.linspace(60.0, 80.0, 10)
-        columns = np.full(T.size, x), T if x else np.zeros_like(T), T, np.full(T.size, m)
-        quantiles = value_quantiles(BG, theta, spend, *columns, 52.0, WEEKLY, [0.5, 0.95])
-        reached = value_cdf(BG, theta, spend, *columns, 52.0, WEEKLY, quantiles)
+        # With one event to a purchase t_x does not matter; with more the stages are taken together.
+        t_x = T * (1.0 if bindings is BG else 0.97) if x else np.zeros_like(T)
+        columns = np.full(T.size, x), t_x, T, np.full(T.size, m)
+        quantiles = value_quantiles(bindings, theta, spend, *columns, 52.0, WEEKLY, [0.5, 0.95])
+        reached = value_cdf(bindings, theta, spend, *columns, 52.0, WEEKLY, quantiles)
         error = np.where(quantiles > 0, reached - [0.5, 0.95], 0.0)
         assert np.abs(error).max() < 1e-4
 
 
-def test_a_row_does_not_depend_on_its_neighbours():
+@pytest.mark.parametrize("bindings", [BG, CNBD], ids=["BG", "CNBD-2"])
+def test_a_row_does_not_depend_on_its_neighbours(bindings):
     theta, spend = draws(8, 0.1)
-    together = value_quantiles(BG, theta, spend, *HISTORIES, 52.0, WEEKLY, LEVELS)
+    together = value_quantiles(bindings, theta, spend, *HISTORIES, 52.0, WEEKLY, LEVELS)
     for i in range(len(HISTORIES[0])):
-        alone = value_quantiles(BG, theta, spend, *(c[i : i + 1] for c in HISTORIES), 52.0, WEEKLY, LEVELS)
+        alone = value_quantiles(bindings, theta, spend, *(c[i : i + 1] for c in HISTORIES), 52.0, WEEKLY, LEVELS)
         np.testing.assert_array_equal(alone[0], together[i])
     order = np.random.default_rng(0).permutation(len(HISTORIES[0]))
-    shuffled = value_quantiles(BG, theta, spend, *(c[order] for c in HISTORIES), 52.0, WEEKLY, LEVELS)
+    shuffled = value_quantiles(bindings, theta, spend, *(c[order] for c in HISTORIES), 52.0, WEEKLY, LEVELS)
     np.testing.assert_array_equal(shuffled, together[order])
 
 
@@ -141,17 +147,18 @@ def test_mean_expected_spend_averages_draws():
 
 
 @njit(cache=True, error_model="numpy")
-def simulate_alive(rng, shape, rate, a, b, p, q, scale, horizons, delta, first_purchase, discounted, revenue):
+def simulate_alive(rng, shape, rate, a, b, p, q, scale, stages, horizons, delta, first_purchase, discounted, revenue):
     """One future of each of the customers alive at T, event by event: value by horizon, discounted and not."""
-    n = discounted.shape[1]
+    n, k = discounted.shape[1], stages.shape[0]
     for i in range(n):
-        intensity, dropout = rng.gamma(shape) / rate, rng.beta(a, b)
+        stage = np.searchsorted(stages, rng.random(), side="right") if k > 1 else 0
+        intensity, dropout = rng.gamma(shape + stage) / rate, rng.beta(a, b)
         unit = scale / rng.gamma(q)
         first = unit * rng.gamma(p) if first_purchase else 0.0
         for h in range(horizons.shape[0]):
             discounted[h, i] = first
             revenue[h, i] = first
-        clock = rng.exponential() / intensity
+        clock = (rng.exponential() if k == 1 else rng.gamma(k - stage)) / intensity
         while clock <= horizons[-1]:
             spent = unit * rng.gamma(p)
             worth = spent * np.exp(-delta * clock)
@@ -162,15 +169,16 @@ def simulate_alive(rng, shape, rate, a, b, p, q, scale, horizons, delta, first_p
                 revenue[h, i] += spent
             if rng.random() < dropout:
                 break
-            clock += rng.exponential() / intensity
+            clock += (rng.exponential() if k == 1 else rng.gamma(k)) / intensity
 
 
-def check_against_simulation(center, history, year, n, first_purchase=False, *, horizons, seed=11):
+def check_against_simulation(center, history, year, n, first_purchase=False, *, horizons, k=1, seed=11):
     """Assert that quantiles lie within 0.5 % of the interval's width up to 3 years, and 1 % beyond.
 
     Infinity is simulated to where 1e-5 of the value is left. Histories are those of customers certainly alive
     (t_x = T): the chance of being gone enters as a factor, which other tests hold.
     """
+    bindings = BGFamily(k=k)
     theta, spend = center
     (r, alpha, a, b), (p, q, gamma) = theta[0], spend[0]
     x, T, m = history
@@ -178,12 +186,14 @@ def check_against_simulation(center, history, year, n, first_purchase=False, *, 
     lengths = np.array([years * year if math.isfinite(years) else math.log(1e5) / delta for years in horizons])
     discounted, revenue = np.empty((2, len(horizons), n), dtype=np.float32)
     rng = np.random.default_rng(seed)
+    # Events since the last purchase, which is at T, or at 0.
+    stages = np.cumsum([float(weight) for weight in stage_weights(x, T if x else 0.0, T, r, alpha, k)])
     simulate_alive(
-        rng, r + x, alpha + T, a, b + x, p, q + p * x, gamma + x * m, lengths, delta, first_purchase,
+        rng, r + k * x, alpha + T, a, b + x, p, q + p * x, gamma + x * m, stages, lengths, delta, first_purchase,
         discounted, revenue,
     )  # fmt: skip
     columns = rows((x, T if x else 0.0, T, m))
-    alive = BG.p_alive(*columns[:3], theta)[0, 0]
+    alive = bindings.p_alive(*columns[:3], theta)[0, 0]
     # Dead with probability 1 - alive: the quantiles of the living stand at other levels.
     levels = 1 - alive * (1 - LEVELS)
     for h, years in enumerate(horizons):
@@ -192,7 +202,7 @@ def check_against_simulation(center, history, year, n, first_purchase=False, *, 
                 continue
             expected = np.quantile(sample[h], LEVELS, method="inverted_cdf")
             computed = value_quantiles(
-                BG, theta, spend, *columns, years * year, rate, levels, first_purchase=first_purchase
+                bindings, theta, spend, *columns, years * year, rate, levels, first_purchase=first_purchase
             )[0]
             tolerance = 0.005 if years <= 3 else 0.01
             # Where fewer are drawn, their own noise comes on top: a standard error of the quantile as counted.
@@ -218,6 +228,12 @@ SIMULATED = [
     (GROCERY, (2.0, 365.0, 20.0), 365.25, False),
     (GROCERY, (0.0, 0.0, 0.0), 365.25, True),
 ]
+REGULAR = [
+    (2, CDNOW, (0.0, 39.0, 0.0)),
+    (3, CDNOW, (3.0, 30.0, 35.0)),
+    (2, CDNOW, (30.0, 39.0, 41.0)),
+    (2, GROCERY, (0.0, 365.0, 0.0)),
+]
 NAMES = [f"x={case[1][0]:.0f}, T={case[1][1]:.0f}{', new' if case[3] else ''}" for case in SIMULATED]
 
 
@@ -225,6 +241,21 @@ NAMES = [f"x={case[1][0]:.0f}, T={case[1][1]:.0f}{', new' if case[3] else ''}" f
 def test_quantiles_against_a_simulation(case):
     center, history, year, first_purchase = case
     check_against_simulation(center, history, year, 300_000, first_purchase, horizons=(1.0, 3.0, 10.0))
+
+
+@pytest.mark.parametrize("case", REGULAR[:2], ids=["x=0, k=2", "x=3, k=3"])
+def test_quantiles_of_regular_buyers_against_a_simulation(case):
+    k, center, history = case
+    check_against_simulation(center, history, YEAR, 300_000, horizons=(1.0, 3.0, 10.0), k=k)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REGULAR, ids=[f"x={case[2][0]:.0f}, k={case[0]}" for case in REGULAR])
+def test_quantiles_of_regular_buyers_against_ten_million_paths(case):
+    k, center, history = case
+    year = 365.25 if center is GROCERY else YEAR
+    n = 10**7 if history[0] < 10 else 2 * 10**6
+    check_against_simulation(center, history, year, n, horizons=(1.0, 3.0, 10.0, math.inf), k=k)
 
 
 @pytest.mark.slow

@@ -120,15 +120,24 @@ def test_pmf_sums_to_one_and_has_the_expected_mean(k: int, first: bool) -> None:
 
 
 @members
-def test_pmf_given_alive(k: int, first: bool) -> None:
+def test_pmf_given_the_stage(k: int, first: bool) -> None:
     x, t_x, T = histories(60)
+    stages = kernel.p_alive_by_stage(x, t_x, T, THETA, k, first)
+    assert stages.shape == (k, 1, len(x))
     alive = kernel.p_alive(x, t_x, T, THETA, k, first)[0]
-    pmf = kernel.alive_purchase_pmf(x, t_x, T, 20.0, THETA, 30, k, first) * alive[:, None]
+    np.testing.assert_allclose(stages.sum(axis=0)[0], alive, rtol=1e-12)
+    pmf = sum(kernel.stage_purchase_pmf(x, T, 20.0, THETA, 30, k, first, j) * stages[j, 0][:, None] for j in range(k))
     pmf[:, 0] += 1 - alive
     np.testing.assert_allclose(pmf, kernel.purchase_pmf(x, t_x, T, 20.0, THETA, 30, k, first), rtol=1e-11)
-    if k == 1:
-        at_T = kernel.alive_purchase_pmf(x, T, T, 20.0, THETA, 30, k, first)
-        np.testing.assert_array_equal(at_T, kernel.alive_purchase_pmf(x, t_x, T, 20.0, THETA, 30, k, first))
+
+
+@members
+def test_stages_against_truth(k: int, first: bool) -> None:
+    for x, t_x, T in ((0.0, 0.0, 3.0), (4.0, 3.0, 30.0), (2.0, 9.0, 9.0)):
+        stages = kernel.p_alive_by_stage([x], [t_x], [T], [THETA, THETA], k, first)[:, 1, 0]
+        weights = truth.stage_weights(*map(mp.mpf, (x, t_x, T, THETA[0], THETA[1])), k)
+        alive = truth.p_alive(x, t_x, T, *THETA, k, first)
+        np.testing.assert_allclose(stages, [float(alive * weight) for weight in weights], rtol=1e-12)
 
 
 def test_counts_far_beyond_what_a_first_probability_can_hold() -> None:

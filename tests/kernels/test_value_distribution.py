@@ -5,7 +5,7 @@ import pytest
 from scipy.special import betainc
 from scipy.stats import nbinom
 
-from predclv.kernels.bg_family_compiled import alive_purchase_pmf, discounted_expected_purchases
+from predclv.kernels.bg_family_compiled import discounted_expected_purchases, stage_purchase_pmf
 from predclv.kernels.discounting import continuous_rate, discount_moments
 from predclv.kernels.value_distribution import components, count_blocks, fill_tables
 from predclv.kernels.value_quantiles import solve_quantiles
@@ -53,7 +53,7 @@ def test_blocks_keep_mean_and_variance(first_purchase):
 def test_mean_is_discounted_expected_purchases(x, t_x, T, horizon):
     """E Y / p is the discounted expected purchases of who is alive: two independent routes to one number."""
     rows = np.array([float(x)]), np.array([t_x]), np.array([T])
-    pmf = alive_purchase_pmf(*rows, horizon, CDNOW, 30_000, 1, False)
+    pmf = stage_purchase_pmf(rows[0], rows[2], horizon, CDNOW, 30_000)
     assert 1 - pmf.sum() < 1e-9
     blocks = count_blocks(pmf.shape[1] - 1, 4.0)
     middles = 0.5 * (blocks[:-1] + blocks[1:] - 1)

@@ -28,8 +28,16 @@ class TransactionBindings(Protocol):
         """Whether the future of a customer alive at T depends on (x, T) alone, and not on t_x."""
         ...
 
-    def rate_gamma(self, theta: FloatArray) -> tuple[float, float]:
-        """Typical shape and rate (a time) of the gamma over purchase rates: how finely ages must be told apart."""
+    @property
+    def n_stages(self) -> int:
+        """States that a customer alive at T may be in, in each of which the future depends on (x, T) alone."""
+        ...
+
+    def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
+        """Typical shape, given x purchases, and rate (a time) of the gamma over purchase rates.
+
+        They say how finely ages must be told apart.
+        """
         ...
 
     def log_likelihood(
@@ -73,6 +81,10 @@ class TransactionBindings(Protocol):
         """`p_alive` averaged over the draws, (n_rows,), without holding them."""
         ...
 
+    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """P(alive at T and in a stage | history), (n_stages, n_draws, n_rows)."""
+        ...
+
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
     ) -> FloatArray:
@@ -103,23 +115,26 @@ class TransactionBindings(Protocol):
         """P(n purchases in (T, T + horizon] | history), averaged over the draws, (n_rows, n_max + 1)."""
         ...
 
-    def alive_purchase_pmf(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    def stage_purchase_pmf(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
     ) -> FloatArray:
-        """P(n purchases | history, alive at T) for one parameter vector (n_parameters,), (n_rows, n_max + 1)."""
+        """P(n purchases | x, alive at T in a stage) for one parameter vector (n_parameters,), (n_rows, n_max + 1)."""
         ...
 
     def discount_moments(
         self,
         x: FloatArray,
-        t_x: FloatArray,
         T: FloatArray,
         horizon: float,
         delta: float,
         theta: FloatArray,
         counts: FloatArray,
+        stage: int,
     ) -> DiscountMoments:
-        """Moments of the discounts of `counts` (n_counts,) purchases, given as many and alive at T, for one theta."""
+        """Moments of the discounts of `counts` (n_counts,) purchases, given as many and alive at T in a stage.
+
+        For one parameter vector, (n_parameters,).
+        """
         ...
 
     def simulate_totals(

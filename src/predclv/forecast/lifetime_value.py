@@ -1,11 +1,12 @@
 """Predictive distribution of a customer's value, parameter uncertainty included; no Monte Carlo.
 
-Given alive, V / (gamma + x m) depends on (x, T) and the parameters alone, so with the i-th draw
+Given alive and in stage j, V / (gamma + x m) depends on (x, T) and the parameters alone, so with the i-th draw
 
-    P(V > v) = mean over i of p_alive_i(x, t_x, T) S_i(v / (gamma_i + x m); x, T).
+    P(V > v) = mean over i of sum over j of P_i(alive, j | x, t_x, T) S_ij(v / (gamma_i + x m); x, T).
 
-The survival functions S_i are tabulated at nodes of a lattice in log(1 + T / alpha) and interpolated between them. The
-lattice is the model's, not the data's: a row's result does not depend on the other rows.
+Most models have one stage; with k events to a purchase there are k. The survival functions S_ij are tabulated at nodes
+of a lattice in log(1 + T / alpha) and interpolated between them. The lattice is the model's, not the data's: a row's
+result does not depend on the other rows.
 """
 
 from __future__ import annotations
@@ -65,7 +66,6 @@ def value_quantiles(
     Parameters
     ----------
     bindings : TransactionBindings
-        Of a model that forgets recency.
     theta_transactions : (n_draws, n_parameters) array
     theta_spend : (n_draws, 3) array
         p, q, gamma; paired with `theta_transactions` by row.
@@ -88,10 +88,6 @@ def value_quantiles(
     -----
     Customers are worked by x, so ten thousand rows at once cost less than ten thousand calls.
     """
-    if not bindings.forgets_recency:
-        raise NotImplementedError(
-            "Tables of value hold the living customer's future by (x, T), which needs t_x too here."
-        )
     theta = np.ascontiguousarray(theta_transactions, dtype=np.float64)
     spend = np.ascontiguousarray(theta_spend, dtype=np.float64)
     x, t_x, T, mean_spend = (np.asarray(column, dtype=np.float64) for column in (x, t_x, T, mean_spend))
@@ -142,24 +138,26 @@ def value_cdf(
     horizon = finite_horizon(horizon, delta)
     out = np.zeros(values.shape)
     for i in range(x.shape[0]):
-        row = x[i : i + 1], t_x[i : i + 1], T[i : i + 1]
-        alive = bindings.p_alive(*row, theta)[:, 0]
+        row = x[i : i + 1], T[i : i + 1]
+        share = _shares(bindings, x[i : i + 1], t_x[i : i + 1], T[i : i + 1], theta, first_purchase)[0]
         for d in range(theta.shape[0]):
             p, q, gamma = spend[d]
-            pmf = _alive_pmf(bindings, row, horizon, theta[d], 32)
-            blocks = count_blocks(pmf.shape[1] - 1, math.inf)
-            moments = _moments(bindings, row, horizon, delta, theta[d], blocks)
-            weight, shape, scale = components(
-                _mixed(pmf, alive[d : d + 1])[0], blocks, moments[:, 0], p, first_purchase
-            )
-            u = np.maximum(values[i], 0.0)[:, np.newaxis] / ((gamma + x[i] * mean_spend[i]) * scale)
-            below = betainc(shape, q + p * x[i], u / (1 + u)) @ weight
-            out[i] += np.where(values[i] >= 0, below + (1 - weight.sum()), 0.0)
+            u = np.maximum(values[i], 0.0) / (gamma + x[i] * mean_spend[i])
+            exceeded = np.zeros_like(u)
+            for stage, probability in enumerate(share[d]):
+                pmf = _stage_pmf(bindings, row, horizon, theta[d], 32, stage)
+                blocks = count_blocks(pmf.shape[1] - 1, math.inf)
+                moments = _moments(bindings, row, horizon, delta, theta[d], blocks, stage)
+                weight, shape, scale = components(pmf[0], blocks, moments[:, 0], p, first_purchase)
+                scaled = u[:, np.newaxis] / scale
+                below = betainc(shape, q + p * x[i], scaled / (1 + scaled)) @ weight
+                exceeded += probability * (weight.sum() - below)
+            out[i] += np.where(values[i] >= 0, 1 - exceeded, 0.0)
     return np.asarray(out / theta.shape[0])
 
 
 class _Lattice:
-    """Survival tables of all draws for one x, at the nodes that have been asked for."""
+    """Survival tables of all draws and stages for one x, at the nodes that have been asked for."""
 
     def __init__(
         self,
@@ -175,8 +173,8 @@ class _Lattice:
         self.horizon, self.delta, self.first_purchase = horizon, delta, first_purchase
         self.Q = spend[:, 1] + spend[:, 0] * x
         self.step = min(_STEP / math.sqrt(self.Q.max()), 0.4)
-        shape, self.alpha = bindings.rate_gamma(theta)
-        deviation = math.sqrt(1 / (shape + x) + 1 / float(self.Q.mean()))
+        shape, self.alpha = bindings.rate_gamma(x, theta)
+        deviation = math.sqrt(1 / shape + 1 / float(self.Q.mean()))
         self.spacing = _NODE_SPACING * min(deviation, 1.0)
 
     def prepare(self, T: FloatArray) -> None:
@@ -188,14 +186,11 @@ class _Lattice:
     def quantiles(self, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, levels: FloatArray) -> FloatArray:
         """Quantiles of rows in the order of T, (n_rows, n_levels)."""
         first, lagrange = self._stencils(T)
-        x = np.full(T.shape[0], self.x)
-        # A new customer's chance of leaving at once is in the tables: the first purchase is made either way.
-        alive = (
-            np.ones((T.shape[0], self.theta.shape[0]))
-            if self.first_purchase
-            else np.ascontiguousarray(self.bindings.p_alive(x, t_x, T, self.theta).T)
-        )
-        scale = self.spend[:, 2] + self.x * mean_spend[:, np.newaxis]
+        share = _shares(self.bindings, np.full(T.shape[0], self.x), t_x, T, self.theta, self.first_purchase)
+        n_tables = share.shape[2]
+        # A draw in a stage is to the solver a draw of its own, of which there are so many times more.
+        alive = np.ascontiguousarray(share.reshape(T.shape[0], -1) * n_tables)
+        scale = np.repeat(self.spend[:, 2] + self.x * mean_spend[:, np.newaxis], n_tables, axis=1)
         return np.asarray(
             solve_quantiles(self.tables, np.searchsorted(self.nodes, first), lagrange, alive, scale, self.step, levels)
         )
@@ -213,18 +208,17 @@ class _Lattice:
         return first, weights
 
     def _fill(self, T: FloatArray) -> FloatArray:
-        """Tables at these ages, (n_nodes, n_draws, n_grid, 2)."""
-        x = np.full(T.shape[0], self.x)
-        rows = x, np.zeros_like(T) if self.x == 0 else T, T
+        """Tables at these ages, (n_nodes, n_draws * n_tables, n_grid, 2)."""
+        rows = np.full(T.shape[0], self.x), T
         n_max, n_grid, used = 32, 256, 2
-        tables = np.zeros((T.shape[0], self.theta.shape[0], n_grid, 2))
-        for d in range(self.theta.shape[0]):
-            pmf = _alive_pmf(self.bindings, rows, self.horizon, self.theta[d], n_max)
+        n_tables = _n_tables(self.bindings, self.first_purchase)
+        tables = np.zeros((T.shape[0], self.theta.shape[0] * n_tables, n_grid, 2))
+        for table in range(tables.shape[1]):
+            d, stage = divmod(table, n_tables)
+            pmf = _stage_pmf(self.bindings, rows, self.horizon, self.theta[d], n_max, stage)
             n_max = pmf.shape[1] - 1
-            if self.first_purchase:
-                pmf = _mixed(pmf, self.bindings.p_alive(*rows, self.theta[d : d + 1])[0])
             blocks = count_blocks(n_max, float(self.Q.max()))
-            moments = _moments(self.bindings, rows, self.horizon, self.delta, self.theta[d], blocks)
+            moments = _moments(self.bindings, rows, self.horizon, self.delta, self.theta[d], blocks, stage)
             while True:
                 filled = np.empty((T.shape[0], tables.shape[2], 2))
                 end = fill_tables(
@@ -233,46 +227,63 @@ class _Lattice:
                 if end <= tables.shape[2]:
                     break
                 tables = np.concatenate([tables, np.zeros_like(tables)], axis=2)
-            tables[:, d] = filled
+            tables[:, table] = filled
             used = max(used, end)
         return np.ascontiguousarray(tables[:, :, :used])
 
 
-def _alive_pmf(
+def _n_tables(bindings: TransactionBindings, first_purchase: bool) -> int:
+    """Tables of a draw: one a stage, and where the first purchase is made either way, one of who is gone after it."""
+    return bindings.n_stages + first_purchase
+
+
+def _shares(
     bindings: TransactionBindings,
-    rows: tuple[FloatArray, FloatArray, FloatArray],
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    theta: FloatArray,
+    first_purchase: bool,
+) -> FloatArray:
+    """Probability that the value is of each table, (n_rows, n_draws, n_tables); what lacks to one is no value."""
+    share = np.transpose(bindings.p_alive_by_stage(x, t_x, T, theta), (2, 1, 0))
+    if not first_purchase:
+        return share
+    return np.concatenate([share, 1 - share.sum(axis=2, keepdims=True)], axis=2)
+
+
+def _stage_pmf(
+    bindings: TransactionBindings,
+    rows: tuple[FloatArray, FloatArray],
     horizon: float,
     theta: FloatArray,
     n_max: int,
+    stage: int,
 ) -> FloatArray:
     """Probabilities of the counts up to where all rows have less than `TAIL` left."""
+    if stage == bindings.n_stages:
+        return np.eye(1, n_max + 1).repeat(len(rows[0]), axis=0)
     while True:
-        pmf = bindings.alive_purchase_pmf(*rows, horizon, theta, n_max)
+        pmf = bindings.stage_purchase_pmf(*rows, horizon, theta, n_max, stage)
         if n_max >= _MOST_COUNTS or (1.0 - pmf.sum(axis=1)).max() < TAIL:
             return pmf
         n_max *= 2
 
 
-def _mixed(pmf: FloatArray, alive: FloatArray) -> FloatArray:
-    """Probabilities of the counts whether alive or not."""
-    mixed = pmf * alive[:, np.newaxis]
-    mixed[:, 0] += 1.0 - alive
-    return mixed
-
-
 def _moments(
     bindings: TransactionBindings,
-    rows: tuple[FloatArray, FloatArray, FloatArray],
+    rows: tuple[FloatArray, FloatArray],
     horizon: float,
     delta: float,
     theta: FloatArray,
     blocks: IntArray,
+    stage: int,
 ) -> FloatArray:
     """Discount moments at the middles of the blocks, (4, n_rows, n_parts, n_blocks)."""
-    if delta == 0:
+    if delta == 0 or stage == bindings.n_stages:
         return np.ones((4, rows[0].shape[0], 1, blocks.shape[0] - 1))
     middles: FloatArray = (blocks[:-1] + blocks[1:] - 1) * np.float64(0.5)
-    moments = np.stack(bindings.discount_moments(*rows, horizon, delta, theta, middles))
+    moments = np.stack(bindings.discount_moments(*rows, horizon, delta, theta, middles, stage))
     if delta * horizon > _SHORT:
         return moments
     share = moments[0]

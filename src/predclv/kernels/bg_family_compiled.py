@@ -1,19 +1,19 @@
 """The compiled twins of `bg_family`, in one place."""
 
 from predclv.kernels.bg_family_forecast import (
-    alive_purchase_pmf,
     discounted_expected_purchases,
     expected_purchases,
     mean_discounted_expected_purchases,
     mean_expected_purchases,
     mean_p_alive,
     p_alive,
+    p_alive_by_stage,
     purchase_pmf,
+    stage_purchase_pmf,
 )
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
 
 __all__ = [
-    "alive_purchase_pmf",
     "discounted_expected_purchases",
     "expected_purchases",
     "log_likelihood_derivatives",
@@ -21,5 +21,7 @@ __all__ = [
     "mean_expected_purchases",
     "mean_p_alive",
     "p_alive",
+    "p_alive_by_stage",
     "purchase_pmf",
+    "stage_purchase_pmf",
 ]

@@ -18,7 +18,7 @@ from numba import njit
 
 from predclv.kernels.special import incomplete_beta_fraction
 
-__all__ = ["counts_if_alive"]
+__all__ = ["counts_if_alive", "counts_of_rows"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +39,15 @@ def counts_if_alive(tau: float, m: float, a: float, B: float, n_max: int, k: int
         if i > 0:
             probability[i] += stay[i - 1] * a / (a + B + (i - 1)) * at_least
     return probability
+
+
+@njit(cache=True, error_model="numpy")
+def counts_of_rows(tau: Floats, m: Floats, a: float, B: Floats, n_max: int, k: int, j: int) -> Floats:
+    """`counts_if_alive` for rows of their own tau, m and B: (n_rows, n_max + 1)."""
+    out = np.empty((len(tau), n_max + 1))
+    for i in range(len(tau)):
+        out[i] = counts_if_alive(tau[i], m[i], a, B[i], n_max, k, j)
+    return out
 
 
 @njit(cache=True, error_model="numpy")

@@ -9,17 +9,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from predclv.kernels.bg_family_rows import ALIVE, COUNTS, COUNTS_IF_ALIVE, DISCOUNTED, EXPECTED, forecast
+from predclv.kernels.bg_family_counts import counts_of_rows
+from predclv.kernels.bg_family_rows import ALIVE, COUNTS, DISCOUNTED, EXPECTED, STAGES, forecast
+from predclv.kernels.collapse import as_rows
 
 __all__ = [
-    "alive_purchase_pmf",
     "discounted_expected_purchases",
     "expected_purchases",
     "mean_discounted_expected_purchases",
     "mean_expected_purchases",
     "mean_p_alive",
     "p_alive",
+    "p_alive_by_stage",
     "purchase_pmf",
+    "stage_purchase_pmf",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +52,26 @@ def p_alive(
     (n_draws, n_rows) array in [0, 1]
     """
     return forecast(ALIVE, x, t_x, T, 0.0, 0.0, theta, k, dropout_at_first, mean=False)
+
+
+def p_alive_by_stage(
+    x: npt.ArrayLike,
+    t_x: npt.ArrayLike,
+    T: npt.ArrayLike,
+    theta: npt.ArrayLike,
+    k: int = 1,
+    dropout_at_first: bool = False,
+) -> Floats:
+    """Probability that a customer has not left and that j events have come since the last purchase, j < k.
+
+    Arguments as for `p_alive`.
+
+    Returns
+    -------
+    (k, n_draws, n_rows) array whose sum over the stages is `p_alive`
+    """
+    by_draw = forecast(STAGES, x, t_x, T, 0.0, 0.0, theta, k, dropout_at_first, mean=False, n_out=k)
+    return np.ascontiguousarray(np.swapaxes(by_draw.reshape(-1, k, by_draw.shape[1]), 0, 1))
 
 
 def mean_p_alive(
@@ -170,19 +193,31 @@ def purchase_pmf(
     return np.ascontiguousarray(pmf.T)
 
 
-def alive_purchase_pmf(
+def stage_purchase_pmf(
     x: npt.ArrayLike,
-    t_x: npt.ArrayLike,
     T: npt.ArrayLike,
-    horizon: npt.ArrayLike,
+    horizon: float,
     theta: npt.ArrayLike,
     n_max: int,
     k: int = 1,
     dropout_at_first: bool = False,
+    stage: int = 0,
 ) -> Floats:
-    """`purchase_pmf` given, besides the history, that the customer is alive at T; for k = 1 whatever `t_x` is.
+    """`purchase_pmf` given that the customer is alive at T, in one of k stages, whatever t_x is.
 
-    With several draws their plain mean, not weighted by their P(alive).
+    Parameters
+    ----------
+    x, T : (n_rows,) arrays
+    theta : (4,) array
+        r, alpha, a, b.
+    stage : int
+        Events since the last purchase, from 0 to k - 1; 0 for k = 1.
+
+    Returns
+    -------
+    (n_rows, n_max + 1) array
     """
-    pmf = forecast(COUNTS_IF_ALIVE, x, t_x, T, horizon, 0.0, theta, k, dropout_at_first, mean=True, n_out=n_max + 1)
-    return np.ascontiguousarray(pmf.T)
+    r, alpha, a, b = (float(value) for value in np.asarray(theta).reshape(4))
+    x, T = as_rows(x), as_rows(T)
+    tau, m, B = horizon / (alpha + T), r + k * x + stage, b + x + dropout_at_first
+    return counts_of_rows(tau, m, a, B, n_max, k, stage)  # type: ignore[no-any-return]

@@ -19,12 +19,12 @@ from predclv.kernels.bg_family_counts import counts_if_alive
 from predclv.kernels.bg_family_discounted import discounted_if_alive
 from predclv.kernels.collapse import as_rows
 
-__all__ = ["ALIVE", "COUNTS", "COUNTS_IF_ALIVE", "DISCOUNTED", "EXPECTED", "forecast"]
+__all__ = ["ALIVE", "COUNTS", "DISCOUNTED", "EXPECTED", "STAGES", "forecast"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-ALIVE, EXPECTED, DISCOUNTED, COUNTS, COUNTS_IF_ALIVE = range(5)
+ALIVE, EXPECTED, DISCOUNTED, COUNTS, STAGES = range(5)
 
 # exp(600) is far from overflow; beyond it, powers of (alpha+T) and (alpha+t_x) are not taken one by one.
 _LARGEST_EXPONENT = 600.0
@@ -47,7 +47,7 @@ def forecast(
     mean: bool,
     n_out: int = 1,
 ) -> Floats:
-    """(n_draws, n_rows), or where `mean` is wanted (n_out, n_rows)."""
+    """(n_draws * n_out, n_rows), or where `mean` is wanted (n_out, n_rows)."""
     draws = as_draws(theta)
     x, t_x, T = as_rows(x), as_rows(t_x), as_rows(T)
     horizon = as_rows(np.broadcast_to(np.asarray(horizon, dtype=np.float64), x.shape))
@@ -116,7 +116,7 @@ def _add_forecasts(
         for draw in range(len(theta)):
             r, alpha, a, b = theta[draw]
             m, B = r + k * x[start], b + x[start] + first
-            odds = a / (B - 1.0) if x[start] + first > 0 and kind != COUNTS_IF_ALIVE else 0.0
+            odds = a / (B - 1.0) if x[start] + first > 0 else 0.0
             log_t, power_t = _powers(times[start:stop], alpha, m)
             future = np.ones((k, out.shape[1], len(T_of_run)))
             for j in range(k):
@@ -148,7 +148,10 @@ def _fill_future(
         future[0] = expected_if_alive(tau, m, a, B, k, j)
     elif kind == DISCOUNTED:
         future[0] = discounted_if_alive(tau, delta * (alpha + T), m, a, B, k, j)
-    elif kind != ALIVE:
+    elif kind == STAGES:
+        future[:] = 0.0
+        future[j] = 1.0
+    elif kind == COUNTS:
         for run in range(len(T)):
             future[:, run] = counts_if_alive(tau[run], m, a, B, len(future) - 1, k, j)
 

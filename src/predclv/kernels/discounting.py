@@ -1,8 +1,8 @@
 """Discounting: rates, and how far k future purchases are discounted, given that there are k.
 
 Continuous time throughout: a purchase s after the as-of date is worth exp(-delta s). For the BG models with
-every event a purchase (k = 1): given alive at T, lambda ~ Gamma(r + x, alpha + T), p ~ Beta(a, b + n), and X = k
-purchases in (T, T + t] come about in one of two ways,
+every event a purchase (`bg_family_discounts` is of the others): given alive at T, lambda ~ Gamma(r + x, alpha + T),
+p ~ Beta(a, b + n), and X = k purchases in (T, T + t] come about in one of two ways,
 
 - stayed: exactly k events and no dropout; given lambda the k times are uniform on (0, t);
 - left: dropout at the k-th, at time tau; tau / (alpha + T) is BetaPrime(k, r + x) cut at t, and the k - 1
@@ -18,12 +18,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["DiscountMoments", "continuous_rate", "discount_moments"]
+__all__ = [
+    "NODES",
+    "WEIGHTS",
+    "DiscountMoments",
+    "continuous_rate",
+    "discount_moments",
+    "leaving_edges",
+    "leaving_quadrature",
+]
 
 FloatArray = NDArray[np.float64]
 
 _DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "year": 365.25}
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(10)
 # Where the spread of the discount matters, the dropout time is split at these values of delta * tau.
 _CUTS = (0.7, 1.75)
 
@@ -87,14 +95,19 @@ def discount_moments(
     DiscountMoments
         Part 0 is "stayed"; the others are "left", split by the time of leaving where the horizon is long.
     """
-    cuts = [cut / delta for cut in _CUTS if cut / delta < horizon]
-    edges = np.array([0.0, *cuts, horizon])
+    edges = leaving_edges(horizon, delta)
     r, alpha, a, b = (float(value) for value in theta)
     moments = np.zeros((4, x.shape[0], edges.size, counts.shape[0]))
     for i in range(x.shape[0]):
         dropouts = x[i] + dropout_at_first
-        _fill_row(moments[:, i], counts, r + x[i], alpha + T[i], a, b + dropouts, edges, delta, _NODES, _WEIGHTS)
+        _fill_row(moments[:, i], counts, r + x[i], alpha + T[i], a, b + dropouts, edges, delta, NODES, WEIGHTS)
     return DiscountMoments(*moments)
+
+
+def leaving_edges(horizon: float, delta: float) -> FloatArray:
+    """Times that part those who left within the horizon, from 0 to the horizon."""
+    cuts = [cut / delta for cut in _CUTS if cut / delta < horizon]
+    return np.array([0.0, *cuts, horizon])
 
 
 @njit(cache=True, error_model="numpy")
@@ -106,7 +119,7 @@ def _mean_factor(y):  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy")
 def _fill_row(out, counts, shape, rate, a, b, edges, delta, nodes, weights):  # type: ignore[no-untyped-def]
     """Fill (4, n_parts, n_counts) for lambda ~ Gamma(shape, rate), p ~ Beta(a, b)."""
-    part, log_tau, log_rate, log_weight, basis = _quadrature(shape, rate, edges, delta, nodes, weights)
+    part, log_tau, log_rate, log_weight, basis = leaving_quadrature(shape, rate, edges, delta, nodes, weights)
     n_parts, horizon = edges.shape[0], edges[-1]
     once, twice = _mean_factor(delta * horizon), _mean_factor(2.0 * delta * horizon)
     y_end = np.log1p(horizon / rate)
@@ -153,7 +166,7 @@ def _fill_row(out, counts, shape, rate, a, b, edges, delta, nodes, weights):  # 
 
 
 @njit(cache=True, error_model="numpy")
-def _quadrature(shape, rate, edges, delta, nodes, weights):  # type: ignore[no-untyped-def]
+def leaving_quadrature(shape, rate, edges, delta, nodes, weights):  # type: ignore[no-untyped-def]
     """Gauss-Legendre panels in y = log(1 + tau / rate), and what is averaged over tau at their nodes.
 
     Whatever k, the density in y has a standard deviation of about sqrt(min(y, 1) / shape) or more where it peaks at y,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.kernels import bg_family_compiled as kernel
+from predclv.kernels import bg_family_discounts as discounts
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
 from predclv.kernels import discounting
@@ -106,9 +107,14 @@ class BGFamily:
         """See `TransactionBindings`."""
         return self.k == 1
 
-    def rate_gamma(self, theta: FloatArray) -> tuple[float, float]:
+    @property
+    def n_stages(self) -> int:
+        """Events since the last purchase that a living customer may have had: 0, ..., k - 1."""
+        return self.k
+
+    def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`."""
-        return float(theta[:, 0].mean()), float(theta[:, 1].mean())
+        return float(theta[:, 0].mean()) + self.k * x, float(theta[:, 1].mean())
 
     def log_likelihood(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
@@ -151,6 +157,10 @@ class BGFamily:
         """See `TransactionBindings`."""
         return kernel.mean_p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
 
+    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_alive_by_stage(x, t_x, T, theta, self.k, self.dropout_at_first)
+
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
     ) -> FloatArray:
@@ -181,25 +191,28 @@ class BGFamily:
         """See `TransactionBindings`."""
         return kernel.purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
 
-    def alive_purchase_pmf(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int
+    def stage_purchase_pmf(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
     ) -> FloatArray:
         """See `TransactionBindings`."""
-        return kernel.alive_purchase_pmf(x, t_x, T, horizon, theta, n_max, self.k, self.dropout_at_first)
+        return kernel.stage_purchase_pmf(x, T, horizon, theta, n_max, self.k, self.dropout_at_first, stage)
 
     def discount_moments(
         self,
         x: FloatArray,
-        t_x: FloatArray,
         T: FloatArray,
         horizon: float,
         delta: float,
         theta: FloatArray,
         counts: FloatArray,
+        stage: int,
     ) -> discounting.DiscountMoments:
         """See `TransactionBindings`."""
-        self._require_one_event("The discounts of k purchases")
-        return discounting.discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
+        if self.k == 1:
+            return discounting.discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
+        return discounts.stage_discount_moments(
+            x, T, horizon, delta, theta, counts, self.k, stage, self.dropout_at_first
+        )
 
     def simulate_totals(
         self,
@@ -242,12 +255,6 @@ class BGFamily:
         """See `TransactionBindings`."""
         counts: FloatArray = paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)
         return counts
-
-    def _require_one_event(self, what: str) -> None:
-        if self.k > 1:
-            raise NotImplementedError(
-                f"{what} is written for k = 1, where every event is a purchase. Got k = {self.k}."
-            )
 
 
 def _values_one_by_one(
