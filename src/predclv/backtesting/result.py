@@ -87,10 +87,10 @@ class Backtest:
         other = ", ".join(f"{counts[status]} {status}" for status in ("failed", "skipped") if status in counts)
         said = f"; of {len(self.runs)} runs {other}" if other else ""
         cutoffs, horizons = self.settings["cutoffs"], self.settings["horizons"]
-        return (
-            f"<Backtest: {len(self.settings['methods'])} methods at {len(cutoffs)} cut-offs ({cutoffs[0]} to "
-            f"{cutoffs[-1]}), horizons {', '.join(horizons)}{said}>"
-        )
+        where = f"1 cut-off ({cutoffs[0]})"
+        if len(cutoffs) > 1:
+            where = f"{len(cutoffs)} cut-offs ({cutoffs[0]} to {cutoffs[-1]})"
+        return f"<Backtest: {len(self.settings['methods'])} methods at {where}, horizons {', '.join(horizons)}{said}>"
 
     def _repr_html_(self) -> str:
         # The private pandas method is what a notebook calls.
