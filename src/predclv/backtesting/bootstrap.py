@@ -13,8 +13,9 @@ __all__ = ["Draws", "Weights", "find_interval"]
 FloatArray = NDArray[np.float64]
 WeightArray = NDArray[np.uint16]
 
-# Bytes of weights that are held at once; each is there twice.
-_MOST_BYTES = 100_000_000
+# Bytes of weights that are held at once; each is there twice. Those of 250,000 customers with 400 resamples: beyond
+# that they are drawn anew for every score.
+_MOST_BYTES = 400_000_000
 # An interval needs a score that exists in this share of the resamples.
 _DEFINED = 0.9
 

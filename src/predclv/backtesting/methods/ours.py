@@ -30,6 +30,10 @@ __all__ = ["OurMethod", "make_ours"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Customers times draws behind distributions of value: all 64 draws up to 25,000 customers, 16 from 100,000 on.
+_VALUE_BUDGET = 1_600_000
+_FEWEST_DRAWS = 16
+
 
 def make_ours(key: str, inference: str, name: str) -> OurMethod:
     """Make the method of a transaction model in `MODELS` with Gamma-Gamma, by one way of inference."""
@@ -195,10 +199,12 @@ def _value(part: _Part, customers: Customers, purchases: Counts, horizon: float)
     ordered = customers.take(order)
     distinct, back = runs(ordered.x, ordered.t_x, ordered.T, ordered.mean_spend)
     few = ordered.take(distinct)
+    # The more customers, the less the parameters are in doubt, and the more every draw costs.
+    n_draws = int(np.clip(_VALUE_BUDGET // max(len(order), 1), _FEWEST_DRAWS, len(part.counts.draws)))
     quantiles = value_quantiles(
         part.bindings,
-        part.counts.draws,
-        part.spend.draws,
+        part.counts.draws[:n_draws],
+        part.spend.draws[:n_draws],
         few.x,
         few.t_x,
         few.T,
