@@ -18,7 +18,7 @@ from predclv.forecast import portfolio
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas, runs
 from predclv.forecast.lifetime_value import value_quantiles
-from predclv.forecast.purchases import purchase_distribution
+from predclv.forecast.purchases import p_purchase, purchase_distribution
 from predclv.forecast.spend import mean_expected_spend
 from predclv.models import BGNBD, MODELS, GammaGamma
 from predclv.models.pair import Pair
@@ -139,6 +139,7 @@ class OurMethod:
                 draws = part.pair.draws(n)
                 found.append(_Part(part.rfm, part.rows, part.pair.transactions.BINDINGS, counts, spend, draws))
             return found
+        rfm.require_compatible(time_unit=self._fitted.fingerprint_.time_unit)
         return [
             _Part(some, rows, model.BINDINGS, model.thetas(), None, [model.posterior_.draws_array(n)])
             for model, some, rows in self._fitted.parts(rfm)
@@ -159,13 +160,18 @@ class OurMethod:
                     1,
                     horizon,
                     0.0,
-                    seed=int(np.random.SeedSequence([fitted.random_state, number]).generate_state(1)[0]),
+                    seed=_seed_of_part(int(fitted.random_state), number),
                 )
             )
         both = portfolio.add(totals)
         if parts[0].spend is None:
             return {"purchases": both.purchases[:, -1]}
         return {"purchases": both.purchases[:, -1], "value": both.value[:, -1]}
+
+
+def _seed_of_part(seed: int, number: int) -> int:
+    # As `CLV.portfolio` has it, so that both say the same.
+    return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def _customers(part: _Part) -> Customers:
@@ -183,14 +189,16 @@ def _forecast_part(part: _Part, horizon: float) -> Forecast:
     probability, length = purchase_distribution(part.bindings, *history, horizon, part.counts.draws)
     purchases = Counts.from_probabilities(probability, length, inverse)
     expected = part.bindings.mean_expected_purchases(*history, horizon, part.counts.center)[inverse]
+    # At the point where the mean is, as models say it; what the distribution adds is the parameters' uncertainty.
+    chance = p_purchase(part.bindings, *history, horizon, part.counts.center)[inverse]
     if part.spend is None:
-        return Forecast(expected, purchases)
+        return Forecast(expected, purchases, chance)
     if part.rfm.monetary_value is None:
         raise DataError("The model has a spend model, and the summary has no amounts.")
     customers = _customers(part)
     spend = mean_expected_spend(customers.x, customers.mean_spend, part.spend.center)
     value = _value(part, customers, purchases, horizon) if part.bindings.forgets_recency else None
-    return Forecast(expected, purchases, None, spend, expected * spend, value)
+    return Forecast(expected, purchases, chance, spend, expected * spend, value)
 
 
 def _value(part: _Part, customers: Customers, purchases: Counts, horizon: float) -> Values:
