@@ -155,7 +155,7 @@ def test_futures_of_whole_lives(k, at_first):
     r, alpha, a, b = theta[0]
     p, q, gamma = SPEND[0]
     T = rng.choice([8.0, 30.0, 52.0], n)
-    x, t_x, spend, _, counts, _, values = simulate_histories(
+    x, t_x, spend, _, counts, _, values, _ = simulate_histories(
         rng, T, rng.gamma(r, size=n) / alpha, rng.beta(a, b, n), np.full(n, np.inf),
         rng.gamma(q, size=n) / gamma, p, k, at_first, np.array([horizon]), 0.02,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY
 from predclv.data.frames import column_to_numpy
+from predclv.data.gaps import sum_log_gaps
 from predclv.errors import DataError
 
 __all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer", "total_by_period"]
@@ -47,6 +48,8 @@ class CustomerTotals:
     first_spend, repeat_spend : float arrays or None
         Net of returns; `repeat_spend` may be negative.
     returns : ReturnTotals
+    log_gaps : float array or None
+        Sum of the logarithms of the ticks between purchases.
     """
 
     customer: NDArray[Any]
@@ -57,9 +60,12 @@ class CustomerTotals:
     first_spend: FloatArray | None
     repeat_spend: FloatArray | None
     returns: ReturnTotals
+    log_gaps: FloatArray | None = None
 
 
-def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: bool, has_returns: bool) -> CustomerTotals:
+def total_by_customer(
+    rows: nw.LazyFrame[Any], collapse: str, *, has_amount: bool, has_returns: bool, has_gaps: bool = False
+) -> CustomerTotals:
     """Count purchases and sum money by customer.
 
     Parameters
@@ -70,10 +76,13 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
         With "none" every row is a purchase, else every period with one.
     has_amount, has_returns : bool
         Whether there is money, and whether some of it is negative and to be netted.
+    has_gaps : bool
+        Whether times between purchases are asked for.
     """
     bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
     with np.errstate(over="ignore"):  # pandas would warn of what is refused below
-        found = _total_purchases(total_by_period(bought, collapse, has_amount), has_amount).sort("customer").collect()
+        purchases = total_by_period(bought, collapse, has_amount)
+        found = _total_purchases(purchases, has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
     first_spend, repeat_spend, returns = None, None, ReturnTotals()
     if has_amount:
@@ -93,6 +102,7 @@ def total_by_customer(rows: nw.LazyFrame[Any], collapse: str, *, has_amount: boo
         first_spend,
         repeat_spend,
         returns,
+        sum_log_gaps(purchases, totals["purchases"].astype(np.int64)) if has_gaps else None,
     )
 
 

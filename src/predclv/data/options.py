@@ -34,6 +34,7 @@ class LogOptions:
     date_format: str | None = None
     after_end: str = "set_aside"
     on_null: str = "error"
+    regularity: bool = False
 
     def __post_init__(self) -> None:
         check_time_unit(self.time_unit)
@@ -43,6 +44,8 @@ class LogOptions:
         check_option("after_end", self.after_end, ("set_aside", "error"))
         check_option("on_null", self.on_null, ("error", "drop"))
         check_carry(self.carry)
+        if not isinstance(self.regularity, bool):
+            raise DataError(f"'regularity' must be True or False. Got {self.regularity!r}.")
         if self.returns == "error" and self.amount is None:
             raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
         for name in ("observation_end", "observation_start"):

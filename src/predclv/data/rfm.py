@@ -22,6 +22,7 @@ from predclv.data.frozen import CopiedFrame, locked
 from predclv.errors import DataError
 
 if TYPE_CHECKING:
+    from predclv.data.regularity import Regularity
     from predclv.kernels.collapse import Collapsed
 
 __all__ = ["RFMSummary", "RepeatSpend"]
@@ -56,6 +57,9 @@ class RFMSummary:
     monetary_value : (n_customers,) float array or None
         Mean spend of the repeat purchases, 0 for one-time buyers; None where no amounts were given.
     first_purchase : (n_customers,) datetime64 array or None
+    log_itt : (n_customers,) float array or None
+        Sum of the natural logarithms of the times between a customer's purchases, in `time_unit`; 0 for one-time
+        buyers. None where it was not asked for: only models of regular buyers need it.
     carried : read-only mapping of str to (n_customers,) array
         Customer columns carried along, for segments and margins. Whole numbers and flags with gaps are objects with
         None, so that no digit is lost.
@@ -84,6 +88,7 @@ class RFMSummary:
     T: FloatArray
     monetary_value: FloatArray | None = None
     first_purchase: NDArray[np.datetime64] | None = None
+    log_itt: FloatArray | None = None
     carried: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     time_unit: str = "week"
     collapse: str | None = None
@@ -102,6 +107,9 @@ class RFMSummary:
         n = len(columns["frequency"])
         if self.first_purchase is not None:
             columns["first_purchase"] = rfm_checks.check_dates("first_purchase", self.first_purchase, n)
+        if self.log_itt is not None:
+            gaps = columns["customer_id"], columns["frequency"], columns["recency"]
+            columns["log_itt"] = rfm_checks.check_log_itt(*gaps, self.log_itt)
         carried = {name: rfm_checks.check_length(name, column, n) for name, column in self.carried.items()}
         for name, column in columns.items():
             object.__setattr__(self, name, column)
@@ -147,6 +155,7 @@ class RFMSummary:
         date_format: str | None = None,
         after_end: str = "set_aside",
         on_null: str = "error",
+        regularity: bool = False,
     ) -> RFMSummary:
         """Summarise a purchase log, one row a purchase (or a line of one).
 
@@ -191,6 +200,9 @@ class RFMSummary:
             What to do with rows after `observation_end`.
         on_null : {"error", "drop"}
             What to do with rows without a customer (null or blank), date or finite amount.
+        regularity : bool
+            Also sum up the logarithms of the times between purchases, as `log_itt`: what `regularity` reads, and what
+            BGCNBD and MBGCNBD choose k by. It takes a sort of all purchases.
 
         Returns
         -------
@@ -236,6 +248,7 @@ class RFMSummary:
             date_format=date_format,
             after_end=after_end,
             on_null=on_null,
+            regularity=regularity,
         )
         return cls(**summarize(log, options).fields)
 
@@ -251,6 +264,7 @@ class RFMSummary:
         T: str = "T",
         monetary_value: str | None = None,
         first_purchase: str | None = None,
+        log_itt: str | None = None,
         carry: Sequence[str] = (),
         collapse: str | None = None,
         observation_end: Any = None,
@@ -266,10 +280,10 @@ class RFMSummary:
             Unit of recency and T.
         frequency, recency, T : str
             Columns, as defined in `RFMSummary`.
-        customer_id, monetary_value, first_purchase : str, optional
+        customer_id, monetary_value, first_purchase, log_itt : str, optional
             Columns. Left out, those of the same name where the table has them; customers without ids are numbered
-            from 0. `monetary_value` is 0 or null where frequency is 0. The index of a pandas table is a column where
-            its name is the one looked for; an index of another name is refused where there are no ids.
+            from 0. `monetary_value` and `log_itt` are 0 or null where frequency is 0. The index of a pandas table is a
+            column where its name is the one looked for; an index of another name is refused where there are no ids.
         carry : sequence of str
             Further columns to keep.
         collapse, observation_end, observation_start, currency
@@ -294,6 +308,7 @@ class RFMSummary:
             "T": T,
             "monetary_value": monetary_value,
             "first_purchase": first_purchase,
+            "log_itt": log_itt,
         }
         columns, backend = read_rfm_table(table, names, carry)
         return cls(
@@ -312,7 +327,7 @@ class RFMSummary:
     @property
     def shape(self) -> tuple[int, int]:
         """(customers, columns of `to_pandas`)."""
-        optional = sum(column is not None for column in (self.monetary_value, self.first_purchase))
+        optional = sum(column is not None for column in (self.monetary_value, self.first_purchase, self.log_itt))
         return len(self), 4 + optional + len(self.carried)
 
     @property
@@ -356,11 +371,15 @@ class RFMSummary:
             T=self.T[picked],
             monetary_value=None if self.monetary_value is None else self.monetary_value[picked],
             first_purchase=None if self.first_purchase is None else self.first_purchase[picked],
+            log_itt=None if self.log_itt is None else self.log_itt[picked],
             carried={name: column[picked] for name, column in self.carried.items()},
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return customer_id, frequency, recency, T, monetary_value, first_purchase and the carried columns."""
+        """Return customer_id, frequency, recency, T, the carried columns and, where there are such, the others.
+
+        They are monetary_value, first_purchase and log_itt.
+        """
         columns: dict[str, NDArray[Any]] = {
             "customer_id": self.customer_id,
             "frequency": self.frequency,
@@ -371,6 +390,8 @@ class RFMSummary:
             columns["monetary_value"] = self.monetary_value
         if self.first_purchase is not None:
             columns["first_purchase"] = self.first_purchase
+        if self.log_itt is not None:
+            columns["log_itt"] = self.log_itt
         return pd.DataFrame(columns | {name: nullable(column) for name, column in self.carried.items()})
 
     def to_native(self, frame: pd.DataFrame | None = None) -> Any:
@@ -405,6 +426,40 @@ class RFMSummary:
         used = repeat & (self.monetary_value > 0)
         n_left_out = int(np.count_nonzero(repeat) - np.count_nonzero(used))
         return RepeatSpend(self.frequency[used].astype(np.float64), self.monetary_value[used], n_left_out)
+
+    def regularity(self) -> Regularity:
+        """Estimate how regular customers buy: near 1 at random; from about 1.5 on, try MBGCNBD or BGCNBD.
+
+        Returns
+        -------
+        Regularity
+            The shape of the gaps that customers have in common, with an interval, and `advice` in words.
+
+        Raises
+        ------
+        DataError
+            The summary holds no times between purchases, or nobody made two repeat purchases.
+
+        Examples
+        --------
+        >>> print(RFMSummary.from_transactions(log, regularity=True).regularity())  # doctest: +SKIP
+        """
+        from predclv.data.regularity import estimate_regularity
+
+        found = estimate_regularity(self.frequency.astype(np.float64), self.recency, self.require_log_itt())
+        if found is None:
+            raise DataError("Nobody made two repeat purchases, so no customer has two gaps to compare.")
+        return found
+
+    def require_log_itt(self) -> FloatArray:
+        """Return `log_itt`, or raise DataError where the summary was made without."""
+        if self.log_itt is None:
+            raise DataError(
+                "The summary holds no times between purchases. Give from_transactions regularity=True, or from_frame a "
+                "column log_itt: the sum of the natural logarithms of a customer's times between purchases, in the "
+                "time unit."
+            )
+        return self.log_itt
 
     def require_repeat_buyers(self) -> None:
         """Raise DataError where no customer bought twice: nothing can be learnt about rates or dropout."""

@@ -14,7 +14,15 @@ from predclv.data.dates import COLLAPSES
 from predclv.data.durations import check_time_unit
 from predclv.errors import DataError
 
-__all__ = ["check_columns", "check_dates", "check_labels", "check_length", "check_rows", "refuse_zone"]
+__all__ = [
+    "check_columns",
+    "check_dates",
+    "check_labels",
+    "check_length",
+    "check_log_itt",
+    "check_rows",
+    "refuse_zone",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -86,6 +94,24 @@ def check_length(name: str, column: Any, n: int) -> NDArray[Any]:
     if array.shape != (n,):
         raise DataError(f"{name!r} has shape {array.shape} where 'frequency' has ({n},).")
     return array
+
+
+def check_log_itt(ids: NDArray[Any], frequency: NDArray[Any], recency: FloatArray, log_itt: Any) -> FloatArray:
+    """Return a copy of the sums of log times between purchases, or raise DataError where they cannot be such."""
+    count = frequency.astype(np.float64)
+    logs = _to_float("log_itt", log_itt, len(count))
+    once = count == 0
+    logs[once & np.isnan(logs)] = 0.0
+    definition = "It is the sum of the natural logarithms of the times between a customer's purchases, in the time unit"
+    _refuse(ids, logs, ~np.isfinite(logs), "'log_itt' is null or not finite", f"{definition}.")
+    _refuse(ids, logs, once & (logs != 0), "'log_itt' is not 0 where 'frequency' is 0", f"{definition}.")
+    # Of times that add up to recency, the sum of logarithms is largest where all are equal.
+    mean = np.divide(recency, count, out=np.ones_like(recency), where=~once)
+    most = count * np.log(np.maximum(mean, 1e-300))
+    above = ~once & (logs > most + 1e-6 * count)
+    what = "'log_itt' is larger than times between purchases that add up to 'recency' allow"
+    _refuse(ids, logs, above, what, f"{definition}. Are both in the same unit?")
+    return logs
 
 
 def check_dates(name: str, column: Any, n: int) -> NDArray[np.datetime64]:

@@ -52,7 +52,9 @@ def summarize(source: Any, options: LogOptions) -> Summarized:
     log = read_log(source, options, notes)
     window = observe(log, options, notes)
     rows, has_returns = settle_returns(window, options, notes)
-    totals = total_by_customer(rows, options.collapse, has_amount=log.has_amount, has_returns=has_returns)
+    totals = total_by_customer(
+        rows, options.collapse, has_amount=log.has_amount, has_returns=has_returns, has_gaps=options.regularity
+    )
     if len(totals.customer) == 0:
         raise DataError("No purchase is left: every row is a return. Is the sign of the amounts reversed?")
     _note_purchases(window, totals, options, notes)
@@ -175,6 +177,8 @@ def _columns(
     }
     notes.add("customers", "customers", n, len(kept), "customers")
     notes.add("customers", "one-time buyers", int((frequency == 0).sum()), n, "customers")
+    if totals.log_gaps is not None:
+        fields["log_itt"] = totals.log_gaps[kept] + frequency * math.log(float(in_units(1, options)))
     if totals.repeat_spend is not None:
         spend = totals.repeat_spend[kept]
         below = spend < 0

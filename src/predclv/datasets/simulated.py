@@ -57,6 +57,7 @@ class SimulatedSummary:
     Attributes
     ----------
     rfm : RFMSummary
+        With `log_itt` where the model is one of regular buyers.
     truth : pandas.DataFrame
         A row a customer: customer_id, purchase_rate (per time unit), dropout_probability, mean_spend, left (age;
         infinite for who stays beyond the longest horizon), alive (at T).
@@ -225,7 +226,7 @@ def simulate_rfm(
     generator = np.random.default_rng(seed)
     customers = draw_population(generator, _positive(n_customers), model, population_parameters, spend_parameters, k)
     age = _draw_ages(generator, T, n_customers, lattice)
-    x, t_x, money, left, purchases, future_spend, value = simulate_histories(
+    x, t_x, money, left, purchases, future_spend, value, log_itt = simulate_histories(
         generator,
         age,
         customers.rate,
@@ -247,6 +248,7 @@ def simulate_rfm(
         recency=t_x if lattice is None else np.minimum(np.ceil(t_x * lattice) / lattice, age),
         T=age,
         monetary_value=np.divide(money, x, out=np.zeros(n_customers), where=x > 0),
+        log_itt=log_itt if model.endswith("cnbd") else None,
         time_unit=time_unit,
     )
     return SimulatedSummary(

@@ -97,7 +97,7 @@ def simulate_histories(
     dropout_at_first: bool,
     horizons: FloatArray,
     delta: float,
-) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Simulate what a summary tells at age T, and what comes within some horizons after it.
 
     Parameters
@@ -119,11 +119,13 @@ def simulate_histories(
         Time of leaving, infinite for who is there at the end.
     purchases, future_spend, value : (n_horizons, n_customers) arrays
         Within each horizon; `value` is discounted to T.
+    log_itt : (n_customers,) array
+        Sum of the logarithms of the times between the purchases to T.
     """
     n, n_horizons = len(T), len(horizons)
     x, t_x, spend, left = np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.full(n, np.inf)
     purchases, future_spend = np.zeros((n_horizons, n)), np.zeros((n_horizons, n))
-    value = np.zeros((n_horizons, n))
+    value, log_itt = np.zeros((n_horizons, n)), np.zeros(n)
     longest = horizons[-1] if n_horizons else 0.0
     for i in range(n):
         end = T[i] + longest
@@ -135,6 +137,7 @@ def simulate_histories(
             amount = generator.standard_gamma(spend_shape) / spend_rate[i]
             if at <= T[i]:
                 x[i] += 1
+                log_itt[i] += np.log(at - t_x[i])
                 t_x[i] = at
                 spend[i] += amount
             else:
@@ -149,4 +152,4 @@ def simulate_histories(
             left[i] = at
         elif lifetime[i] <= end:
             left[i] = lifetime[i]
-    return x, t_x, spend, left, purchases, future_spend, value
+    return x, t_x, spend, left, purchases, future_spend, value, log_itt

@@ -1,0 +1,78 @@
+"""Times between a customer's purchases: their logarithms, summed in the engine that holds the purchases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.data.checks import count_of
+from predclv.data.frames import collect_counts, column_to_numpy
+from predclv.errors import DataError
+
+__all__ = ["sum_log_gaps"]
+
+FloatArray = NDArray[np.float64]
+
+
+def sum_log_gaps(purchases: nw.LazyFrame[Any], counts: NDArray[np.int64]) -> FloatArray:
+    """Sum of the logarithms of the gaps, in ticks, of each customer, sorted by customer; 0 without a gap.
+
+    Parameters
+    ----------
+    purchases : LazyFrame
+        customer, period, purchases: a row for each customer and period.
+    counts : (n_customers,) array
+        Purchases of each customer, sorted by customer.
+
+    Raises
+    ------
+    DataError
+        Purchases of a customer share an instant: the logarithm of no time is no number.
+    """
+    _refuse_ties(purchases, int(counts.sum()))
+    if purchases.implementation is nw.Implementation.DUCKDB:
+        return _collect(_sum_in_duckdb(purchases))
+    if purchases.implementation is nw.Implementation.POLARS:
+        return _collect(_sum_in_polars(purchases))
+    # Sorted, customers follow each other with as many rows as they have purchases.
+    period = column_to_numpy(purchases.select("customer", "period").sort("customer", "period").collect()["period"])
+    first = np.cumsum(counts) - counts
+    gaps = np.diff(period.astype(np.int64), prepend=0)
+    gaps[first] = 1
+    return np.asarray(np.add.reduceat(np.log(gaps), first))
+
+
+def _refuse_ties(purchases: nw.LazyFrame[Any], n_purchases: int) -> None:
+    tied = purchases.filter(nw.col("purchases") > 1)
+    n = collect_counts(tied.select(n=nw.col("purchases").sum()))["n"]
+    if n:
+        first = column_to_numpy(tied.select("customer").head(1).collect()["customer"])[0]
+        raise DataError(
+            f"regularity=True asks for times between purchases, and {count_of(n, n_purchases, 'purchases')} share an "
+            f"instant with another of the same customer (first: customer {first}). Merge them: collapse='day'."
+        )
+
+
+def _sum_in_duckdb(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    relation: Any = purchases.to_native()
+    gaps = relation.project("customer, period - lag(period) OVER (PARTITION BY customer ORDER BY period) AS gap")
+    sums: nw.LazyFrame[Any] = nw.from_native(
+        gaps.aggregate("customer, coalesce(fsum(ln(gap)), 0) AS log_gaps", "customer")
+    )
+    return sums
+
+
+def _sum_in_polars(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    import polars as pl
+
+    frame: Any = purchases.to_native()
+    gaps = pl.col("period").cast(pl.Int64).sort().diff().cast(pl.Float64)
+    sums: nw.LazyFrame[Any] = nw.from_native(frame.group_by("customer").agg(log_gaps=gaps.log().sum()))
+    return sums
+
+
+def _collect(sums: nw.LazyFrame[Any]) -> FloatArray:
+    return column_to_numpy(sums.sort("customer").collect()["log_gaps"]).astype(np.float64)
