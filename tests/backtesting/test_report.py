@@ -16,8 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import predclv as pc
 from backtest_tables import METHODS, stand_in
 from predclv.backtesting.bootstrap import Draws
+from predclv.backtesting.distributions import Counts
+from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.report import write_backtest_report
 from predclv.backtesting.report_contest import NEGLIGIBLE, draw_customers, hold_contest, pair
 
@@ -590,3 +593,61 @@ def _three(value):
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
     assert np.isfinite(value)
     return f"{value:,.{digits}f}"
+
+
+class Rate:
+    """The same rate for everybody, as a point or with Poisson counts; value with a point alone."""
+
+    def __init__(self, rate, odds=False):
+        self.rate, self.odds = rate, odds
+
+    def fit(self, rfm, log):
+        return self
+
+    def predict(self, rfm, log, horizon):
+        mean = self.rate * horizon * (1 + rfm.frequency)
+        return Forecast(mean, Counts.poisson(mean) if self.odds else None, expected_value=30 * mean)
+
+
+@pytest.fixture(scope="module")
+def contested(write):
+    """Reports on methods by name, on one small log."""
+    log = pc.datasets.simulate(n_customers=200, births="10 weeks", observed="40 weeks", seed=4).log
+
+    def contested(name, methods, **options):
+        asked = {"cutoffs": ["2024-05-26"], "horizons": ["13 weeks"], "n_bootstrap": 50, "progressbar": False}
+        return write(name, pc.backtest(log, methods=methods, **asked | options))
+
+    return contested
+
+
+def test_a_forecast_of_nothing_is_never_the_one_to_trust(contested):
+    page = contested("nothing", {"high": Rate(0.5), "zero": "zero"})
+    said = page.section("answer")
+    assert "no method can be trusted: zero, which forecasts nothing of anybody" in said
+    assert "The best of those that forecast anything is high" in said
+    assert "zero forecasts best" not in page.text
+    _, rows = page.table("The lowest CRPS")
+    assert rows["Purchases, 13 weeks"][1] == "none (zero)"
+    assert "its absolute error again: high gives no odds" in page.section("nothing")
+
+
+def test_nobody_is_sent_to_a_forecast_of_nothing_as_the_cheapest(contested):
+    methods = {"low": Rate(0.01, odds=True), "zero": "zero"}
+    page = contested("cheapest", methods, cutoffs=["2024-09-10"], horizons=["1 week"])
+    said = page.section("answer")
+    assert "low forecasts best" in said
+    assert "Within noise" in said
+    assert "cannot tell it from a forecast of nothing, which is no choice" in said
+    assert "takes the least time" not in said
+
+
+def test_a_winner_without_odds_is_doubted(contested):
+    said = contested("doubted", {"low": Rate(0.005), "high": Rate(0.5)}).section("answer")
+    assert "The best has no odds" in said
+    assert re.search(r"13 weeks: low, whose total is off by −\d", said)
+
+
+def test_odds_of_one_quantity_are_not_odds_of_all(contested):
+    page = contested("half", {"half": Rate(0.01, odds=True), "none": Rate(0.02)}, amount="amount")
+    assert "so that its CRPS is its MAE: half (value), none." in page.text

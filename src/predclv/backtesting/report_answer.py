@@ -38,7 +38,7 @@ def answer(given: Given) -> Section:
             f"The same over all {len(given.cutoffs)} cut-offs. Not in it, for want of some of them: {_some(list(late))}"
         )
         blocks.append(_table(given, caption, contests))
-    found = [*_later(given), _periods(given), *_missing(given)]
+    found = [*_later(given), *_pointless(given), _periods(given), *_missing(given)]
     blocks.append(Findings(sorted(found, key=lambda finding: ("caution", "note", "fine").index(finding.grade))))
     return Section("answer", "Which method to trust", blocks)
 
@@ -76,8 +76,14 @@ def nothing(given: Given) -> Section | None:
         "An average absolute error is smallest for the customer in the middle, and the customer in the middle buys "
         "nothing. So it rewards forecasts that are too low, and a business planned on zero plans on no revenue. Ask "
         "instead what a decision needs: is the total right, are the good customers found, and are the odds right? "
-        "There a forecast of zero, or of any one number for everybody, has nothing to offer:"
+        "A forecast of zero foresees no total, and finds nobody."
     )
+    if zero["crps"] >= scores[best]["crps"]["value"]:
+        why += " Nor are its odds as good."
+    elif best in given.contest("purchases", horizon).points:
+        why += f" That its CRPS is lower is its absolute error again: {name(best)} gives no odds."
+    else:
+        why += f" That its CRPS is lower says how little the odds of {name(best)} are worth here."
     table = _nothing_table(zero, scores[best], best)
     return Section("nothing", "What predicting nothing scores", [Paragraph(text), Paragraph(why), table])
 
@@ -99,10 +105,10 @@ def _sentence(given: Given, contest: Contest) -> str:
     if n < most:
         where = "Over" if contest.partial else "Where every method has a forecast, over"
         said = f"{where} {n} of {most} cut-offs: for"
-    said += (
-        f" {quantity} within {contest.horizon}, {name(contest.winner)} forecasts best: its {error} is "
-        f"{number(contest.crps)} {unit} a customer"
-    )
+    said += f" {quantity} within {contest.horizon}, "
+    if contest.winner in contest.empty:
+        return said + _beaten(contest, error, unit)
+    said += f"{name(contest.winner)} forecasts best: its {error} is {number(contest.crps)} {unit} a customer"
     against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
     if contest.winner == given.reference:
         said += ", and it is itself the reference. "
@@ -111,14 +117,20 @@ def _sentence(given: Given, contest: Contest) -> str:
     else:
         said += f", {_against(against, given)}. "
     if not contest.full:
-        return said + "No other method forecast it from all cut-offs."
+        return said + _alone(contest)
     if contest.tied:
         listed = _some(contest.tied)
         close = (
             "Within noise of it" if _all_noise(contest) else f"Within noise of it or less than {NEGLIGIBLE:.1%} away"
         )
-        said += f"{close}: {listed}. These are tied: choose among them by cost or by what you understand"
-        quick = _quickest(given, [contest.winner, *contest.tied])
+        said += f"{close}: {listed}. "
+        choice = [method for method in contest.tied if method not in contest.empty]
+        if len(choice) < len(contest.tied):
+            said += "So little was bought that this cannot tell it from a forecast of nothing, which is no choice. "
+        if not choice:
+            return said.rstrip()
+        said += "These are tied: choose among them by cost or by what you understand"
+        quick = _quickest(given, [contest.winner, *choice])
         return said + (f" ({name(quick)} takes the least time)." if quick else ".")
     rival = contest.full[0]
     if rival.verdict == "":
@@ -127,6 +139,27 @@ def _sentence(given: Given, contest: Contest) -> str:
         f"Next is {name(rival.method)} with {number(rival.crps)} ({change(rival.relative)}), and the difference is "
         "more than noise."
     )
+
+
+def _beaten(contest: Contest, error: str, unit: str) -> str:
+    """What it means that nobody beats a forecast of nothing: nothing good of it."""
+    said = (
+        f"no method can be trusted: {name(contest.winner)}, which forecasts nothing of anybody, has the lowest {error} "
+        f"({number(contest.crps)} {unit} a customer), and plans can hardly be made on nothing. "
+    )
+    rivals = [rival for rival in contest.full if rival.method not in contest.empty]
+    if not rivals:
+        return said + _alone(contest)
+    first = rivals[0]
+    told = {"worse": "more than noise", "within noise": "within noise"}.get(first.verdict)
+    return (
+        said + f"The best of those that forecast anything is {name(first.method)} with {number(first.crps)} "
+        f"({change(first.relative)}{f', {told}' if told else ''})."
+    )
+
+
+def _alone(contest: Contest) -> str:
+    return "No other method forecast it" + (" from all cut-offs." if contest.rivals else ".")
 
 
 def _all_noise(contest: Contest) -> bool:
@@ -164,7 +197,8 @@ def _row(given: Given, contest: Contest) -> list[str]:
     tied = _some(contest.tied) or "none"
     what = f"{QUANTITY[contest.quantity]}, {contest.horizon}"
     cutoffs = f"{contest.n_cutoffs} of {len(given.cutoffs)}"
-    return [what, cutoffs, name(contest.winner), number(contest.crps), compared, following, tied]
+    best = f"none ({name(contest.winner)})" if contest.winner in contest.empty else name(contest.winner)
+    return [what, cutoffs, best, number(contest.crps), compared, following, tied]
 
 
 def _later(given: Given) -> list[Finding]:
@@ -186,6 +220,26 @@ def _later(given: Given) -> list[Finding]:
         f"the cut-offs that both have, by more than noise below the best: {'; '.join(sentences)}."
     )
     return [Finding("note", "Better still, where they forecast", text)]
+
+
+def _pointless(given: Given) -> list[Finding]:
+    """A winner without odds won by its absolute error, which is a reason to look at other measures."""
+    sentences = []
+    for quantity, horizon in given.cases:
+        contest = given.contest(quantity, horizon)
+        if quantity != "spend" and contest.winner in contest.points:
+            bias = given.scores(quantity, horizon)[contest.winner].get("bias", {}).get("value", float("nan"))
+            sentences.append(
+                f"{quantity}, {horizon}: {name(contest.winner)}, whose total is off by {share(bias, sign=True)}"
+            )
+    if not sentences:
+        return []
+    text = (
+        "The CRPS of a method without odds is its mean absolute error, which favours forecasts that are too low: look "
+        f"at the bias of the total and at the order of the customers before trusting it. So it is for "
+        f"{'; '.join(sentences)}."
+    )
+    return [Finding("caution", "The best has no odds", text)]
 
 
 def _periods(given: Given) -> Finding:

@@ -29,7 +29,7 @@ def calibration(given: Given) -> Section:
     )
     blocks: list[Block] = [Paragraph(lead), Figures(_figures(given, given.main))]
     if given.points:
-        blocks.append(Paragraph(f"Without odds, so not in all figures: {', '.join(map(name, given.points))}.", "quiet"))
+        blocks.append(Paragraph(f"Without odds, so not in all figures: {', '.join(given.points)}.", "quiet"))
     tables = [_coverage(given, quantity, given.main) for quantity in given.quantities]
     blocks += [table for table in tables if table.rows]
     if any(table.rows for table in tables):

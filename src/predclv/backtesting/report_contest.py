@@ -92,6 +92,10 @@ class Contest:
         The others against the winner, over common cut-offs: those with all cut-offs by CRPS, then the rest.
     wins : int
         Cut-offs at which the winner was best among those it was ranked with.
+    empty : tuple of str
+        Methods that forecast nothing of anybody.
+    points : tuple of str
+        Methods without odds: their CRPS is the absolute error.
     """
 
     quantity: str
@@ -101,6 +105,8 @@ class Contest:
     crps: float
     rivals: list[Paired]
     wins: int
+    empty: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
 
     @property
     def n_cutoffs(self) -> int:
@@ -154,7 +160,11 @@ def hold_contest(result: Backtest, draws: Draws, quantity: str, horizon: str, *,
         all(own.crps.mean() <= blocks[cutoff].crps.mean() for blocks in full.values())
         for cutoff, own in full[winner].items()
     )
-    return Contest(quantity, horizon, sorted(full[winner]), winner, mean[winner], rivals, wins)
+    empty = [method for method, own in found.items() if own and not any(block.mean.any() for block in own.values())]
+    points = [method for method, own in found.items() if any(block.at is None for block in own.values())]
+    return Contest(
+        quantity, horizon, sorted(full[winner]), winner, mean[winner], rivals, wins, tuple(empty), tuple(points)
+    )
 
 
 def pair(result: Backtest, draws: Draws, quantity: str, horizon: str, method: str, other: str) -> Paired | None:

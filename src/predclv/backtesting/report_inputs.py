@@ -147,10 +147,17 @@ class Given:
 
     @cached_property
     def points(self) -> list[str]:
-        """Methods without a predictive distribution."""
-        told = set(self.pooled.loc[self.pooled["metric"] == "pit_ks", "method"])
-        scored = set(self.pooled["method"])
-        return [method for method in self.methods if method in scored - told]
+        """Methods without a predictive distribution; with the quantity where they have one of another."""
+        rows = self.pooled[self.pooled["quantity"] != "spend"]
+        scored = rows.groupby("method")["quantity"].unique()
+        told = rows[rows["metric"] == "pit_ks"].groupby("method")["quantity"].unique()
+        found = []
+        for method in self.methods:
+            lacking = [quantity for quantity in scored.get(method, ()) if quantity not in told.get(method, ())]
+            if lacking:
+                whole = len(lacking) == len(scored[method])
+                found.append(name(method) if whole else f"{name(method)} ({join(lacking)})")
+        return found
 
     def scores(self, quantity: str, horizon: str) -> dict[str, dict[str, dict[str, Any]]]:
         """Rows of pooled scores by method and metric."""

@@ -30,7 +30,7 @@ def scores(given: Given) -> Section:
     points = given.points
     if points:
         certain = "A method without odds is scored as if it were certain, so that its CRPS is its MAE: "
-        blocks.append(Paragraph(f"{certain}{', '.join(map(name, points))}.", "quiet"))
+        blocks.append(Paragraph(f"{certain}{', '.join(points)}.", "quiet"))
     figures = [_figure(given, quantity) for quantity in given.quantities]
     blocks.append(Figures(figures))
     for horizon in given.horizons:
