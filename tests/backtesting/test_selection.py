@@ -9,7 +9,7 @@ import predclv as pc
 from predclv.backtesting.distributions import Counts
 from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.selection import Selection, select
-from predclv.errors import DataError, FitError
+from predclv.errors import DataError, DataQualityWarning, FitError
 
 ASKED = {"horizon": "13 weeks", "n_cutoffs": 2, "n_bootstrap": 100, "progressbar": False}
 
@@ -128,3 +128,9 @@ def test_bad_questions_are_refused_before_any_work(log, options, message):
 def test_no_method_to_choose_from_is_an_error(log):
     with pytest.raises(FitError, match="No cut-off has forecasts of value by all methods"):
         select(log, methods={"true": Gamma()}, quantity="value", amount="amount", **ASKED)
+
+
+def test_a_best_that_forecasts_nothing_is_warned_of(log):
+    with pytest.warns(DataQualityWarning, match="'zero' has the lowest CRPS of purchases and forecasts nothing"):
+        found = select(log, methods={"high": Gamma(30.0), "zero": "zero"}, collapse="none", **ASKED)
+    assert found.best == "zero"

@@ -17,7 +17,7 @@ from predclv.backtesting.runner import backtest
 from predclv.backtesting.scores import name_cutoff, score_blocks
 from predclv.backtesting.second_stage import RECALIBRATED
 from predclv.data.checks import check_option
-from predclv.errors import DataError, FitError
+from predclv.errors import DataError, DataQualityWarning, FitError, warn
 
 __all__ = ["Selection", "select"]
 
@@ -110,6 +110,11 @@ def select(
     The CRPS of a forecast without a distribution is its absolute error, which is lowest for a median: for most
     customers nothing. Forecasts with distributions are not scored so, and win unless they are poor ones.
 
+    Warns
+    -----
+    DataQualityWarning
+        The best forecasts nothing of anybody: none of the others is worth more, and it is no choice.
+
     Examples
     --------
     >>> chosen = pc.select(log, horizon="13 weeks", methods=["bg_nbd", "naive"], n_cutoffs=3, combine=True)
@@ -133,6 +138,12 @@ def select(
     blocks = [block for block in blocks if block.cutoff in common]
     best = _lowest(blocks)
     evidence = _evidence(result, blocks, best)
+    if not any(block.mean.any() for block in blocks if block.method == best):
+        warn(
+            f"{best!r} has the lowest CRPS of {quantity} and forecasts nothing of anybody: no other method is worth "
+            "more here. Add methods with predictive distributions, or wait for more purchases.",
+            DataQualityWarning,
+        )
     return Selection(
         best,
         evidence,
