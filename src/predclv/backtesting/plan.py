@@ -28,7 +28,7 @@ from predclv.backtesting.vintages import Vintage, plan_vintages
 from predclv.data.checks import check_option
 from predclv.errors import DataError, DataQualityWarning, FitError, warn
 
-__all__ = ["DEFAULT_METHODS", "Forecasts", "Plan", "check_count", "forecast_all", "make_plan"]
+__all__ = ["DEFAULT_METHODS", "Forecasts", "Plan", "check_count", "forecast_all", "list_unmade", "make_plan"]
 
 DEFAULT_METHODS = ("bg_nbd", "naive", "zero")
 
@@ -209,3 +209,14 @@ def forecast_all(plan: Plan, *, n_jobs: int = 1, progress: Progress | None = Non
         combined = derive_combination(plan.vintages, forecasts, [candidate.name for candidate in plan.candidates])
     made = {**forecasts, **recalibrated.forecasts, **combined.forecasts}
     return Forecasts(runs, made, recalibrated.table, combined.table)
+
+
+def list_unmade(plan: Plan, found: Forecasts) -> list[str]:
+    """Say what was asked for and did not come about."""
+    lacking = "with predictive distributions, at a cut-off and at an earlier one whose outcome had ended."
+    said = []
+    if plan.recalibrate is not None and found.recalibrations.empty:
+        said.append(f"Nothing was recalibrated: that takes a method {lacking}")
+    if plan.combine and found.weights.empty:
+        said.append(f"Nothing was combined: that takes two methods {lacking}")
+    return said

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predclv.backtesting.blocks import Block, make_blocks
-from predclv.backtesting.plan import DEFAULT_METHODS, Forecasts, Plan, check_count, forecast_all, make_plan
+from predclv.backtesting.plan import DEFAULT_METHODS, Plan, check_count, forecast_all, list_unmade, make_plan
 from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.progress import ProgressLine
 from predclv.backtesting.result import Backtest
@@ -58,14 +58,14 @@ def backtest(
         As in `RFMSummary.from_transactions`; it is read into memory once.
     customer_id, date, amount : str
         Columns. Without `amount` purchases alone are forecast.
-    methods : sequence, or mapping of names
+    methods : sequence, mapping of names, or one method
         Names (`predclv.backtesting.METHODS` lists them), unfitted models, a CLV, or objects of one's own with
         `fit(rfm, log)` and `predict(rfm, log, horizon)`: see `predclv.backtesting.Method`. A mapping gives names.
     cutoffs : sequence of dates, optional
         As-of dates to forecast from.
     n_cutoffs, step : int and horizon, optional
         In their place: so many cut-offs, the last as late as the longest horizon allows, `step` apart; by default that
-        horizon, so that no outcome counts twice.
+        horizon, so that no outcome counts twice. Months are those of the calendar.
     horizons : horizon or sequence of them
         "26 weeks", "1 year", ...; finite. Forecasts are for the days that the log holds: a year has 365 or 366.
     history, window : {"expanding", "sliding"} and horizon
@@ -104,9 +104,17 @@ def backtest(
     ------
     DataError
         Before any work: a cut-off outside the log, a horizon longer than what follows, too few customers, a method
-        that needs amounts where there are none, an unknown name.
+        that needs amounts where there are none, an unknown name; recalibration or combination where no cut-off has an
+        earlier one to learn from.
+    ValueError, TypeError
+        Before any work, too: a number out of range, or an argument of the wrong kind.
     FitError
         No method has run: the message holds the first error. A single one that fails is a row in `runs`.
+
+    Warns
+    -----
+    DataQualityWarning
+        What is odd of the log, said once, and what was asked for and did not come about; also in `settings`.
 
     Notes
     -----
@@ -156,7 +164,7 @@ def backtest(
     names = _names(plan, forecasts)
     blocks = _blocks(plan, forecasts, names)
     cohorts = {vintage.cutoff: vintage.cohort for vintage in plan.vintages}
-    unmade = _unmade(plan, found)
+    unmade = list_unmade(plan, found)
     for message in unmade:
         warn(message, DataQualityWarning)
     return Backtest(
@@ -179,17 +187,6 @@ def backtest(
     )
 
 
-def _unmade(plan: Plan, found: Forecasts) -> list[str]:
-    """Say what was asked for and did not come about."""
-    lacking = "with predictive distributions, at a cut-off and at an earlier one whose outcome had ended."
-    said = []
-    if plan.recalibrate is not None and found.recalibrations.empty:
-        said.append(f"Nothing was recalibrated: that takes a method {lacking}")
-    if plan.combine and found.weights.empty:
-        said.append(f"Nothing was combined: that takes two methods {lacking}")
-    return said
-
-
 def _settings(
     plan: Plan, names: list[str], level: float, n_bootstrap: int, random_state: int, unmade: Sequence[str]
 ) -> dict[str, Any]:
@@ -202,12 +199,12 @@ def _settings(
         "reference": plan.reference,
         "history": plan.history["history"],
         "window": None if window is None else str(window),
-        "refit": plan.refit,
+        "refit": bool(plan.refit),
         "recalibrate": plan.recalibrate,
-        "combine": plan.combine,
-        "level": level,
-        "n_bootstrap": n_bootstrap,
-        "random_state": random_state,
+        "combine": bool(plan.combine),
+        "level": float(level),
+        "n_bootstrap": int(n_bootstrap),
+        "random_state": int(random_state),
         "segments": plan.history["segments"],
         "time_unit": plan.log.options["time_unit"],
         "collapse": plan.log.options["collapse"],
