@@ -187,7 +187,8 @@ def test_names_the_best_with_its_distance_from_reference_and_next(page, result):
     assert found.winner == crps.idxmin()
     lead = re.search(r'<p class="lead">(.*?)</p>', page.source, re.S)[1]
     below = 1 - crps.min() / crps["naive"]
-    assert f"{found.winner} forecasts best: its CRPS is {crps.min():.3f} purchases a customer" in lead
+    assert found.tied
+    assert f"{found.winner} has the lowest CRPS: {crps.min():.3f} purchases a customer" in lead
     assert f"{below:.1%} below that of naive, the reference ({crps['naive']:.3f}), which is more than noise" in lead
     header, rows = page.table("The lowest CRPS")
     assert header[4] == "Against naive"
@@ -636,7 +637,8 @@ def test_nobody_is_sent_to_a_forecast_of_nothing_as_the_cheapest(contested):
     methods = {"low": Rate(0.01, odds=True), "zero": "zero"}
     page = contested("cheapest", methods, cutoffs=["2024-09-10"], horizons=["1 week"])
     said = page.section("answer")
-    assert "low forecasts best" in said
+    assert "low has the lowest CRPS: " in said
+    assert "forecasts best" not in said
     assert "Within noise" in said
     assert "cannot tell it from a forecast of nothing, which is no choice" in said
     assert "takes the least time" not in said
@@ -651,3 +653,14 @@ def test_a_winner_without_odds_is_doubted(contested):
 def test_odds_of_one_quantity_are_not_odds_of_all(contested):
     page = contested("half", {"half": Rate(0.01, odds=True), "none": Rate(0.02)}, amount="amount")
     assert "so that its CRPS is its MAE: half (value), none." in page.text
+
+
+def test_chance_verdicts_follow_the_level(contested):
+    said = contested("level", {"low": Rate(0.01, odds=True)}, level=0.8).section("reading")
+    assert "given in about 20% of comparisons" in said
+
+
+def test_a_small_lead_is_not_nothing(contested):
+    methods = {"one": Rate(0.01, odds=True), "other": Rate(0.009999, odds=True)}
+    found = {name: contested(name, methods, reference=name).section("answer") for name in methods}
+    assert any(re.search(r"0\.0[0-9]% below that of", said) for said in found.values())

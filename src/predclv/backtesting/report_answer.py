@@ -108,7 +108,9 @@ def _sentence(given: Given, contest: Contest) -> str:
     said += f" {quantity} within {contest.horizon}, "
     if contest.winner in contest.empty:
         return said + _beaten(contest, error, unit)
-    said += f"{name(contest.winner)} forecasts best: its {error} is {number(contest.crps)} {unit} a customer"
+    # Who is tied with others is not called the best of them.
+    leads = f"has the lowest {error}:" if contest.tied else f"forecasts best: its {error} is"
+    said += f"{name(contest.winner)} {leads} {number(contest.crps)} {unit} a customer"
     against = next((rival for rival in contest.rivals if rival.method == given.reference), None)
     if contest.winner == given.reference:
         said += ", and it is itself the reference. "
@@ -176,9 +178,10 @@ def _some(methods: Sequence[str]) -> str:
 def _against(rival: Paired, given: Given) -> str:
     """The reference is a rival of the winner: its difference turned round."""
     part = 1 - rival.other_crps / rival.crps if rival.crps else float("nan")
+    below = f"{part:.2%}" if part < 0.001 else share(part)
     told = {"worse": "which is more than noise", "within noise": "which is within noise"}
     return (
-        f"{share(part)} below that of {name(given.reference)}, the reference ({number(rival.crps)}), "
+        f"{below} below that of {name(given.reference)}, the reference ({number(rival.crps)}), "
         f"{told.get(rival.verdict, 'of which no resamples say how sure it is')}"
     )
 

@@ -138,8 +138,9 @@ def reading(given: Given) -> Section:
         "They answer: what if the customers had been others of the same kind? They do not answer: what if the months "
         "had been others? All customers of a cut-off share one season and one market, and overlapping horizons share "
         "months. That noise between periods is not in the intervals, and only more cut-offs show it.",
-        "The best of many methods is partly the luckiest, so expect a little less of it next time. At 90%, a "
-        "verdict of more than noise is wrong up to one time in ten; among many comparisons some are.",
+        "The best of many methods is partly the luckiest, so expect a little less of it next time. Of two methods "
+        f"equally good, a verdict of more than noise is given in about {percent(1 - given.setting('level'))} of "
+        "comparisons, so that among many some are wrong.",
         "What a method learnt from ends at the cut-off. Customers who bought nothing after it are counted; customers "
         "who came after it are not, since nobody forecast them.",
     )
