@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import matplotlib.pyplot as plt
@@ -181,3 +182,24 @@ def test_a_report_is_written(plain, tmp_path):
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Spring &amp; summer" in text
     assert "<naive>" not in text
+
+
+def test_intervals_of_totals_are_counted_over_cutoffs(result):
+    table = result.total_coverage
+    assert list(table) == ["horizon", "method", "quantity", "level", "cutoffs", "inside", "coverage"]
+    # The naive method gives no interval; the others' draws are all alike, so that their interval is one number.
+    assert "<naive>" not in set(table["method"])
+    own = table[(table["method"] == "own") & (table["quantity"] == "purchases")]
+    assert set(own["cutoffs"]) == {2}
+    assert (own["inside"] == 0).all()
+    assert (own["coverage"] == 0).all()
+    exact = result.totals.assign(low=0.0, high=np.inf)
+    everything = exact.assign(inside=pd.array([True] * len(exact), dtype="boolean"))
+    assert (dataclasses.replace(result, totals=everything).total_coverage["coverage"] == 1).all()
+
+
+def test_a_plot_of_odds_says_that_there_are_none():
+    points = run(cutoffs=["2024-09-29"], horizons=["4 weeks"])
+    some = dataclasses.replace(points, pit=points.pit.iloc[:0])
+    with pytest.raises(ValueError, match="no method gives a predictive distribution"):
+        some.plot_pit()

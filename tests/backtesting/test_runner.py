@@ -266,3 +266,35 @@ def test_without_refitting_scores_are_of_one_fit():
     found = pc.backtest(LOG, refit=False, **asked)
     assert found.runs["fit_cpu_seconds"].tolist()[1] == 0
     assert found.runs["status"].tolist() == ["ok", "ok"]
+
+
+class FailsAt:
+    """Fails at some cut-offs."""
+
+    def __init__(self, *cutoffs):
+        self.cutoffs = cutoffs
+
+    def fit(self, rfm, log):
+        if str(rfm.observation_end) in self.cutoffs:
+            raise ValueError("not today")
+        return self
+
+    def predict(self, rfm, log, horizon):
+        return {"expected_purchases": np.ones(len(rfm))}
+
+
+def test_the_reference_is_by_default_the_first_that_ran_at_every_cutoff():
+    dates = ["2024-06-30", "2024-07-31"]
+    asked = {"cutoffs": dates, "horizons": ["4 weeks"], **ASKED}
+    methods = {"never": FailsAt(*dates), "once": FailsAt(dates[0]), "naive": "naive", "zero": "zero"}
+    result = pc.backtest(SIM.log, methods=methods, **asked)
+    assert result.settings["reference"] == "naive"
+    assert set(result.scores.query("method == 'zero' and metric == 'crps' and by == 'all'")["verdict"]) <= {
+        "better",
+        "worse",
+        "within noise",
+    }
+    some = {name: methods[name] for name in ("never", "once")}
+    assert pc.backtest(SIM.log, methods=some, **asked).settings["reference"] == "once"
+    with pytest.warns(DataQualityWarning, match="reference 'never' did not run"):
+        pc.backtest(SIM.log, methods=methods, reference="never", **asked)

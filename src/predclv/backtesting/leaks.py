@@ -25,8 +25,9 @@ def find_leaks(log: Any, *, n_jobs: int = 1, **options: Any) -> pd.DataFrame:
 
     What was bought after a cut-off goes to other customers, at other dates and prices. Forecasts from that cut-off may
     not change by a bit: neither the methods' nor what recalibration and combination make of them. A method that has
-    the outcomes from elsewhere than its arguments cannot be found out this way; one whose forecasts differ from run to
-    run is among the leaks, for nobody could tell.
+    the outcomes from elsewhere than its arguments cannot be found out this way, nor one that uses a carried column
+    which was computed from the whole log: carry what was known at each cut-off. A method whose forecasts differ from
+    run to run is among the leaks, for nobody could tell.
 
     Parameters
     ----------

@@ -44,7 +44,8 @@ class Plan:
     horizons : list
         As given.
     candidates : list of Candidate
-    reference : str
+    reference : str or None
+        As given.
     history : dict
         history, window and segments, as `plan_vintages` takes them.
     refit, recalibrate, combine
@@ -57,7 +58,7 @@ class Plan:
     vintages: list[Vintage]
     horizons: list[Any]
     candidates: list[Candidate]
-    reference: str
+    reference: str | None
     history: dict[str, Any]
     refit: bool
     recalibrate: Literal["pit", "conformal"] | None
@@ -149,7 +150,7 @@ def make_plan(
         vintages,
         lengths,
         candidates,
-        reference or runnable[0],
+        reference,
         kept,
         refit,
         recalibrate,

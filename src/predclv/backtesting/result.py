@@ -184,6 +184,8 @@ class Backtest:
 
     def plot_pit(self, *, ax: Axes | None = None, **options: Any) -> Axes:
         """Histogram of the probability integral transform: flat where forecasts hold."""
+        if self.pit.empty:
+            raise ValueError("There is no PIT to draw: no method gives a predictive distribution.")
         return plots.plot_pit(self.pit, ax=ax, **self._styled(options))
 
     def plot_gains(self, *, ax: Axes | None = None, **options: Any) -> Axes:

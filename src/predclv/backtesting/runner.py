@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predclv.backtesting.blocks import Block, make_blocks
-from predclv.backtesting.plan import DEFAULT_METHODS, Plan, check_count, forecast_all, list_unmade, make_plan
+from predclv.backtesting.plan import DEFAULT_METHODS, Forecasts, Plan, check_count, forecast_all, list_unmade, make_plan
 from predclv.backtesting.predictions import Forecast
 from predclv.backtesting.progress import ProgressLine
 from predclv.backtesting.result import Backtest
@@ -73,7 +73,7 @@ def backtest(
     refit : bool
         Fit anew at each cut-off; otherwise what was learnt at the first forecasts from the later ones.
     reference : str, optional
-        The method that others are compared with; by default the first.
+        The method that others are compared with; by default the first that ran at every cut-off.
     segments : sequence of str
         Columns about the customer to score by.
     recalibrate : {"pit", "conformal"}, optional
@@ -119,7 +119,8 @@ def backtest(
     Notes
     -----
     Customers with an empty holdout stay. Those who come after a cut-off are counted in `customers`: nobody forecasts
-    them. What a method is given ends at the cut-off; `predclv.backtesting.find_leaks` tests it.
+    them. What a method is given ends at the cut-off; `predclv.backtesting.find_leaks` tests it. A carried column or
+    segment is taken for known at every cut-off: one computed from the whole log tells the future.
 
     Intervals are of customers drawn anew, the same customers for all methods; a customer at several cut-offs is drawn
     with all of them. That all customers share the same few months, with their weather and campaigns, is not in them.
@@ -164,12 +165,15 @@ def backtest(
     names = _names(plan, forecasts)
     blocks = _blocks(plan, forecasts, names)
     cohorts = {vintage.cutoff: vintage.cohort for vintage in plan.vintages}
+    reference = _choose_reference(plan, found)
     unmade = list_unmade(plan, found)
+    if not any(name == reference for _, _, name in forecasts):
+        unmade = [*unmade, f"The reference {reference!r} did not run, so that nothing is compared with it."]
     for message in unmade:
         warn(message, DataQualityWarning)
     return Backtest(
         scores=score_blocks(
-            blocks, cohorts, reference=plan.reference, n_bootstrap=n_bootstrap, level=level, seed=random_state
+            blocks, cohorts, reference=reference, n_bootstrap=n_bootstrap, level=level, seed=random_state
         ),
         totals=_totals(plan, forecasts, names),
         runs=_run_table(plan, found.runs),
@@ -181,14 +185,30 @@ def backtest(
         recalibrations=found.recalibrations,
         weights=found.weights,
         customers=_customer_table(plan.vintages),
-        settings=_settings(plan, names, level, n_bootstrap, random_state, unmade),
+        settings=_settings(plan, names, reference, level, n_bootstrap, random_state, unmade),
         blocks=blocks,
         cohorts=cohorts,
     )
 
 
+def _choose_reference(plan: Plan, found: Forecasts) -> str:
+    """The reference that was asked for, or the first method that ran at every cut-off, or at any."""
+    if plan.reference is not None:
+        return plan.reference
+    ran = [run.method for run in found.runs if run.status == "ok"]
+    names = [candidate.name for candidate in plan.candidates]
+    # Ties go to the first.
+    return max(names, key=lambda name: (ran.count(name) == len(plan.vintages), name in ran))
+
+
 def _settings(
-    plan: Plan, names: list[str], level: float, n_bootstrap: int, random_state: int, unmade: Sequence[str]
+    plan: Plan,
+    names: list[str],
+    reference: str,
+    level: float,
+    n_bootstrap: int,
+    random_state: int,
+    unmade: Sequence[str],
 ) -> dict[str, Any]:
     """What was asked, in plain types."""
     window = plan.history["window"]
@@ -196,7 +216,7 @@ def _settings(
         "methods": names,
         "cutoffs": [str(vintage.cutoff) for vintage in plan.vintages],
         "horizons": [outcome.horizon for outcome in plan.vintages[0].outcomes],
-        "reference": plan.reference,
+        "reference": reference,
         "history": plan.history["history"],
         "window": None if window is None else str(window),
         "refit": bool(plan.refit),

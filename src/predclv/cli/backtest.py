@@ -141,7 +141,10 @@ def _scores(result: Backtest, quantity: str, horizon: str) -> list[RenderableTyp
     dates = f"{n} cut-off{'s' if n > 1 else ''}"
     reference = escape(result.settings["reference"])
     heading = f"\n[bold]{quantity.capitalize()} within {escape(horizon)}[/bold]"
-    return [f"{heading} ({dates}; CRPS, lower is better, against {reference})", table]
+    shown: list[RenderableType] = [f"{heading} ({dates}; CRPS, lower is better, against {reference})", table]
+    if (result.settings["reference"], "pit_ks") not in found:
+        shown.append(f"{reference} gives no odds: its CRPS is its absolute error, which forecasts of nothing beat.")
+    return shown
 
 
 def _cell(row: Any, digits: int, share: bool) -> str:

@@ -140,7 +140,7 @@ def _make(name: str | None, method: Any, random_state: int) -> Candidate:
 
 def _make_known(name: str, key: str, random_state: int) -> Candidate:
     if key not in METHODS:
-        raise DataError(f"There is no method {key!r}.{suggest(key, METHODS)} Known are {quote_list(METHODS)}.")
+        raise DataError(f"There is no method {key!r}.{suggest(key, METHODS)} Known are {', '.join(METHODS)}.")
     entry = METHODS[key]
     if entry.package is not None and find_spec(entry.package) is None:
         return Candidate(name, None, f"needs {entry.package}: pip install 'predclv[{entry.extra}]'")
