@@ -113,9 +113,8 @@ def test_pmf_on_a_large_grid() -> None:
 
 def check_pmf(rows, theta, horizon, counts) -> None:
     (x, t_x, T), (r, *rest) = rows, theta
-    columns = [x], [t_x], [T]
-    pmf = kernel.purchase_pmf(*columns, horizon, theta, counts[-1])[0]
-    if_alive = kernel.alive_purchase_pmf(*columns, horizon, theta, counts[-1])[0]
+    pmf = kernel.purchase_pmf([x], [t_x], [T], horizon, theta, counts[-1])[0]
+    if_alive = kernel.alive_purchase_pmf([x], [T], horizon, theta, counts[-1])[0]
     alive = truth.p_alive(*rows, *theta)
     for k in counts:
         true = truth.pmf_if_alive(T, horizon, k, mp.mpf(r) + x, *rest)
@@ -138,11 +137,9 @@ def test_pmf_sums_to_one_and_has_the_expected_mean() -> None:
 def test_pmf_given_alive() -> None:
     x, t_x, T = histories(60)
     alive = kernel.p_alive(x, t_x, T, THETA)[0]
-    pmf = kernel.alive_purchase_pmf(x, t_x, T, 20.0, THETA, 30) * alive[:, None]
+    pmf = kernel.alive_purchase_pmf(x, T, 20.0, THETA, 30) * alive[:, None]
     pmf[:, 0] += 1 - alive
     np.testing.assert_allclose(pmf, kernel.purchase_pmf(x, t_x, T, 20.0, THETA, 30), rtol=1e-11)
-    at_T = kernel.alive_purchase_pmf(x, T, T, 20.0, THETA, 30)
-    np.testing.assert_array_equal(at_T, kernel.alive_purchase_pmf(x, t_x, T, 20.0, THETA, 30))
 
 
 def test_counts_far_beyond_what_a_first_probability_can_hold() -> None:

@@ -164,18 +164,13 @@ def purchase_pmf(
 
 
 def alive_purchase_pmf(
-    x: npt.ArrayLike,
-    t_x: npt.ArrayLike,
-    T: npt.ArrayLike,
-    horizon: npt.ArrayLike,
-    theta: npt.ArrayLike,
-    n_max: int,
+    x: npt.ArrayLike, T: npt.ArrayLike, horizon: npt.ArrayLike, theta: npt.ArrayLike, n_max: int
 ) -> Floats:
-    """`purchase_pmf` given, besides the history, that the customer is alive at T; whatever `t_x` is.
+    """`purchase_pmf` given, besides the history, that the customer is alive at T; whatever t_x is.
 
     With several draws their plain mean, not weighted by their P(alive).
     """
-    return _pmf(x, t_x, T, horizon, theta, n_max, True)
+    return _pmf(x, T, T, horizon, theta, n_max, True)
 
 
 def _pmf(
