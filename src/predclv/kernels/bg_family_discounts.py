@@ -31,6 +31,10 @@ __all__ = ["stage_discount_moments"]
 
 FloatArray = NDArray[np.float64]
 
+# Moments are held for all counts up to the first number, and beyond it, where they are smooth in 1 / i, for these.
+_EXACT = 64
+_NODES_OF_COUNTS = np.array([*range(_EXACT + 1), 80, 100, 128, 180, 300, 600, np.inf])
+
 
 def stage_discount_moments(
     x: FloatArray,
@@ -52,7 +56,7 @@ def stage_discount_moments(
     x, T, horizon, delta, theta, dropout_at_first
         As in `discounting.discount_moments`.
     counts : (n_counts,) array
-        0 or >= 1, increasing; whole numbers and halves, which are taken between their neighbours.
+        0 or >= 1; a half stands for its neighbours' mean.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def stage_discount_moments(
     """
     edges = leaving_edges(horizon, delta)
     r, alpha, a, b = (float(value) for value in theta)
-    left, stayed = _tables(k, stage, delta * horizon, tuple(counts.tolist()))
+    left, stayed = (_at_counts(table, _NODES_OF_COUNTS, counts, _EXACT) for table in _tables(k, stage, delta * horizon))
     moments = np.zeros((4, x.shape[0], edges.size, counts.shape[0]))
     for i in range(x.shape[0]):
         gamma = r + k * x[i] + stage, alpha + T[i]
@@ -71,14 +75,14 @@ def stage_discount_moments(
 
 
 @lru_cache(maxsize=64)
-def _tables(k: int, stage: int, end: float, counts: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
-    """The three moments for each count: where leaving, by y, and where staying until y = `end`.
+def _tables(k: int, stage: int, end: float) -> tuple[FloatArray, FloatArray]:
+    """The three moments where leaving, by y, and where staying until y = `end`, at the counts of `_NODES_OF_COUNTS`.
 
     Returns
     -------
-    left : (n_counts, 3, n_basis) array
+    left : (n_nodes, 3, n_basis) array
         Chebyshev coefficients over 0 <= y <= `end` of m_i(y) / i, m_i(2y) / i and s_i(y) / i^2.
-    stayed : (n_counts, k, 3) array
+    stayed : (n_nodes, k, 3) array
         Their means over the n-th event's time, for n, n + 1, ... events.
     """
     n_marks = math.ceil(2 * end + 9 * math.sqrt(2 * end)) + 25
@@ -87,20 +91,42 @@ def _tables(k: int, stage: int, end: float, counts: tuple[float, ...]) -> tuple[
     y = 0.5 * end * (1 + np.cos(angle))
     once, twice = _marks(y, n_marks), _marks(2 * y, n_marks)
     at_end = np.vstack([_marks(np.array([end]), n_marks), _marks(np.array([2 * end]), n_marks)])
+    n_nodes = len(_NODES_OF_COUNTS)
+    values, ends = np.empty((n_nodes, 3, n_basis)), np.empty((n_nodes, k, 3))
+    _fill_moments(values[:-1], ends[:-1], _NODES_OF_COUNTS[:-1].astype(np.int64), k, stage, once, twice, at_end)
+    # Countless purchases are spread evenly over (0, y).
+    values[-1], ends[-1] = _even(y), _even(np.array([end]))[:, 0]
     transform = 2 / n_basis * np.cos(np.outer(np.arange(n_basis), angle))
     transform[0] /= 2
-    left, stayed = np.zeros((len(counts), 3, n_basis)), np.zeros((len(counts), k, 3))
-    if len(counts) == 0:
-        return left, stayed
-    # Between two whole numbers stands their mean.
-    whole = np.array([math.floor(i) for i in counts] + [math.ceil(i) for i in counts], dtype=np.int64)
-    kept, place = np.unique(whole, return_inverse=True)
-    values, ends = np.zeros((len(kept), 3, n_basis)), np.zeros((len(kept), k, 3))
-    _fill_moments(values, ends, kept, k, stage, once, twice, at_end)
-    for side in np.split(place, 2):
-        left += 0.5 * values[side] @ transform.T
-        stayed += 0.5 * ends[side]
-    return left, stayed
+    return values @ transform.T, ends
+
+
+def _even(y: FloatArray) -> FloatArray:
+    """Moments of discounts at times spread evenly over (0, y), (3, n_y)."""
+    mean, mean_square = (-np.expm1(-speed * y) / (speed * y) for speed in (1, 2))
+    return np.stack([mean, mean_square, mean**2])
+
+
+@njit(cache=True, error_model="numpy")
+def _at_counts(table, nodes, counts, n_exact):  # type: ignore[no-untyped-def]
+    """Rows of a table, by counts: as they stand, means of neighbours, or beyond `n_exact` by interpolation in 1 / i.
+
+    Written out, because a matrix product's rounding would depend on how many counts are asked for.
+    """
+    out = np.zeros((counts.shape[0], table.shape[1], table.shape[2]))
+    for c in range(counts.shape[0]):
+        i = counts[c]
+        if i <= nodes[n_exact]:
+            low = math.floor(i)
+            out[c] = 0.5 * (table[low] + table[math.ceil(i)])
+            continue
+        for node in range(n_exact, nodes.shape[0]):
+            weight = 1.0
+            for other in range(n_exact, nodes.shape[0]):
+                if other != node:
+                    weight *= (1.0 / i - 1.0 / nodes[other]) / (1.0 / nodes[node] - 1.0 / nodes[other])
+            out[c] += weight * table[node]
+    return out
 
 
 def _marks(y: FloatArray, n: int) -> FloatArray:
