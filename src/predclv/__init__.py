@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from predclv.models import MBGNBD as MBGNBD
     from predclv.models import MODELS as MODELS
     from predclv.models import GammaGamma as GammaGamma
+    from predclv.models import ParetoNBD as ParetoNBD
     from predclv.report import write_report as write_report
     from predclv.value import CLV as CLV
     from predclv.value import load as load
@@ -43,6 +44,7 @@ _HOME = {
     "BGNBD": "models",
     "MBGNBD": "models",
     "GammaGamma": "models",
+    "ParetoNBD": "models",
     "CLV": "value",
     "load": "value",
     "write_report": "report",
@@ -56,6 +58,7 @@ __all__ = [
     "MODELS",
     "Backtest",
     "GammaGamma",
+    "ParetoNBD",
     "Posterior",
     "RFMSummary",
     "Split",

@@ -316,9 +316,3 @@ def test_models_of_segments_are_checked_one_at_a_time(bg, cdnow):
         with pytest.raises(ValueError, match=r"2 segments of this BGNBD .* as segments_\['shop'\]"):
             check(pooled, cdnow)
     assert len(checks.check_recency(pooled.segments_["web"], cdnow, n_draws=16).replicated) == 16
-
-
-def test_models_without_a_simulator_say_so(bg, cdnow, monkeypatch):
-    monkeypatch.setattr(pc.BGNBD, "BINDINGS", object())
-    with pytest.raises(NotImplementedError, match="Histories are not yet replicated for BGNBD"):
-        checks.check_recency(bg, cdnow)

@@ -107,7 +107,7 @@ BAD = {
     "no dates": (["--horizon", "13 weeks"], ["cutoffs", "n_cutoffs"]),
     "cut-off before the log": (["--cutoff", "2020-01-01"], ["2020-01-01", "precedes", "2023-01-0"]),
     "cut-off after the log": (["--cutoff", "2030-01-01"], ["2030-01-01", "leaves no outcome"]),
-    "horizon beyond the log": (["--cutoff", "2024-06-30", "--horizon", "2 years"], ["2 years", "2026-06-30", "2024-12-29"]),
+    "horizon beyond the log": (["--cutoff", "2024-06-30", "--horizon", "2 years"], ["2 years", "2026-06-30"]),
     "unknown method": (["--cutoff", "2024-06-30", "--methods", "bg_nbd,naiv"], ["'naiv'", "'naive'"]),
     "no method": (["--cutoff", "2024-06-30", "--methods", " , "], ["names no method"]),
     "unknown reference": (["--cutoff", "2024-06-30", "--reference", "nbd"], ["'nbd'", "'bg_nbd'"]),

@@ -25,7 +25,7 @@ import predclv as pc
 from predclv.datasets.populations import settle_parameters, settle_spend
 from predclv.errors import ExtrapolationWarning, HorizonWarning
 from predclv.inference.optimize import maximize
-from predclv.kernels import bg_family, gamma_gamma
+from predclv.kernels import bg_family, gamma_gamma, pareto_nbd
 from predclv.models.base import Model
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import to_unconstrained
@@ -65,6 +65,7 @@ LITERAL: dict[str, Callable[..., FloatArray]] = {
     "mbg_nbd": lambda rfm, *theta: bg_family.log_likelihood(
         rfm.frequency, rfm.recency, rfm.T, *theta, dropout_at_first=True
     ),
+    "pareto_nbd": lambda rfm, *theta: pareto_nbd.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
     "gamma_gamma": lambda rfm, *theta: gamma_gamma.log_likelihood(*rfm.repeat_spend()[:2], *theta),
 }
 

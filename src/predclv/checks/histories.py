@@ -11,7 +11,6 @@ from predclv.checks.replications import (
     check_arguments,
     check_count,
     check_summary,
-    replicator,
     rows_to_replicate,
 )
 from predclv.checks.results import PredictiveCheck, judge
@@ -88,7 +87,7 @@ def check_frequencies(
         return predictive.count_quantities(x, n_max)
 
     observed = measure(x, t_x, T)
-    replicated = predictive.replicate_histories(replicator(model), T, draws, measure, seed)
+    replicated = predictive.replicate_histories(model.BINDINGS.replicate_histories, T, draws, measure, seed)
     expected = predictive.expected_counts(model.BINDINGS, draws, T, n_max)
     names = (
         "share of one-time buyers",
@@ -149,7 +148,7 @@ def check_recency(
         return predictive.recency_quantities(x, t_x, T, n_bins)
 
     observed = measure(x, t_x, T)
-    replicated = predictive.replicate_histories(replicator(model), T, draws, measure, seed)
+    replicated = predictive.replicate_histories(model.BINDINGS.replicate_histories, T, draws, measure, seed)
     names = (
         "repeat buyers: mean time since the last purchase",
         "repeat buyers: share silent for over half their age",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -10,14 +9,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
-from predclv.forecast.predictive_checks import Replicate, pick_customers
+from predclv.forecast.predictive_checks import pick_customers
 from predclv.inference.posterior import check_level
-from predclv.kernels.bg_family_replicates import replicate_histories
 from predclv.models.base import Model, require_summary
-from predclv.models.bg_family import BGFamily
 from predclv.models.transactions import TransactionModel
 
-__all__ = ["DRAWS", "check_arguments", "check_count", "check_summary", "replicator", "rows_to_replicate"]
+__all__ = ["DRAWS", "check_arguments", "check_count", "check_summary", "rows_to_replicate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -64,14 +61,6 @@ def check_summary(model: TransactionModel, rfm: RFMSummary) -> None:
     """Raise TypeError or UnitError where `rfm` is no summary, or one in another time unit than the fit."""
     require_summary(rfm)
     rfm.require_compatible(time_unit=model.fingerprint_.time_unit)
-
-
-def replicator(model: TransactionModel) -> Replicate:
-    """Return what simulates histories of new customers under the model."""
-    member = model.BINDINGS
-    if not isinstance(member, BGFamily):
-        raise NotImplementedError(f"Histories are not yet replicated for {type(model).__name__}.")
-    return partial(replicate_histories, k=member.k, dropout_at_first=member.dropout_at_first)
 
 
 def rows_to_replicate(rfm: RFMSummary, n_draws: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:

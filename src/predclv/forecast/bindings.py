@@ -161,3 +161,9 @@ class TransactionBindings(Protocol):
     ) -> FloatArray:
         """Simulate new customers from birth on: repeat purchases of all in each period, (n_draws, n_periods)."""
         ...
+
+    def replicate_histories(
+        self, generator: np.random.Generator, T: FloatArray, theta: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Simulate a new customer for each age, with one theta: repeat purchases and the last one's time."""
+        ...

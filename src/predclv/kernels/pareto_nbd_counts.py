@@ -26,57 +26,57 @@ __all__ = ["counts_if_alive", "lifetimes"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_LARGEST_EXPONENT = 600.0
+_LARGEST = 1e250
 # A lifetime over which all counts are less likely than exp(-60) against their likeliest is left out.
 _NEGLIGIBLE = 60.0
+# A lifetime's share of a probability that is lost in rounding, even many of them.
+_LOST = 1e-20
 # Panel widths: in standard deviations of the lifetime at which a count is likeliest, and in e-foldings.
 _DEVIATIONS, _EFOLDINGS = 2.0, 4.0
 
 
 @njit(cache=True, error_model="numpy")
 def counts_if_alive(m: float, A: float, s: float, B: float, horizon: float, n_max: int) -> Floats:
-    """P(X = k) for k = 0, ..., n_max, given alive; a finite horizon."""
+    """P(X = k) for k = 0, ..., n_max, given alive; a finite horizon.
+
+    Lifetimes take part only while they matter for k: as k rises, a longer one joins when it is no longer far too long,
+    and a short one is dropped when its share is lost in rounding, to which it can only fall further.
+    """
     probability = np.zeros(n_max + 1)
     tau, weight, _ = lifetimes(m, A, s, B, np.array([0.0, horizon]), float(n_max))
-    z, lacking = np.empty(len(tau)), np.empty(len(tau))
-    missing = 0.0
-    for i in range(len(tau)):
-        z[i] = tau[i] / (A + tau[i])
-        # What a small first probability lacks is kept as an exponent and given back as the probabilities grow.
-        log_none = m * math.log1p(tau[i] / A)
-        given = min(log_none, _LARGEST_EXPONENT)
-        weight[i] *= math.exp(-given)
-        lacking[i] = log_none - given
-        missing = max(missing, lacking[i])
-    if missing > 0.0:
-        _sum_lacking(m, z, weight, lacking, probability)
-    else:
-        _sum_counts(m, z, weight, probability)
+    z = tau / (A + tau)
+    # Gamma(m+k) / (Gamma(m) k!) is choices exp(log_scale).
+    first, last, choices, log_scale = 0, 0, 1.0, 0.0
+    for k in range(n_max + 1):
+        while last < len(tau) and not _is_beyond(m, A, tau[last], float(k)):
+            log_term = math.log(choices) + log_scale - m * math.log1p(tau[last] / A)
+            weight[last] *= math.exp(log_term + k * math.log(z[last])) if k > 0 else math.exp(log_term)
+            last += 1
+        probability[k] = _add_up(weight[first:last])
+        while first < last - 1 and weight[first] <= _LOST * probability[k]:
+            first += 1
+        ratio = (m + k) / (k + 1.0)
+        _multiply(weight[first:last], z[first:last], ratio)
+        choices *= ratio
+        if choices > _LARGEST:
+            choices /= _LARGEST
+            log_scale += math.log(_LARGEST)
     return probability
 
 
-@njit(cache=True, error_model="numpy")
-def _sum_counts(m: float, z: Floats, term: Floats, probability: Floats) -> None:
-    for k in range(len(probability)):
-        total, ratio = 0.0, (m + k) / (k + 1.0)
-        for i in range(len(term)):
-            total += term[i]
-            term[i] *= ratio * z[i]
-        probability[k] = total
+# Sums in any order, so that a processor may add several numbers at once.
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _add_up(term: Floats) -> float:
+    total = 0.0
+    for i in range(len(term)):
+        total += term[i]
+    return total
 
 
 @njit(cache=True, error_model="numpy")
-def _sum_lacking(m: float, z: Floats, term: Floats, lacking: Floats, probability: Floats) -> None:
-    """`_sum_counts` where terms are to be multiplied by exp(-lacking)."""
-    for k in range(len(probability)):
-        ratio = (m + k) / (k + 1.0)
-        for i in range(len(term)):
-            if lacking[i] > 0.0 and term[i] > 1.0:
-                given = min(lacking[i], _LARGEST_EXPONENT)
-                term[i] *= math.exp(-given)
-                lacking[i] -= given
-            probability[k] += term[i] if lacking[i] == 0.0 else term[i] * math.exp(-lacking[i])
-            term[i] *= ratio * z[i]
+def _multiply(term: Floats, z: Floats, ratio: float) -> None:
+    for i in range(len(term)):
+        term[i] *= ratio * z[i]
 
 
 @njit(cache=True, error_model="numpy")

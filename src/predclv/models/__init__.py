@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from predclv.models.bg_nbd import BGNBD
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.mbg_nbd import MBGNBD
+from predclv.models.pareto_nbd import ParetoNBD
 
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma"]
+__all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma", "ParetoNBD"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
     "mbg_nbd": MBGNBD,
+    "pareto_nbd": ParetoNBD,
     "gamma_gamma": GammaGamma,
 }

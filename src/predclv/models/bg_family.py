@@ -23,6 +23,7 @@ from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
 from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
+from predclv.kernels.bg_family_replicates import replicate_histories
 from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
@@ -255,6 +256,13 @@ class BGFamily:
         """See `TransactionBindings`."""
         counts: FloatArray = paths.simulate_counts(generator, births, edges, theta, self.k, self.dropout_at_first)
         return counts
+
+    def replicate_histories(
+        self, generator: np.random.Generator, T: FloatArray, theta: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        x, t_x = replicate_histories(generator, T, theta, self.k, self.dropout_at_first)
+        return x, t_x
 
 
 def _values_one_by_one(

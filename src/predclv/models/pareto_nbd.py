@@ -21,7 +21,7 @@ from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd import NUMPY, log_likelihood
 from predclv.kernels.pareto_nbd_discounts import discount_moments
 from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
-from predclv.kernels.pareto_nbd_paths import simulate_counts
+from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
 from predclv.models.transactions import TransactionModel
@@ -180,6 +180,13 @@ class ParetoNBDBindings:
         """See `TransactionBindings`."""
         counts: FloatArray = simulate_counts(generator, births, edges, theta)
         return counts
+
+    def replicate_histories(
+        self, generator: np.random.Generator, T: FloatArray, theta: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        x, t_x = replicate_histories(generator, T, theta)
+        return x, t_x
 
 
 class ParetoNBD(TransactionModel):
