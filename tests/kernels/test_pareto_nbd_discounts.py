@@ -61,6 +61,7 @@ def truth(x, T, horizon, delta, theta, k):
         return integral(mean) / total, integral(square) / total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=[f"x={case[0]}, t={case[2]:.0f}" for case in CASES])
 def test_moments_against_truth(case):
     x, T, horizon, delta, theta, counts = case

@@ -89,6 +89,7 @@ def test_draws_surround_the_maximum_likelihood_estimate(cdnow, pareto):
         assert low < estimate < high
 
 
+@pytest.mark.slow
 def test_value_of_customers(cdnow):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DependenceWarning)
