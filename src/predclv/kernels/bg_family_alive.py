@@ -87,7 +87,8 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
 
     Panels of y = logit p are one unit wide at most, and narrower where the beta is. From its centre they go both
     ways until nothing is left, or until p (at the left) or 1-p (at the right) is so small that the rest of the
-    integrand is a power times a linear function.
+    integrand is a power times a linear function. `_given_p` falls with p, so that at the right it need not be looked at
+    any more once it adds nothing.
     """
     width = min(1.0, 2.0 * math.sqrt(1.0 / a + 1.0 / B))
     low = math.log(_TAIL / (1.0 + B + (m + 1.0) * tau))
@@ -95,8 +96,8 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
     centre = min(max(math.log(a / B), low), high)
     peak = _log_density(centre, a, B)
     mass = integral = 0.0
-    for end in (high, low):
-        start = centre
+    for end in (low, high):
+        start, counts = centre, True
         while start != end:
             stop = min(start + width, high) if end == high else max(start - width, low)
             panel_mass = panel_integral = 0.0
@@ -104,20 +105,25 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
                 y = start + (stop - start) * LEGENDRE_NODES[node]
                 density = LEGENDRE_WEIGHTS[node] * math.exp(_log_density(y, a, B) - peak)
                 panel_mass += density
-                panel_integral += density * _given_p(
-                    1.0 / (1.0 + math.exp(-y)), 1.0 / (1.0 + math.exp(y)), tau, m, k, j, rate
-                )
+                if counts:
+                    panel_integral += density * _given_p(
+                        1.0 / (1.0 + math.exp(-y)), 1.0 / (1.0 + math.exp(y)), tau, m, k, j, rate
+                    )
             mass += panel_mass * abs(stop - start)
             integral += panel_integral * abs(stop - start)
             start = stop
-            if panel_mass <= _NEGLIGIBLE * mass and panel_integral <= _NEGLIGIBLE * integral:
-                break
+            if panel_integral <= _NEGLIGIBLE * integral:
+                if panel_mass <= _NEGLIGIBLE * mass:
+                    break
+                counts = end == low
         if start == end:
             small, exponent, other = 1.0 / (1.0 + math.exp(abs(end))), a if end == low else B, B if end == low else a
             weight = math.exp(exponent * math.log(small) - peak)
             half, full = math.exp((other - 1.0) * math.log1p(-small / 2)), math.exp((other - 1.0) * math.log1p(-small))
             mass += weight * _power_tail(half, full, exponent)
-            if end == low:
+            if not counts:
+                half = full = 0.0
+            elif end == low:
                 half *= _given_p(small / 2, 1.0 - small / 2, tau, m, k, j, rate)
                 full *= _given_p(small, 1.0 - small, tau, m, k, j, rate)
             else:
@@ -155,7 +161,8 @@ def _given_p_by_stages(p: float, q: float, tau: float, m: float, k: int, j: int,
     """`_given_p` for k > 1: q^floor(n/k) as a sum over the k-th roots of q, and E[root^M] = (1 + (1-root) tau)^-m.
 
     With w = q^(1/k) and roots w_l = w exp(2 pi i l / k), q^floor(n/k) = sum_l A_l w_l^n with
-    A_l = (1 - 1/q) / (k (1 - 1/w_l)). The term l = 0 goes to 1 with p, the others to 0 (like p).
+    A_l = (1 - 1/q) / (k (1 - 1/w_l)). The term l = 0 goes to 1 with p, the others to 0 (like p); these come in pairs of
+    conjugates, but for a real one in the middle of an even k.
     """
     epsilon = -math.log1p(-p) / k if p < 0.5 else -math.log(q) / k
     one_w = -math.expm1(-epsilon)
@@ -164,10 +171,17 @@ def _given_p_by_stages(p: float, q: float, tau: float, m: float, k: int, j: int,
         total = m * one_w * math.exp(log_0 - (m + 1.0) * math.log1p(one_w * tau))
     else:
         total = -math.expm1(log_0 - m * math.log1p(one_w * tau))
-    for l in range(1, k):
+    w = math.exp(-epsilon)
+    if k % 2 == 0:
+        middle = -p / q / (k * (1.0 + 1.0 / w)) * (-w) ** j
+        if rate:
+            total += middle * m * (1.0 + w) * math.exp(-(m + 1.0) * math.log1p((1.0 + w) * tau))
+        else:
+            total -= middle * math.exp(-m * math.log1p((1.0 + w) * tau))
+    for l in range(1, (k + 1) // 2):
         angle = 2.0 * math.pi * l / k
-        root = math.exp(-epsilon) * complex(math.cos(angle), math.sin(angle))
-        term = -p / q / (k * (1.0 - 1.0 / root)) * root**j
+        root = w * complex(math.cos(angle), math.sin(angle))
+        term = -2.0 * p / q / (k * (1.0 - 1.0 / root)) * root**j
         if rate:
             total += (term * m * (1.0 - root) * (1.0 + (1.0 - root) * tau) ** (-m - 1.0)).real
         else:
