@@ -71,7 +71,7 @@ Method = Annotated[
 Transactions = Annotated[
     str,
     typer.Option(
-        help="When customers buy and leave: bg_nbd, or mbg_nbd (also right after the first purchase).",
+        help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time).",
         rich_help_panel=MODEL,
     ),
 ]
