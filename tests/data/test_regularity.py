@@ -186,7 +186,7 @@ def test_advice(shared_data):
     grocery = summarise_as_of(log, "2006-12-31", customer_id="cust").regularity()
     assert 2.3 < grocery.k < 2.6
     assert "more regularly than at random" in str(grocery)
-    assert "Try MBGCNBD or BGCNBD" in grocery.advice
+    assert "more regularly than at random" in grocery.advice
     cdnow = summarise_as_of(pc.datasets.load_cdnow(), "1997-09-30").regularity()
     assert 0.95 < cdnow.k < 1.15
     assert "near that of purchases at random" in cdnow.advice

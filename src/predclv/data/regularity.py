@@ -44,7 +44,7 @@ class Regularity:
 
     @property
     def is_regular(self) -> bool:
-        """Whether the interval lies where k = 2 is nearer than k = 1, so that a CNBD model should fit better."""
+        """Whether the interval lies where k = 2 is nearer than k = 1, so that models of random times are late."""
         return self.low > _REGULAR
 
     @property
@@ -55,8 +55,8 @@ class Regularity:
         )
         if self.is_regular:
             return (
-                f"{found}: customers buy more regularly than at random (1). Try MBGCNBD or BGCNBD, which know such "
-                "customers to be gone sooner once they fall silent."
+                f"{found}: customers buy more regularly than at random (1). BGNBD, MBGNBD and ParetoNBD do not know that, "
+                "and are late to see that a customer who falls silent is gone: backtest them."
             )
         if self.high < 1:
             return f"{found}: customers buy in bursts, less regularly than at random (1). BGNBD or MBGNBD come nearest."

@@ -201,8 +201,8 @@ class RFMSummary:
         on_null : {"error", "drop"}
             What to do with rows without a customer (null or blank), date or finite amount.
         regularity : bool
-            Also sum up the logarithms of the times between purchases, as `log_itt`: what `regularity` reads, and what
-            BGCNBD and MBGCNBD choose k by. It takes a sort of all purchases.
+            Also sum up the logarithms of the times between purchases, as `log_itt`: what `regularity` reads. It takes a
+            sort of all purchases.
 
         Returns
         -------
@@ -428,7 +428,7 @@ class RFMSummary:
         return RepeatSpend(self.frequency[used].astype(np.float64), self.monetary_value[used], n_left_out)
 
     def regularity(self) -> Regularity:
-        """Estimate how regular customers buy: near 1 at random; from about 1.5 on, try MBGCNBD or BGCNBD.
+        """Estimate how regular customers buy: 1 at random; from about 1.5 on, models of random times serve badly.
 
         Returns
         -------
