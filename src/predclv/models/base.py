@@ -22,7 +22,6 @@ from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import maximize
 from predclv.inference.posterior import Posterior, require_arviz
 from predclv.models import bayes
-from predclv.models.fingerprint import Fingerprint
 from predclv.models.likelihood import Likelihood
 from predclv.models.maximum_likelihood import posterior_of_estimate, warn_of_estimate
 from predclv.models.pooling import fit_hierarchy, match_segments, warn_of_small_segments
@@ -120,12 +119,12 @@ class Model(SavedModel):
             Chains diverged, disagree, or are short.
         """
         self._check_settings()
-        require_summary(rfm)
+        self._require_data(rfm)
         if self.method == "mcmc":
             self._sampling().require()
         likelihood = self._likelihood(rfm)
         self._check_data(rfm, likelihood)
-        self.segments_, self.priors_, self.fingerprint_ = {}, {}, Fingerprint.of(rfm)
+        self.segments_, self.priors_, self.fingerprint_ = {}, {}, self.FINGERPRINT.of(rfm)
         if self.method == "mle":
             optimum = maximize(likelihood, self._start(rfm))
             posterior = posterior_of_estimate(likelihood, optimum, int(self.random_state))
@@ -188,7 +187,7 @@ class Model(SavedModel):
         model.priors_ = {p.name: self.priors_[p.name] for p in self.PARAMETERS}
         if self.priors is not None:
             model.priors = {name: prior for name, prior in self.priors.items() if name in model.priors_}
-        model.segments_, model.fingerprint_ = {}, Fingerprint.of(piece)
+        model.segments_, model.fingerprint_ = {}, self.FINGERPRINT.of(piece)
         model.posterior_ = model._examine(piece, posterior)
         fitted: Self = model
         return fitted
@@ -258,7 +257,7 @@ class Model(SavedModel):
         `posterior_.loo()`, `posterior_.to_arviz()` and `predclv.checks` do that from a fit.
         """
         self._check_settings()
-        require_summary(rfm)
+        self._require_data(rfm)
         try:
             from predclv.inference.pymc import build_model
             from predclv.inference.pymc_hierarchy import build_hierarchy_model
@@ -330,6 +329,10 @@ class Model(SavedModel):
                 f"There is nobody to score: {type(self).__name__} speaks of none of the {len(rfm):,} customers."
             )
         return total / n
+
+    def _require_data(self, rfm: object) -> None:
+        """Raise TypeError unless `rfm` is what a model of this kind is fitted on."""
+        require_summary(rfm)
 
     def _evidence(self, likelihood: Likelihood) -> Evidence:
         return Evidence(type(self).__name__, self.priors_ or None, likelihood, self._replicate(likelihood))

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from predclv.data.durations import check_time_unit
 from predclv.data.rfm import RFMSummary
@@ -42,7 +42,7 @@ class Fingerprint:
     most_purchases: int
 
     @classmethod
-    def of(cls, rfm: RFMSummary) -> Fingerprint:
+    def of(cls, rfm: RFMSummary) -> Self:
         """Take the fingerprint of a summary."""
         end = rfm.observation_end
         return cls(
@@ -57,16 +57,20 @@ class Fingerprint:
         )
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Fingerprint:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Rebuild from `to_dict`; TypeError or ValueError where a field is missing, unknown or of another kind."""
         fingerprint = cls(**fields)
         for name, value in asdict(fingerprint).items():
-            if not _IS_VALID[cls.__annotations__[name]](value):
+            if not _IS_VALID[Fingerprint.__annotations__[name]](value):
                 raise ValueError(f"{name!r} of the data fitted on is {value!r}.")
-        check_time_unit(fingerprint.time_unit)
+        cls._check_unit(fingerprint.time_unit)
         if fingerprint.observation_end is not None:
             dt.datetime.fromisoformat(fingerprint.observation_end)
         return fingerprint
+
+    @staticmethod
+    def _check_unit(time_unit: str) -> None:
+        check_time_unit(time_unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""

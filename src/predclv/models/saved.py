@@ -34,12 +34,15 @@ class SavedModel(ModelSettings):
     ----------
     KEY, KIND : str
         Which model it is, in `MODELS`, and of what kind: its tables of draws are called by it.
+    FINGERPRINT : type of Fingerprint
+        What a fitted model of the kind remembers of its data.
     posterior_, segments_, priors_, fingerprint_
         See `Model`.
     """
 
     KEY: ClassVar[str]
     KIND: ClassVar[str]
+    FINGERPRINT: ClassVar[type[Fingerprint]] = Fingerprint
 
     posterior_: Posterior
     segments_: dict[str, Self]
@@ -90,7 +93,7 @@ class SavedModel(ModelSettings):
             evidence = Evidence(cls.__name__, priors, absent=_SAVED if model.segment is None else POOLED)
             posterior = posterior_from_dict(stored["posterior"], parameters, draws[table or cls.KIND])
             model.posterior_ = posterior.evolve(evidence=evidence)
-            model.fingerprint_ = Fingerprint.from_dict(stored["fingerprint"])
+            model.fingerprint_ = cls.FINGERPRINT.from_dict(stored["fingerprint"])
             parts = stored.get("segments", {})
             model.segments_ = {name: cls.from_dict(part, draws, part["draws"]) for name, part in parts.items()}
             if table is None:

@@ -15,7 +15,7 @@ from predclv.inference.hierarchy import spread_parameters, spread_priors
 from predclv.models.bayes import scales_of
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
-from predclv.priors.settle import check_priors, priors_table, settle_priors, supported
+from predclv.priors.settle import Scales, check_priors, priors_table, settle_priors, supported
 
 __all__ = ["METHODS", "ModelSettings"]
 
@@ -64,7 +64,7 @@ class ModelSettings(BaseEstimator):  # type: ignore[misc]
     def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
         """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
         defaults = self._declared_priors()
-        return settle_priors(self.priors, defaults, self._declared_parameters(), scales_of(rfm))
+        return settle_priors(self.priors, defaults, self._declared_parameters(), self._scales(rfm))
 
     def priors_table(self, rfm: RFMSummary | None = None) -> pd.DataFrame:
         """Table of the priors: parameter, prior, low (5 %), median, high (95 %), unit, meaning.
@@ -82,6 +82,10 @@ class ModelSettings(BaseEstimator):  # type: ignore[misc]
         else:
             priors = {**self._declared_priors(), **(self.priors or {})}
         return priors_table(priors, self._declared_parameters())
+
+    def _scales(self, rfm: RFMSummary) -> Scales:
+        """Units and sizes that relative priors are multiples of."""
+        return scales_of(rfm)
 
     def _declared_parameters(self) -> tuple[Parameter, ...]:
         """The model's own, and with segments the spreads."""
