@@ -40,7 +40,7 @@ def make_data(folder: Path) -> None:
 def expected_purchases(clv: Any, rfm: Any) -> Any:
     rows = rfm.collapsed
     draws = clv.transactions_.posterior_.draws_array(N_DRAWS)
-    bindings = clv.transactions_.BINDINGS
+    bindings = clv.transactions_.bindings
     return bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, 39.0, draws)[rows.inverse]
 
 

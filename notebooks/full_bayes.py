@@ -212,7 +212,7 @@ for warning in caught:
 def purchases_a_year(model):
     """Mean and 90 % interval of a new customer's repeat purchases in the first year, over the draws."""
     zero = np.zeros(1)
-    expected = model.BINDINGS.expected_purchases(zero, zero, zero, 52.18, model.posterior_.draws_array())[:, 0]
+    expected = model.bindings.expected_purchases(zero, zero, zero, 52.18, model.posterior_.draws_array())[:, 0]
     return expected.mean(), *np.quantile(expected, [0.05, 0.95])
 
 
@@ -228,7 +228,7 @@ everyone = pc.BGNBD(method="map").fit(firms)
 fig, axis = plt.subplots(figsize=(9, 4), layout="constrained")
 for row, name in enumerate(sizes):
     zero = np.zeros(1)
-    true = pc.BGNBD.BINDINGS.expected_purchases(zero, zero, zero, 52.18, np.array([list(truth[name].values())]))[0, 0]
+    true = pc.BGNBD().bindings.expected_purchases(zero, zero, zero, 52.18, np.array([list(truth[name].values())]))[0, 0]
     axis.plot(true, row, "k|", markersize=22, label="truth" if row == 0 else None)
     for offset, color, label, model in (
         (-0.2, "C1", "separate fits", separate.get(name)),

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from predclv.data.split import split_transactions as split_transactions
     from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
+    from predclv.models import BGCNBD as BGCNBD
     from predclv.models import BGNBD as BGNBD
+    from predclv.models import MBGCNBD as MBGCNBD
     from predclv.models import MBGNBD as MBGNBD
     from predclv.models import MODELS as MODELS
     from predclv.models import GammaGamma as GammaGamma
@@ -41,7 +43,9 @@ _HOME = {
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
     "MODELS": "models",
+    "BGCNBD": "models",
     "BGNBD": "models",
+    "MBGCNBD": "models",
     "MBGNBD": "models",
     "GammaGamma": "models",
     "ParetoNBD": "models",
@@ -52,8 +56,10 @@ _HOME = {
 _MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
+    "BGCNBD",
     "BGNBD",
     "CLV",
+    "MBGCNBD",
     "MBGNBD",
     "MODELS",
     "Backtest",

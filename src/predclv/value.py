@@ -144,7 +144,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
     def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
         """Columns of the customers of one part."""
         counts, spend = part.pair.thetas(estimate, n_center=_center_draws(task.horizon))
-        bindings = self.transactions_.BINDINGS
+        bindings = self.transactions_.bindings
         rows, inverse = histories(part.rfm)
         by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
         columns = {name: column[inverse] for name, column in by_row.items()}
@@ -206,7 +206,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             arguments = n_segments, task.horizon.length, task.delta
             sums.append(
                 portfolio.expected_sums(
-                    self.transactions_.BINDINGS,
+                    self.transactions_.bindings,
                     counts,
                     spend,
                     customers.take(order),
@@ -218,7 +218,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             theta, theta_spend = part.pair.draws(draws)
             totals.append(
                 portfolio.simulate_totals(
-                    self.transactions_.BINDINGS,
+                    self.transactions_.bindings,
                     theta,
                     theta_spend,
                     customers,
@@ -275,7 +275,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         margin = check_margin(margin)
         self._warn_long(parsed)
         counts, spend = pair.thetas(estimate, n_center=_center_draws(parsed))
-        bindings = self.transactions_.BINDINGS
+        bindings = self.transactions_.bindings
         zero = np.zeros(1)
         customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
         by_count = count_columns(bindings, counts, zero, zero, zero, parsed.length, level)

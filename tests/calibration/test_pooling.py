@@ -49,7 +49,7 @@ def together(summaries):
 def value_a_customer(rfm, theta, theta_spend):
     """Mean over the customers of the expected discounted value of the next year, at each draw, (n_draws,)."""
     rows, inverse = histories(rfm)
-    purchases = pc.BGNBD.BINDINGS.discounted_expected_purchases(rows.x, rows.t_x, rows.T, YEAR, DELTA, theta)
+    purchases = pc.BGNBD().bindings.discounted_expected_purchases(rows.x, rows.t_x, rows.T, YEAR, DELTA, theta)
     spend = expected_spend(rfm.frequency.astype(float), mean_spend(rfm), theta_spend)
     return (purchases[:, inverse] * spend).mean(axis=1)
 

@@ -38,7 +38,8 @@ def forecast_totals(n_customers: int, seed: int, n_draws: int | None = None) -> 
         warnings.simplefilter("ignore", DependenceWarning)  # by chance, once in a hundred populations
         forecast = pc.CLV().fit(rfm).portfolio(rfm, "1 year", n_draws=n_draws).iloc[-1].to_dict()
     x = rfm.frequency.astype(float)
-    purchases = pc.BGNBD.BINDINGS.discounted_expected_purchases(x, rfm.recency, rfm.T, YEAR, simulated.delta, THETA)[0]
+    bindings = pc.BGNBD().bindings
+    purchases = bindings.discounted_expected_purchases(x, rfm.recency, rfm.T, YEAR, simulated.delta, THETA)[0]
     spend = expected_spend(x, rfm.monetary_value, *(CDNOW_SPEND[name] for name in ("p", "q", "gamma")))
     return Totals(simulated.value[0].sum(), simulated.purchases[0].sum(), float(purchases @ spend), forecast)
 

@@ -187,6 +187,7 @@ def test_advice(shared_data):
     assert 2.3 < grocery.k < 2.6
     assert "more regularly than at random" in str(grocery)
     assert "more regularly than at random" in grocery.advice
+    assert "Try BGCNBD or MBGCNBD" in grocery.advice
     cdnow = summarise_as_of(pc.datasets.load_cdnow(), "1997-09-30").regularity()
     assert 0.95 < cdnow.k < 1.15
     assert "near that of purchases at random" in cdnow.advice

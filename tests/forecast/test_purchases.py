@@ -8,7 +8,7 @@ import pytest
 from predclv.forecast.purchases import purchase_distribution, purchase_quantiles
 from predclv.models import BGNBD
 
-BINDINGS = BGNBD.BINDINGS
+BINDINGS = BGNBD().bindings
 THETA = np.array([[0.2426, 4.4137, 0.7930, 2.4259], [0.30, 5.0, 0.9, 2.0]])
 X = np.array([0.0, 2000.0, 2.0, 7.0, 0.0])
 T_X = np.array([0.0, 38.9, 20.0, 38.0, 0.0])

@@ -133,7 +133,7 @@ def test_predictive_counts_are_the_exact_ones(method, cdnow, fitted):
         ages, weight = distinct_ages(cdnow.T)
         zero = np.zeros(len(ages))
         one_by_one = [
-            weight @ with_rest(model.BINDINGS.purchase_pmf(zero, zero, zero, ages, one[None], 6)) for one in theta
+            weight @ with_rest(model.bindings.purchase_pmf(zero, zero, zero, ages, one[None], 6)) for one in theta
         ]
         replicated = data[group].customers.values.reshape(-1, 8)
         # Given a draw a count is a sum of independent indicators, so its variance is at most its mean.

@@ -303,5 +303,5 @@ def test_whole_lives_at_the_estimate_look_like_the_data(simulated, fitted):
     theta = np.repeat(model.posterior_.point_array[np.newaxis], 40, axis=0)
     counts = simulate_counts(np.random.default_rng(2), np.zeros(len(T)), np.array([0.0, 10.0]), theta, model.k_, True)
     assert counts.shape == (40, 1)
-    new = model.BINDINGS.expected_purchases(np.zeros(1), np.zeros(1), np.zeros(1), 10.0, theta[:1])[0, 0]
+    new = model.bindings.expected_purchases(np.zeros(1), np.zeros(1), np.zeros(1), 10.0, theta[:1])[0, 0]
     assert counts.mean() / len(T) == pytest.approx(new, abs=5 * counts.std() / len(T) / np.sqrt(40))

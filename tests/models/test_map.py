@@ -105,7 +105,7 @@ def test_spend_stays_above_one(cdnow):
 def test_expectations_average_over_the_draws(fitted, cdnow):
     model = fitted[pc.BGNBD]
     averaged = model.expected_purchases(cdnow, 39)["expected_purchases"]
-    by_hand = model.BINDINGS.expected_purchases(
+    by_hand = model.bindings.expected_purchases(
         cdnow.frequency.astype(float)[:50], cdnow.recency[:50], cdnow.T[:50], 39.0, model.posterior_.draws_array()
     ).mean(axis=0)
     np.testing.assert_allclose(averaged[:50], by_hand, rtol=1e-9)

@@ -238,7 +238,7 @@ def test_the_mean_s_interval_is_of_sums_within_one_draw(clv, rfm):
         some = rfm[rows]
         theta, theta_spend = paired_draws([part.transactions_.posterior_, part.spend_.posterior_], n)
         distinct, inverse = histories(some)
-        bindings = part.transactions_.BINDINGS
+        bindings = part.transactions_.bindings
         purchases = bindings.discounted_expected_purchases(distinct.x, distinct.t_x, distinct.T, HORIZON, DELTA, theta)
         spend = expected_spend(some.frequency.astype(float), some.monetary_value, theta_spend)
         apart.append((purchases[:, inverse] * spend).sum(axis=1))

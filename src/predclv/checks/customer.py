@@ -73,7 +73,7 @@ def follow_customer(model: TransactionModel, purchases: Any, *, until: Any) -> A
     length = float((end - times[0]) / np.timedelta64(1, "D")) / unit if dated else end - times[0]
     # A purchase lifts the curve at once: a point just before each shows the fall that it ends.
     grid = np.unique(np.concatenate([np.linspace(0.0, length, _PATH_POINTS), since, since[1:] - 1e-9 * unit]))
-    p_alive = alive_path(model.BINDINGS, since, grid, model.thetas().center)
+    p_alive = alive_path(model.bindings, since, grid, model.thetas().center)
     if not dated:
         return AliveHistory(grid + times[0], p_alive, times, model.fingerprint_.time_unit)
     stamps = times[0].astype("datetime64[s]") + np.round(grid * unit * 86_400).astype("timedelta64[s]")

@@ -73,7 +73,7 @@ def check_frequencies(
     check_summary(model, rfm)
     n_max, seed = check_count("n_max", n_max), int(model.random_state)
     table = frequency_table(
-        model.BINDINGS,
+        model.bindings,
         Thetas(model.thetas().center, draws),
         rfm.frequency,
         rfm.T,
@@ -87,8 +87,8 @@ def check_frequencies(
         return predictive.count_quantities(x, n_max)
 
     observed = measure(x, t_x, T)
-    replicated = predictive.replicate_histories(model.BINDINGS.replicate_histories, T, draws, measure, seed)
-    expected = predictive.expected_counts(model.BINDINGS, draws, T, n_max)
+    replicated = predictive.replicate_histories(model.bindings.replicate_histories, T, draws, measure, seed)
+    expected = predictive.expected_counts(model.bindings, draws, T, n_max)
     names = (
         "share of one-time buyers",
         "mean repeat purchases",
@@ -148,7 +148,7 @@ def check_recency(
         return predictive.recency_quantities(x, t_x, T, n_bins)
 
     observed = measure(x, t_x, T)
-    replicated = predictive.replicate_histories(model.BINDINGS.replicate_histories, T, draws, measure, seed)
+    replicated = predictive.replicate_histories(model.bindings.replicate_histories, T, draws, measure, seed)
     names = (
         "repeat buyers: mean time since the last purchase",
         "repeat buyers: share silent for over half their age",

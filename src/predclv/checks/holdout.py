@@ -83,7 +83,7 @@ def check_holdout(
     codes = groups.astype(np.int64)
     actual = split.holdout["purchases"].to_numpy().astype(np.float64)
     totals = group_totals(
-        model.BINDINGS,
+        model.bindings,
         draws,
         (rfm.frequency.astype(np.float64), rfm.recency, rfm.T),
         split.duration,
@@ -112,4 +112,4 @@ def expect_holdout(model: TransactionModel, split: Split) -> FloatArray:
     """Purchases that each customer was expected to make in the holdout, (n_customers,)."""
     rows, inverse = histories(split.calibration)
     theta = model.thetas().center
-    return model.BINDINGS.mean_expected_purchases(rows.x, rows.t_x, rows.T, split.duration, theta)[inverse]
+    return model.bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, split.duration, theta)[inverse]

@@ -116,7 +116,7 @@ def track_purchases(
     edges[0] = 0.0
     births = timeline["births"].to_numpy().astype(np.float64)
     born = births > 0
-    arguments = (model.BINDINGS, times[born], births[born], edges)
+    arguments = (model.bindings, times[born], births[born], edges)
     center = expected_cumulative(*arguments, model.thetas().center, 1.0 / unit).mean(axis=0)
     simulated = simulated_periods(*arguments, draws, 1.0 / unit, model.random_state)
     actual = np.histogram(

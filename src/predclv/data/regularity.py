@@ -55,8 +55,8 @@ class Regularity:
         )
         if self.is_regular:
             return (
-                f"{found}: customers buy more regularly than at random (1). BGNBD, MBGNBD and ParetoNBD do not know "
-                "that, and are late to see that a customer who falls silent is gone: backtest them."
+                f"{found}: customers buy more regularly than at random (1). Try BGCNBD or MBGCNBD: models of random "
+                "times are late to see that a customer who falls silent is gone."
             )
         if self.high < 1:
             return f"{found}: customers buy in bursts, less regularly than at random (1). BGNBD or MBGNBD come nearest."

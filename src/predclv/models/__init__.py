@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from predclv.models.bg_nbd import BGNBD
+from predclv.models.cnbd import BGCNBD, MBGCNBD
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.mbg_nbd import MBGNBD
 from predclv.models.pareto_nbd import ParetoNBD
@@ -12,11 +13,13 @@ from predclv.models.pareto_nbd import ParetoNBD
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BGNBD", "MBGNBD", "MODELS", "GammaGamma", "ParetoNBD"]
+__all__ = ["BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "GammaGamma", "ParetoNBD"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
     "mbg_nbd": MBGNBD,
+    "bg_cnbd": BGCNBD,
+    "mbg_cnbd": MBGCNBD,
     "pareto_nbd": ParetoNBD,
     "gamma_gamma": GammaGamma,
 }

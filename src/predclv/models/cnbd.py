@@ -96,9 +96,14 @@ class _CNBD(TransactionModel):
         return {int(k): value for k, value in self.posterior_.fit_diagnostics["log_likelihood_by_k"].items()}
 
     @property
-    def BINDINGS(self) -> BGFamily:  # type: ignore[override]  # k is known once there is a fit
-        """The family's kernels for the k of the fit."""
-        return self._member(self.k_ if self._settled is None else self._settled[0])
+    def bindings(self) -> BGFamily:
+        """The family's kernels for k: that of the fit, or as given where there is none yet."""
+        if self._settled is not None:
+            return self._member(self._settled[0])
+        if self.k is None or hasattr(self, "posterior_"):
+            return self._member(self.k_)
+        self._check_settings()
+        return self._member(int(self.k))
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate the parameters, and k where it is not given; see `Model.fit`.

@@ -35,7 +35,13 @@ class TransactionModel(Model):
     """Base of the models of purchase counts: see `Model` for parameters and fitted attributes."""
 
     KIND = "transactions"
+    #: Where they are the same for every fit; a model that chooses among kernels overrides `bindings` instead.
     BINDINGS: ClassVar[TransactionBindings]
+
+    @property
+    def bindings(self) -> TransactionBindings:
+        """The model's kernels, under the names by which forecasts call them."""
+        return self.BINDINGS
 
     def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
         """Probability that each customer has not left, given the history.
@@ -48,7 +54,7 @@ class TransactionModel(Model):
 
         def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
             theta = choose_theta(model.posterior_, estimate)
-            return {"p_alive": self.BINDINGS.mean_p_alive(x, t_x, T, theta)}
+            return {"p_alive": self.bindings.mean_p_alive(x, t_x, T, theta)}
 
         return rfm.to_native(self._by_customer(rfm, of_rows))
 
@@ -63,7 +69,7 @@ class TransactionModel(Model):
 
         def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
             theta = choose_theta(model.posterior_, estimate)
-            return {"expected_purchases": self.BINDINGS.mean_expected_purchases(x, t_x, T, length, theta)}
+            return {"expected_purchases": self.bindings.mean_expected_purchases(x, t_x, T, length, theta)}
 
         return rfm.to_native(self._by_customer(rfm, of_rows))
 
@@ -112,7 +118,7 @@ class TransactionModel(Model):
     ) -> dict[str, NDArray[Any]]:
         """`predict` for distinct histories in plain arrays, without customers: columns of (n_rows,)."""
         check_level(level)
-        return count_columns(self.BINDINGS, self.thetas(estimate), x, t_x, T, horizon, level)
+        return count_columns(self.bindings, self.thetas(estimate), x, t_x, T, horizon, level)
 
     def thetas(self, estimate: Estimate | None = None) -> Thetas:
         """Return the parameters as forecasts use them; ValueError where each segment has its own."""
@@ -156,7 +162,7 @@ class TransactionModel(Model):
         """Probabilities of the counts of some customers: customer (their position), n, probability."""
         rows, inverse = histories(part)
         probability, length = purchases.purchase_distribution(
-            self.BINDINGS, rows.x, rows.t_x, rows.T, horizon, theta, tail=tail
+            self.bindings, rows.x, rows.t_x, rows.T, horizon, theta, tail=tail
         )
         start = np.cumsum(length) - length
         own = length[inverse]
@@ -193,21 +199,21 @@ class TransactionModel(Model):
             self.PARAMETERS,
             n_observations=len(rfm),
             n_rows=len(rows.x),
-            evaluate=self.BINDINGS.log_likelihood(*bound),
-            make_evaluate_many=partial(self.BINDINGS.log_likelihood_values, *bound),
-            make_evaluate_gradient=partial(self.BINDINGS.log_likelihood_gradient, *bound),
-            pointwise=self.BINDINGS.pointwise_log_likelihood,
+            evaluate=self.bindings.log_likelihood(*bound),
+            make_evaluate_many=partial(self.bindings.log_likelihood_values, *bound),
+            make_evaluate_gradient=partial(self.bindings.log_likelihood_gradient, *bound),
+            pointwise=self.bindings.pointwise_log_likelihood,
             rows={"frequency": rows.x, "recency": rows.t_x, "T": rows.T},
             weight=rows.weight,
-            literal=self.BINDINGS.literal_log_likelihood,
+            literal=self.bindings.literal_log_likelihood,
         )
 
     def _replicate(self, likelihood: Likelihood) -> Replicate:
         rows = likelihood.rows
-        return partial(replicate_frequencies, self.BINDINGS, rows["frequency"], rows["T"], likelihood.weight)
+        return partial(replicate_frequencies, self.bindings, rows["frequency"], rows["T"], likelihood.weight)
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
-        return self.BINDINGS.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
+        return self.bindings.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
 
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)

@@ -56,11 +56,11 @@ def plot_frequency_recency(
     theta = model.thetas(estimate).center
     ages = np.full(len(x), age)
     if horizon is None:
-        values = model.BINDINGS.p_alive(x, age - since, ages, theta).mean(axis=0)
+        values = model.bindings.p_alive(x, age - since, ages, theta).mean(axis=0)
         label, title = "Probability of being alive", "How likely customers with this history are to be alive"
     else:
         parsed = parse_horizon(horizon, fit.time_unit)
-        values = model.BINDINGS.mean_expected_purchases(x, age - since, ages, parsed.length, theta)
+        values = model.bindings.mean_expected_purchases(x, age - since, ages, parsed.length, theta)
         label = f"Expected purchases, {parsed.label}"
         title = "What customers with this history are expected to buy"
     ax = style.get_axes(ax)

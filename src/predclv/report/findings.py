@@ -66,7 +66,7 @@ def alive_or_buying(given: ReportInputs) -> Finding:
     rows, theta = rfm.collapsed, model.thetas().center
 
     def buyers(horizon: float) -> float:
-        return float(rows.weight @ p_purchase(model.BINDINGS, rows.x, rows.t_x, rows.T, horizon, theta))
+        return float(rows.weight @ p_purchase(model.bindings, rows.x, rows.t_x, rows.T, horizon, theta))
 
     text = (
         f"The probabilities of being a customer still, p_alive, add up to {alive:,.0f} of {len(rfm):,}, but only "

@@ -137,11 +137,11 @@ class OurMethod:
             for part in pair.parts(rfm):
                 counts, spend = part.pair.thetas(None)
                 draws = part.pair.draws(n)
-                found.append(_Part(part.rfm, part.rows, part.pair.transactions.BINDINGS, counts, spend, draws))
+                found.append(_Part(part.rfm, part.rows, part.pair.transactions.bindings, counts, spend, draws))
             return found
         rfm.require_compatible(time_unit=self._fitted.fingerprint_.time_unit)
         return [
-            _Part(some, rows, model.BINDINGS, model.thetas(), None, [model.posterior_.draws_array(n)])
+            _Part(some, rows, model.bindings, model.thetas(), None, [model.posterior_.draws_array(n)])
             for model, some, rows in self._fitted.parts(rfm)
         ]
 
