@@ -26,6 +26,7 @@ __all__ = [
     "discount_moments",
     "leaving_edges",
     "leaving_quadrature",
+    "mean_discount",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -111,9 +112,9 @@ def leaving_edges(horizon: float, delta: float) -> FloatArray:
 
 
 @njit(cache=True, error_model="numpy")
-def _mean_factor(y):  # type: ignore[no-untyped-def]
+def mean_discount(y: float) -> float:
     """Mean of exp(-y u) over u uniform on (0, 1)."""
-    return -np.expm1(-y) / y if y > 0.0 else 1.0
+    return -math.expm1(-y) / y if y > 0.0 else 1.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -121,7 +122,7 @@ def _fill_row(out, counts, shape, rate, a, b, edges, delta, nodes, weights):  # 
     """Fill (4, n_parts, n_counts) for lambda ~ Gamma(shape, rate), p ~ Beta(a, b)."""
     part, log_tau, log_rate, log_weight, basis = leaving_quadrature(shape, rate, edges, delta, nodes, weights)
     n_parts, horizon = edges.shape[0], edges[-1]
-    once, twice = _mean_factor(delta * horizon), _mean_factor(2.0 * delta * horizon)
+    once, twice = mean_discount(delta * horizon), mean_discount(2.0 * delta * horizon)
     y_end = np.log1p(horizon / rate)
     sums = np.empty((n_parts, 7))
     log_terms = np.empty(part.shape[0])
@@ -192,7 +193,7 @@ def leaving_quadrature(shape, rate, edges, delta, nodes, weights):  # type: igno
         for g in range(nodes.shape[0]):
             y = starts[panel] + 0.5 * widths[panel] * (nodes[g] + 1.0)
             tau = rate * np.expm1(y)
-            last, earlier = np.exp(-delta * tau), _mean_factor(delta * tau)
+            last, earlier = np.exp(-delta * tau), mean_discount(delta * tau)
             part[i] = parts[panel]
             log_tau[i] = np.log(-np.expm1(-y))
             log_rate[i] = y
@@ -200,7 +201,7 @@ def leaving_quadrature(shape, rate, edges, delta, nodes, weights):  # type: igno
             basis[i, 0] = last
             basis[i, 1] = earlier
             basis[i, 2] = last * last
-            basis[i, 3] = _mean_factor(2.0 * delta * tau)
+            basis[i, 3] = mean_discount(2.0 * delta * tau)
             basis[i, 4] = last * earlier
             basis[i, 5] = earlier * earlier
             i += 1

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from predclv.kernels.discounting import DiscountMoments
+from predclv.kernels.discounting import DiscountMoments, mean_discount
 from predclv.kernels.pareto_nbd_counts import lifetimes
 
 __all__ = ["discount_moments"]
@@ -65,7 +65,7 @@ def _fill_row(out: Floats, counts: Floats, m: float, A: float, s: float, B: floa
         log_growth = math.log1p(tau[i] / A)
         log_z[i] = math.log(tau[i] / A) - log_growth
         log_weight[i] = math.log(weight[i]) - m * log_growth
-        discounts[i, 0], discounts[i, 1] = _mean_factor(delta * tau[i]), _mean_factor(2.0 * delta * tau[i])
+        discounts[i, 0], discounts[i, 1] = mean_discount(delta * tau[i]), mean_discount(2.0 * delta * tau[i])
         discounts[i, 2] = discounts[i, 0] * discounts[i, 0]
     sums, log_terms = np.empty((n_parts, 4)), np.empty(len(tau))
     for c in range(len(counts)):
@@ -95,9 +95,3 @@ def _fill_row(out: Floats, counts: Floats, m: float, A: float, s: float, B: floa
                 out[3, j, c] = (twice + (k - 1.0) * both) / k
             else:
                 out[1:, j, c] = 1.0
-
-
-@njit(cache=True, error_model="numpy")
-def _mean_factor(y: float) -> float:
-    """Mean of exp(-y u) over u uniform on (0, 1)."""
-    return -math.expm1(-y) / y if y > 0.0 else 1.0
