@@ -81,11 +81,11 @@ def draw_population(
         raise ValueError(f"k={k} must be 1, or at least 1 for 'bg_cnbd' and 'mbg_cnbd'.")
     rate = generator.gamma(parameters["r"], 1.0 / parameters["alpha"], n)
     dropout, lifetime = np.zeros(n), np.full(n, np.inf)
-    if model == "pareto_nbd":
+    if "s" in parameters:
         leaving = generator.gamma(parameters["s"], 1.0 / parameters["beta"], n)
         # A rate of leaving may underflow to zero: such a customer never leaves.
         np.divide(generator.standard_exponential(n), leaving, out=lifetime, where=leaving > 0)
-    else:
+    if "a" in parameters:
         dropout = generator.beta(parameters["a"], parameters["b"], n)
     spend_rate = generator.gamma(spend["q"], 1.0 / spend["gamma"], n)
     stages = k if k is not None else (2 if is_counting else 1)
