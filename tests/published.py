@@ -38,6 +38,37 @@ BG_FAMILY_FITS = {
     ),
 }
 
+#: What `fit` reaches, by data and key of the model; `tests/models/test_published.py` runs over them.
+FITS: dict[tuple[str, str], Fit] = {
+    ("cdnow", "bg_nbd"): BG_FAMILY_FITS["CDNOW BG/NBD"],
+    ("cdnow", "mbg_nbd"): BG_FAMILY_FITS["CDNOW MBG/NBD"],
+    ("cdnow", "pareto_nbd"): Fit(
+        "cdnow", (0.5532770870, 10.5776836914, 0.6062393676, 11.6687155634), -9594.9761789396, "tight"
+    ),
+    ("grocery", "bg_nbd"): BG_FAMILY_FITS["grocery BG/NBD"],
+    ("grocery", "pareto_nbd"): Fit(
+        "grocery", (0.7864367329, 5.6790402100, 0.3862391842, 5.7177903833), -15782.392137816, "tight"
+    ),
+}
+
+# Pareto/NBD on CDNOW: as printed, and standard errors of the tight optimum on the natural scale.
+PARETO_NBD_PRINTED = Fit("cdnow", (0.553, 10.578, 0.606, 11.669), -9595.0, FHL2005)
+PARETO_NBD_STANDARD_ERRORS = (0.0476279, 0.8427226, 0.1872809, 6.2110970)
+
+# CDNOW, 39 weeks ahead, Pareto/NBD by CLVTools at its early-stopped estimates: P(alive), purchases, and purchases over
+# an infinite horizon (DERT), discounted at 15 % a year of 52 weeks, by customer; and sums over all 2,357.
+CDNOW_PARETO_NBD_CUSTOMERS = {
+    1: (0.869165490131, 1.455320778044, 6.502228412696),
+    3: (0.295157618367, 0.107090424175, 0.478469358306),
+    1516: (0.997873935518, 20.115889031685, 86.280661342832),
+}
+CDNOW_PARETO_NBD_TOTALS = (1051.971, 1665.688, 7207.835)
+# Those estimates, from the nine figures of the three customers: four numbers that reproduce all of them to 1e-12.
+CDNOW_PARETO_NBD_STOPPED_EARLY = (0.5532700103543376, 10.577800684041902, 0.6060199977521803, 11.663914533518081)
+# DERT times the mean spend of Fader & Hardie (2013), polished: p, q, gamma.
+CDNOW_CLV, CDNOW_CLV_TOTAL = {1: 160.306141964, 3: 16.828006202, 1516: 3441.760190}, 261_614.78
+CDNOW_SPEND = (6.249572288, 3.744224667, 15.443520918)
+
 # CDNOW, 39 weeks ahead, BG/NBD at CLVTools' early-stopped parameters: to 1e-4. By customer: purchases, P(alive).
 CDNOW_BG_NBD_CUSTOMERS = {
     1: (1.22599332718, 0.726619752134),

@@ -13,7 +13,7 @@ from predclv.backtesting import METHODS
 from published import BACKTESTS, Errors
 
 # The model of each method, which the published rows are of.
-MODEL = {name: name for name in ("zero", "naive", "bg_nbd", "mbg_nbd", "pareto_nbd") if name in METHODS}
+MODEL = {name: name for _, name in BACKTESTS if name in METHODS}
 MODEL |= {f"lifetimes_{model}": model for model in ("bg_nbd", "mbg_nbd", "pareto_nbd")}
 MODEL |= {"clvkit_bg_nbd": "bg_nbd"}
 

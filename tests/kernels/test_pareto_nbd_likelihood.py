@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+import published
 from kernels import pareto_nbd_truth as truth
 from kernels.test_bg_family_likelihood import cdnow, grocery
 from predclv.kernels import pareto_nbd
@@ -38,15 +39,6 @@ THETAS = [
     (1e-6, 1e3, 1e-6, 1e-3),
     (30.0, 1e-3, 50.0, 1e3),
 ]
-# r, alpha, s, beta and the log-likelihood; Fader, Hardie & Lee (2005), Marketing Science 24(2), table 1, and optima
-# polished by Newton's method from fits of CLVTools 0.12.1 to a gradient below 2e-5.
-FITS = {
-    "cdnow": ((0.5532770870, 10.5776836914, 0.6062393676, 11.6687155634), -9594.9761789396),
-    "grocery": ((0.7864367329, 5.6790402100, 0.3862391842, 5.7177903833), -15782.392137816),
-}
-PRINTED = (0.553, 10.578, 0.606, 11.669), -9595.0
-# Standard errors on the natural scale.
-STANDARD_ERRORS = (0.0476279, 0.8427226, 0.1872809, 6.2110970)
 
 
 def random_rows(n: int, seed: int = 4) -> tuple[np.ndarray, ...]:
@@ -88,22 +80,23 @@ def test_literal_form_holds_to_40_digits(theta: tuple[float, ...]) -> None:
     np.testing.assert_allclose(pareto_nbd.p_alive(x, t_x, T, *theta), alive, rtol=1e-9, atol=1e-280)
 
 
-@pytest.mark.parametrize("data", FITS)
+@pytest.mark.parametrize("data", ["cdnow", "grocery"])
 def test_published_fits(data: str, shared_data) -> None:
-    theta, log_likelihood = FITS[data]
+    fit = published.FITS[data, "pareto_nbd"]
     rows = arrange(*collapse(*(cdnow() if data == "cdnow" else grocery(shared_data)[:3]))[:4])
-    value, gradient, hessian = log_likelihood_derivatives(rows, theta)
-    assert value == pytest.approx(log_likelihood, abs=1e-8)
+    value, gradient, hessian = log_likelihood_derivatives(rows, fit.estimates)
+    assert value == pytest.approx(fit.log_likelihood, abs=1e-8)
     assert np.abs(gradient).max() < 2e-5
     assert np.linalg.eigvalsh(hessian).max() < 0
 
 
 def test_printed_fit_and_standard_errors() -> None:
     rows = arrange(*collapse(*cdnow())[:4])
-    theta, log_likelihood = PRINTED
-    assert log_likelihood_values(rows, [theta])[0] == pytest.approx(log_likelihood, abs=0.05)
-    _, _, hessian = log_likelihood_derivatives(rows, FITS["cdnow"][0])
-    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(-hessian))), STANDARD_ERRORS, rtol=1e-5)
+    printed = published.PARETO_NBD_PRINTED
+    assert log_likelihood_values(rows, [printed.estimates])[0] == pytest.approx(printed.log_likelihood, abs=0.05)
+    _, _, hessian = log_likelihood_derivatives(rows, published.FITS["cdnow", "pareto_nbd"].estimates)
+    errors = np.sqrt(np.diag(np.linalg.inv(-hessian)))
+    np.testing.assert_allclose(errors, published.PARETO_NBD_STANDARD_ERRORS, rtol=1e-5)
 
 
 def test_all_forms_agree() -> None:

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 import predclv as pc
-from kernels.test_pareto_nbd_likelihood import FITS, STANDARD_ERRORS
+import published
 from predclv.errors import ConvergenceWarning, DependenceWarning, HorizonWarning
 from predclv.forecast.lifetime_value import value_cdf, value_quantiles
 from predclv.kernels.discounting import continuous_rate
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.models.pareto_nbd import ParetoNBD, ParetoNBDBindings
 
+PUBLISHED = published.FITS["cdnow", "pareto_nbd"]
 SPEND = np.array([[6.25, 3.74, 15.44]])
 
 
@@ -24,32 +25,17 @@ def pareto(cdnow) -> ParetoNBD:
     return ParetoNBD().fit(cdnow)
 
 
-def test_published_fit(cdnow, pareto):
-    theta, log_likelihood = FITS["cdnow"]
-    # Polished to a gradient below 2e-5, which leaves beta a few millionths.
-    np.testing.assert_allclose(pareto.posterior_.point_array, theta, rtol=1e-5)
-    assert pareto.posterior_.diagnostics["log_likelihood"] == pytest.approx(log_likelihood, abs=1e-6)
-    assert pareto.score(cdnow) == pytest.approx(log_likelihood / 2357, rel=1e-12)
+def test_published_standard_errors(cdnow, pareto):
+    assert pareto.score(cdnow) == pytest.approx(PUBLISHED.log_likelihood / 2357, rel=1e-12)
     errors = np.sqrt(np.diag(pareto.posterior_.covariance_unconstrained)) * pareto.posterior_.point_array
-    np.testing.assert_allclose(errors, STANDARD_ERRORS, rtol=1e-4)
-
-
-def test_published_fit_of_grocery(shared_data):
-    log = pd.read_csv(shared_data("grocery_elog.csv"), parse_dates=["date"])
-    rfm = pc.RFMSummary.from_transactions(
-        log, customer_id="cust", date="date", time_unit="week", collapse="day", observation_end="2006-12-31"
-    )
-    model = ParetoNBD().fit(rfm)
-    theta, log_likelihood = FITS["grocery"]
-    np.testing.assert_allclose(model.posterior_.point_array, theta, rtol=1e-5)
-    assert model.posterior_.diagnostics["log_likelihood"] == pytest.approx(log_likelihood, abs=1e-6)
+    np.testing.assert_allclose(errors, published.PARETO_NBD_STANDARD_ERRORS, rtol=1e-4)
 
 
 def test_published_holdout(cdnow_split, pareto):
     expected = pareto.predict(cdnow_split.calibration, cdnow_split.duration)["expected_purchases"].to_numpy()
     actual = cdnow_split.holdout["purchases"].to_numpy()
     assert np.sqrt(np.mean((expected - actual) ** 2)) == pytest.approx(1.603, abs=5e-4)
-    assert expected.sum() == pytest.approx(1665.688, rel=2e-4)
+    assert expected.sum() == pytest.approx(published.CDNOW_PARETO_NBD_TOTALS[1], rel=2e-4)
 
 
 def test_the_start_does_not_matter(cdnow, pareto, monkeypatch):
@@ -97,18 +83,18 @@ def test_value_of_customers(cdnow):
         clv = pc.CLV(transactions=ParetoNBD(), spend=pc.GammaGamma()).fit(cdnow)
         endless = clv.predict(cdnow, horizon=np.inf, discount_rate=0.15)
     # A year of 365.25 days; published with one of 52 weeks, which discounts more.
-    assert endless["expected_clv"].sum() == pytest.approx(261_614.78 * 1.002, rel=2e-3)
+    assert endless["expected_clv"].sum() == pytest.approx(published.CDNOW_CLV_TOTAL * 1.002, rel=2e-3)
     table = clv.predict(cdnow[:300], horizon="39 weeks", discount_rate=0.15)
     assert (table["clv_low"] <= table["clv_high"]).all()
     assert (table["expected_clv_low"] <= table["expected_clv_high"]).all()
     totals = clv.portfolio(cdnow, horizon="39 weeks").iloc[-1]
-    assert totals["expected_purchases"] == pytest.approx(1665.688, rel=2e-4)
+    assert totals["expected_purchases"] == pytest.approx(published.CDNOW_PARETO_NBD_TOTALS[1], rel=2e-4)
     assert totals["purchases_low"] < 1665 < totals["purchases_high"]
 
 
 @pytest.mark.parametrize("horizon", [52.0, 520.0])
 def test_quantiles_of_value_against_simulation_and_the_direct_form(horizon):
-    theta, delta, n = np.array([FITS["cdnow"][0]]), continuous_rate(0.1, "week"), 200_000
+    theta, delta, n = np.array([PUBLISHED.estimates]), continuous_rate(0.1, "week"), 200_000
     for x, t_x, T, basket in ((0.0, 0.0, 20.0, 0.0), (4.0, 30.0, 36.0, 25.0)):
         row = [np.array([v]) for v in (x, t_x, T, basket)]
         levels = np.array([0.5, 0.8, 0.95])
