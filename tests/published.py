@@ -45,6 +45,8 @@ FITS: dict[tuple[str, str], Fit] = {
     ("cdnow", "pareto_nbd"): Fit(
         "cdnow", (0.5532770870, 10.5776836914, 0.6062393676, 11.6687155634), -9594.9761789396, "tight"
     ),
+    ("cdnow", "nbd"): Fit("cdnow", (0.384765875, 12.07201373), -9763.6576146727, "tight"),
+    ("grocery", "nbd"): Fit("grocery", (0.4203202787, 5.2451192261), -16376.863901058, "tight"),
     ("grocery", "bg_nbd"): BG_FAMILY_FITS["grocery BG/NBD"],
     ("grocery", "pareto_nbd"): Fit(
         "grocery", (0.7864367329, 5.6790402100, 0.3862391842, 5.7177903833), -15782.392137816, "tight"
@@ -103,11 +105,13 @@ class Errors(NamedTuple):
 BACKTESTS = {
     ("cdnow", "zero"): Errors(0.799, 2.206, 0.463, -1.0, math.nan),
     ("cdnow", "naive"): Errors(1.024, 2.212, 0.401, 0.56, 0.584),
+    ("cdnow", "nbd"): Errors(1.041, 1.860, 0.362, 0.56, 0.583),
     ("cdnow", "pareto_nbd"): Errors(0.755, 1.603, 0.238, -0.115, 0.630),
     ("cdnow", "bg_nbd"): Errors(0.786, 1.608, 0.234, -0.121, 0.626),
     ("cdnow", "mbg_nbd"): Errors(0.765, 1.607, 0.231, -0.162, 0.627),
     ("grocery", "zero"): Errors(2.222, 5.839, 1.169, -1.0, math.nan),
     ("grocery", "naive"): Errors(2.565, 4.915, 0.888, 0.88, 0.760),
+    ("grocery", "nbd"): Errors(2.609, 4.533, 0.924, 0.88, 0.760),
     ("grocery", "pareto_nbd"): Errors(1.508, 3.194, 0.406, 0.178, 0.821),
     ("grocery", "bg_nbd"): Errors(1.577, 3.150, 0.419, 0.179, 0.822),
     ("grocery", "mbg_nbd"): Errors(1.513, 3.209, 0.410, 0.188, 0.820),

@@ -175,9 +175,12 @@ def _groups(population: SimulatedSummary, draws: Draws, horizon: float) -> dict[
     x, t_x, T = _history(population)
     center = draws.theta.mean(axis=0, keepdims=True)
     # BG/NBD gives one-time buyers p_alive 1 without exception, and they are a group by x: deciles are of the others.
+    # NBD gives it to everyone: no deciles.
     repeat = x > 0
     alive = np.full(len(x), -1)
-    alive[repeat] = deciles(draws.bindings.p_alive(x, t_x, T, center)[0, repeat])
+    probability = draws.bindings.p_alive(x, t_x, T, center)[0, repeat]
+    if np.ptp(probability) > 0:
+        alive[repeat] = deciles(probability)
     return {
         "x": np.searchsorted([1, 2, 4], x, side="right"),
         "expected_purchases": deciles(draws.bindings.expected_purchases(x, t_x, T, horizon, center)[0]),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from predclv.models import MBGCNBD as MBGCNBD
     from predclv.models import MBGNBD as MBGNBD
     from predclv.models import MODELS as MODELS
+    from predclv.models import NBD as NBD
     from predclv.models import GammaGamma as GammaGamma
     from predclv.models import ParetoNBD as ParetoNBD
     from predclv.report import write_report as write_report
@@ -47,6 +48,7 @@ _HOME = {
     "BGNBD": "models",
     "MBGCNBD": "models",
     "MBGNBD": "models",
+    "NBD": "models",
     "GammaGamma": "models",
     "ParetoNBD": "models",
     "CLV": "value",
@@ -62,6 +64,7 @@ __all__ = [
     "MBGCNBD",
     "MBGNBD",
     "MODELS",
+    "NBD",
     "Backtest",
     "GammaGamma",
     "ParetoNBD",

@@ -67,7 +67,7 @@ def test_rows_of_the_published_backtests(data, method, results):
     # The printed MAE on CDNOW divides by n - 1; over n it is .7985 for zero and .7855 for the BG/NBD.
     n = CUSTOMERS[data]
     mae = found["mae"] * (n / (n - 1) if data == "cdnow" else 1)
-    decimals = 2 if MODEL[method] in ("zero", "naive") else 3  # of the bias: whole or tenths of percent
+    decimals = 2 if MODEL[method] in ("zero", "naive", "nbd") else 3  # of the bias: whole or tenths of percent
     printed = Errors(
         round(mae, 3),
         round(found["rmse"], 3),

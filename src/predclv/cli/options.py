@@ -71,7 +71,8 @@ Method = Annotated[
 Transactions = Annotated[
     str,
     typer.Option(
-        help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time).",
+        help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time), "
+        "nbd (never).",
         rich_help_panel=MODEL,
     ),
 ]

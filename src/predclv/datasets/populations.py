@@ -23,6 +23,7 @@ _DEFAULTS: dict[str, dict[str, float]] = {
     "bg_cnbd": dict(zip(_BG, (0.359, 1.129, 0.523, 2.785), strict=True)),
     "mbg_cnbd": dict(zip(_BG, (1.329, 2.813, 0.425, 0.790), strict=True)),
     "pareto_nbd": dict(zip(_PARETO, (0.553, 10.578, 0.606, 11.669), strict=True)),
+    "nbd": {"r": 0.385, "alpha": 12.072},
 }
 MODEL_NAMES = tuple(_DEFAULTS)
 CDNOW_SPEND = {"p": 6.25, "q": 3.74, "gamma": 15.44}

@@ -102,10 +102,10 @@ def simulate(
 
     Parameters
     ----------
-    model : {"bg_nbd", "mbg_nbd", "bg_cnbd", "mbg_cnbd", "pareto_nbd"}
+    model : {"bg_nbd", "mbg_nbd", "bg_cnbd", "mbg_cnbd", "pareto_nbd", "nbd"}
     n_customers : int
     parameters : mapping, optional
-        r, alpha, a, b (Pareto/NBD: r, alpha, s, beta), in `time_unit`; by default published estimates.
+        r, alpha, a, b (Pareto/NBD: r, alpha, s, beta; NBD: r, alpha), in `time_unit`; by default published estimates.
     spend : mapping, optional
         p, q, gamma of the Gamma-Gamma model; by default those of CDNOW.
     k : int, optional

@@ -8,12 +8,13 @@ from predclv.models.bg_nbd import BGNBD
 from predclv.models.cnbd import BGCNBD, MBGCNBD
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.mbg_nbd import MBGNBD
+from predclv.models.nbd import NBD
 from predclv.models.pareto_nbd import ParetoNBD
 
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "GammaGamma", "ParetoNBD"]
+__all__ = ["BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "NBD", "GammaGamma", "ParetoNBD"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
@@ -21,5 +22,6 @@ MODELS: dict[str, type[Model]] = {
     "bg_cnbd": BGCNBD,
     "mbg_cnbd": MBGCNBD,
     "pareto_nbd": ParetoNBD,
+    "nbd": NBD,
     "gamma_gamma": GammaGamma,
 }
