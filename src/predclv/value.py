@@ -189,8 +189,13 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             purchases_low, purchases_high, expected_clv, clv_low, clv_high, expected_clv_low, expected_clv_high,
             share_of_value, share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers",
             is the total; its interval comes from joint draws, so it is not the sum of the segments' ends.
+
+        Raises
+        ------
+        As `predict`; DataError also where rows stand for several customers (`RFMSummary.expand`).
         """
         require_summary(rfm)
+        rfm.require_customers("A portfolio, which simulates each customer by themselves,")
         names, codes = segments(rfm, by)
         if TOTAL in map(str, names):
             raise DataError(f"A segment in column {by!r} is called {TOTAL!r}, as the row of all is. Rename it.")

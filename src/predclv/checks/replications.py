@@ -58,8 +58,9 @@ def check_count(name: str, count: object) -> int:
 
 
 def check_summary(model: TransactionModel, rfm: RFMSummary) -> None:
-    """Raise TypeError or UnitError where `rfm` is no summary, or one in another time unit than the fit."""
+    """Raise TypeError, UnitError or DataError where `rfm` is no summary of customers in the time unit of the fit."""
     require_summary(rfm)
+    rfm.require_customers("A check")
     rfm.require_compatible(time_unit=model.fingerprint_.time_unit)
 
 

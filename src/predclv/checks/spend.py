@@ -92,6 +92,7 @@ def check_spend(
     """
     draws = check_arguments(model, "spend", level, n_draws)
     require_summary(rfm)
+    rfm.require_customers("A check")
     rfm.require_compatible(currency=model.fingerprint_.currency, collapse=model.fingerprint_.collapse)
     frequency, mean_spend, n_left_out = rfm.repeat_spend()
     n_customers, seed = len(frequency), int(model.random_state)

@@ -32,7 +32,7 @@ _WHAT = {
 def customers(rfm: RFMSummary) -> str:
     """Say in a line who was summarised."""
     end = f", seen until {rfm.observation_end}" if rfm.observation_end is not None else ""
-    return f"{len(rfm):,} customers, {rfm.n_repeat_buyers:,} of them bought more than once{end}"
+    return f"{rfm.n_customers:,} customers, {rfm.n_repeat_buyers:,} of them bought more than once{end}"
 
 
 def value(results: Results) -> list[RenderableType]:
@@ -95,7 +95,7 @@ def facts(rfm: RFMSummary) -> dict[str, Any]:
     """What a program wants to know of a summary."""
     return {
         "version": pc.__version__,
-        "customers": len(rfm),
+        "customers": rfm.n_customers,
         "repeat_buyers": rfm.n_repeat_buyers,
         "time_unit": rfm.time_unit,
         "collapse": rfm.collapse,

@@ -11,7 +11,7 @@ from predclv.errors import DataError
 __all__ = ["OWN_COLUMNS", "check_carry", "check_option", "count_of", "pick_column", "quote_list", "suggest"]
 
 #: What a summary calls its own columns, so that no carried column may be called so.
-OWN_COLUMNS = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_purchase", "log_itt")
+OWN_COLUMNS = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_purchase", "log_itt", "weight")
 
 
 def count_of(count: int, total: int, noun: str) -> str:

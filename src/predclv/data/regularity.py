@@ -66,7 +66,9 @@ class Regularity:
         return self.advice
 
 
-def estimate_regularity(frequency: FloatArray, recency: FloatArray, log_itt: FloatArray) -> Regularity | None:
+def estimate_regularity(
+    frequency: FloatArray, recency: FloatArray, log_itt: FloatArray, weight: NDArray[np.int64] | None = None
+) -> Regularity | None:
     """Maximum likelihood of the shape k that customers have in common, each with a rate of their own.
 
     Given x gaps of gammas of one shape and rate, and their sum, their shares of it are Dirichlet(k, ..., k), whatever
@@ -78,6 +80,8 @@ def estimate_regularity(frequency: FloatArray, recency: FloatArray, log_itt: Flo
     ----------
     frequency, recency, log_itt : (n_customers,) arrays
         As in `RFMSummary`; who has fewer than two gaps says nothing.
+    weight : (n_customers,) array, optional
+        Customers of each row.
 
     Returns
     -------
@@ -92,14 +96,16 @@ def estimate_regularity(frequency: FloatArray, recency: FloatArray, log_itt: Flo
     if not some.any():
         return None
     x = frequency[some].astype(np.float64)
+    each = np.ones(len(x)) if weight is None else weight[some].astype(np.float64)
     # At most that of equal gaps, but for rounding.
-    log_shares = float(np.sum(np.minimum(log_itt[some] - x * np.log(recency[some]), -x * np.log(x))))
-    counts, customers = np.unique(x, return_counts=True)
+    log_shares = float(np.sum(each * np.minimum(log_itt[some] - x * np.log(recency[some]), -x * np.log(x))))
+    counts, inverse = np.unique(x, return_inverse=True)
+    customers = np.bincount(inverse, weights=each)
 
     def slope(k: float) -> float:
         return float(np.sum(customers * counts * (digamma(k * counts) - digamma(k)))) + log_shares
 
-    n = int(some.sum()), int(x.sum())
+    n = int(each.sum()), int(each @ x)
     if slope(_MOST) > 0:
         return Regularity(np.inf, np.nan, _MOST, np.inf, *n)
     k = float(brentq(slope, 1e-6, _MOST))

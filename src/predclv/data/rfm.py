@@ -31,7 +31,11 @@ FloatArray = NDArray[np.float64]
 
 
 class RepeatSpend(NamedTuple):
-    """What a spend model learns from: repeat buyers with a positive mean spend."""
+    """What a spend model learns from: repeat buyers with a positive mean spend.
+
+    A row each, of which `RFMSummary.repeat_spend_weight` says how many customers it stands for; `n_left_out` counts
+    customers.
+    """
 
     frequency: FloatArray
     mean_spend: FloatArray
@@ -60,6 +64,9 @@ class RFMSummary:
     log_itt : (n_customers,) float array or None
         Sum of the natural logarithms of the times between a customer's purchases, in `time_unit`; 0 for one-time
         buyers. None where it was not asked for: only models of regular buyers need it.
+    weight : (n_rows,) int array or None
+        How many customers a row stands for, from 1 on; None where each row is one customer. The other arrays are then
+        of rows, too. Fits, scores and forecasts of rows count them; for the rest there is `expand`.
     carried : read-only mapping of str to (n_customers,) array
         Customer columns carried along, for segments and margins. Whole numbers and flags with gaps are objects with
         None, so that no digit is lost.
@@ -89,6 +96,7 @@ class RFMSummary:
     monetary_value: FloatArray | None = None
     first_purchase: NDArray[np.datetime64] | None = None
     log_itt: FloatArray | None = None
+    weight: NDArray[np.int64] | None = None
     carried: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     time_unit: str = "week"
     collapse: str | None = None
@@ -110,6 +118,8 @@ class RFMSummary:
         if self.log_itt is not None:
             gaps = columns["customer_id"], columns["frequency"], columns["recency"]
             columns["log_itt"] = rfm_checks.check_log_itt(*gaps, self.log_itt)
+        if self.weight is not None:
+            columns["weight"] = rfm_checks.check_weight(columns["customer_id"], self.weight)
         carried = {name: rfm_checks.check_length(name, column, n) for name, column in self.carried.items()}
         for name, column in columns.items():
             object.__setattr__(self, name, column)
@@ -265,13 +275,14 @@ class RFMSummary:
         monetary_value: str | None = None,
         first_purchase: str | None = None,
         log_itt: str | None = None,
+        weight: str | None = None,
         carry: Sequence[str] = (),
         collapse: str | None = None,
         observation_end: Any = None,
         observation_start: Any = None,
         currency: str | None = None,
     ) -> RFMSummary:
-        """Take a ready table of one row a customer.
+        """Take a ready table of one row a customer, or with `weight` of one row for several alike.
 
         Parameters
         ----------
@@ -280,7 +291,7 @@ class RFMSummary:
             Unit of recency and T.
         frequency, recency, T : str
             Columns, as defined in `RFMSummary`.
-        customer_id, monetary_value, first_purchase, log_itt : str, optional
+        customer_id, monetary_value, first_purchase, log_itt, weight : str, optional
             Columns. Left out, those of the same name where the table has them; customers without ids are numbered
             from 0. `monetary_value` and `log_itt` are 0 or null where frequency is 0. The index of a pandas table is a
             column where its name is the one looked for; an index of another name is refused where there are no ids.
@@ -309,6 +320,7 @@ class RFMSummary:
             "monetary_value": monetary_value,
             "first_purchase": first_purchase,
             "log_itt": log_itt,
+            "weight": weight,
         }
         columns, backend = read_rfm_table(table, names, carry)
         return cls(
@@ -326,9 +338,9 @@ class RFMSummary:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(customers, columns of `to_pandas`)."""
-        optional = sum(column is not None for column in (self.monetary_value, self.first_purchase, self.log_itt))
-        return len(self), 4 + optional + len(self.carried)
+        """(rows, columns of `to_pandas`)."""
+        optional = self.monetary_value, self.first_purchase, self.log_itt, self.weight
+        return len(self), 4 + sum(column is not None for column in optional) + len(self.carried)
 
     @property
     def days_per_unit(self) -> float:
@@ -338,14 +350,31 @@ class RFMSummary:
     @property
     def n_repeat_buyers(self) -> int:
         """Customers with at least one repeat purchase."""
-        return int(np.count_nonzero(self.frequency))
+        if self.weight is None:
+            return int(np.count_nonzero(self.frequency))
+        return int(self.weight[self.frequency > 0].sum())
+
+    @property
+    def n_customers(self) -> int:
+        """Customers: as many as rows, or the sum of the weights."""
+        return len(self) if self.weight is None else int(self.weight.sum())
+
+    @property
+    def mean_frequency(self) -> float:
+        """Mean of `frequency` over customers."""
+        return float(np.average(self.frequency, weights=self.weight))
+
+    @property
+    def mean_age(self) -> float:
+        """Mean of `T` over customers."""
+        return float(np.average(self.T, weights=self.weight))
 
     @cached_property
     def collapsed(self) -> Collapsed:
-        """Distinct (x, t_x, T) with their weights, and the row of each customer (`inverse`)."""
+        """Distinct (x, t_x, T) with the customers of each, and which of them each row has (`inverse`)."""
         from predclv.kernels.collapse import collapse
 
-        rows = collapse(self.frequency, self.recency, self.T)
+        rows = collapse(self.frequency, self.recency, self.T, self.weight)
         inverse = None if rows.inverse is None else locked(rows.inverse)
         return type(rows)(locked(rows.x), locked(rows.t_x), locked(rows.T), locked(rows.weight), inverse)
 
@@ -372,13 +401,14 @@ class RFMSummary:
             monetary_value=None if self.monetary_value is None else self.monetary_value[picked],
             first_purchase=None if self.first_purchase is None else self.first_purchase[picked],
             log_itt=None if self.log_itt is None else self.log_itt[picked],
+            weight=None if self.weight is None else self.weight[picked],
             carried={name: column[picked] for name, column in self.carried.items()},
         )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return customer_id, frequency, recency, T, the carried columns and, where there are such, the others.
 
-        They are monetary_value, first_purchase and log_itt.
+        They are monetary_value, first_purchase, log_itt and weight.
         """
         columns: dict[str, NDArray[Any]] = {
             "customer_id": self.customer_id,
@@ -392,6 +422,8 @@ class RFMSummary:
             columns["first_purchase"] = self.first_purchase
         if self.log_itt is not None:
             columns["log_itt"] = self.log_itt
+        if self.weight is not None:
+            columns["weight"] = self.weight
         return pd.DataFrame(columns | {name: nullable(column) for name, column in self.carried.items()})
 
     def to_native(self, frame: pd.DataFrame | None = None) -> Any:
@@ -424,8 +456,17 @@ class RFMSummary:
             )
         repeat = self.frequency > 0
         used = repeat & (self.monetary_value > 0)
-        n_left_out = int(np.count_nonzero(repeat) - np.count_nonzero(used))
-        return RepeatSpend(self.frequency[used].astype(np.float64), self.monetary_value[used], n_left_out)
+        columns = self.frequency[used].astype(np.float64), self.monetary_value[used]
+        if self.weight is None:
+            return RepeatSpend(*columns, int(np.count_nonzero(repeat) - np.count_nonzero(used)))
+        return RepeatSpend(*columns, int(self.weight[repeat & ~used].sum()))
+
+    @property
+    def repeat_spend_weight(self) -> FloatArray | None:
+        """How many customers each row of `repeat_spend` stands for; None where each is one."""
+        if self.weight is None or self.monetary_value is None:
+            return None
+        return self.weight[(self.frequency > 0) & (self.monetary_value > 0)].astype(np.float64)
 
     def regularity(self) -> Regularity:
         """Estimate how regular customers buy: 1 at random; from about 1.5 on, models of random times serve badly.
@@ -446,7 +487,8 @@ class RFMSummary:
         """
         from predclv.data.regularity import estimate_regularity
 
-        found = estimate_regularity(self.frequency.astype(np.float64), self.recency, self.require_log_itt())
+        columns = self.frequency.astype(np.float64), self.recency, self.require_log_itt()
+        found = estimate_regularity(*columns, self.weight)
         if found is None:
             raise DataError("Nobody made two repeat purchases, so no customer has two gaps to compare.")
         return found
@@ -465,8 +507,39 @@ class RFMSummary:
         """Raise DataError where no customer bought twice: nothing can be learnt about rates or dropout."""
         if self.n_repeat_buyers == 0:
             raise DataError(
-                f"All {len(self):,} customers bought once: the data say nothing of how often customers return or when "
-                "they leave. Observe for longer, or check that customer_id names a customer and not an order."
+                f"All {self.n_customers:,} customers bought once: the data say nothing of how often customers return "
+                "or when they leave. Observe for longer, or check that customer_id names a customer and not an order."
+            )
+
+    def expand(self) -> RFMSummary:
+        """Return the summary with one row a customer; itself, where there are no weights.
+
+        A row of weight 3 becomes three, whose ids are its own as text with "#1", "#2" and "#3" behind; a row of weight
+        1 gets "#1". Everything else is repeated as it is.
+
+        Raises
+        ------
+        DataError
+            Two ids print alike, such as 1 and '1'.
+        """
+        if self.weight is None:
+            return self
+        rows = np.repeat(np.arange(len(self)), self.weight)
+        copy = np.arange(len(rows)) - np.repeat(np.cumsum(self.weight) - self.weight, self.weight) + 1
+        ids = [f"{customer}#{number}" for customer, number in zip(self.customer_id[rows], copy, strict=True)]
+        repeated: dict[str, Any] = {
+            name: None if (column := getattr(self, name)) is None else column[rows]
+            for name in ("frequency", "recency", "T", "monetary_value", "first_purchase", "log_itt")
+        }
+        carried = {name: column[rows] for name, column in self.carried.items()}
+        return replace(self, customer_id=np.array(ids, dtype=object), **repeated, weight=None, carried=carried)
+
+    def require_customers(self, what: str) -> None:
+        """Raise DataError where rows stand for several customers, and `what` is about customers one by one."""
+        if self.weight is not None:
+            raise DataError(
+                f"{what} takes one row a customer, and the {len(self):,} rows of this summary stand for "
+                f"{self.n_customers:,} customers. Give it rfm.expand()."
             )
 
     def require_compatible(
@@ -498,8 +571,9 @@ class RFMSummary:
         spend = "no spend" if self.monetary_value is None else f"spend{f' in {self.currency}' if self.currency else ''}"
         end = "" if self.observation_end is None else f", as of {self.observation_end}"
         collapse = "" if self.collapse is None else f", purchases merged by {self.collapse}"
+        rows = "" if self.weight is None else f" in {len(self):,} rows"
         return (
-            f"<RFMSummary: {len(self):,} customers, {self.n_repeat_buyers:,} of them repeat buyers, "
+            f"<RFMSummary: {self.n_customers:,} customers{rows}, {self.n_repeat_buyers:,} of them repeat buyers, "
             f"in {self.time_unit}s{collapse}{end}, {spend}>"
         )
 

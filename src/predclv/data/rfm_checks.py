@@ -21,6 +21,7 @@ __all__ = [
     "check_length",
     "check_log_itt",
     "check_rows",
+    "check_weight",
     "refuse_zone",
 ]
 
@@ -112,6 +113,17 @@ def check_log_itt(ids: NDArray[Any], frequency: NDArray[Any], recency: FloatArra
     what = "'log_itt' is larger than times between purchases that add up to 'recency' allow"
     _refuse(ids, logs, above, what, f"{definition}. Are both in the same unit?")
     return logs
+
+
+def check_weight(ids: NDArray[Any], weight: Any) -> NDArray[np.int64]:
+    """Return a copy of how many customers each row stands for, or raise DataError where these are no counts."""
+    count = _to_float("weight", weight, len(ids))
+    remedy = "It is how many customers a row stands for: leave out rows of none, and rename a column that is not meant."
+    _refuse(ids, count, ~np.isfinite(count), "'weight' is null or not finite", remedy)
+    _refuse(ids, count, (count < 1) | (np.floor(count) != count), "'weight' is no whole number from 1 on", remedy)
+    if count.sum() > _MOST_PURCHASES:
+        raise DataError(f"'weight' adds up to {count.sum():.4g} customers, which is beyond counting.")
+    return count.astype(np.int64)
 
 
 def check_dates(name: str, column: Any, n: int) -> NDArray[np.datetime64]:

@@ -40,13 +40,22 @@ class Collapsed(NamedTuple):
     inverse: Integers | None
 
 
-def collapse(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, *, need_inverse: bool = True) -> Collapsed:
+def collapse(
+    x: npt.ArrayLike,
+    t_x: npt.ArrayLike,
+    T: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+    *,
+    need_inverse: bool = True,
+) -> Collapsed:
     """Distinct (x, t_x, T) with the number of customers that share them.
 
     Parameters
     ----------
     x, t_x, T : (n_customers,) arrays
         Repeat purchases (whole numbers); time of the last one; customer age.
+    weight : (n_customers,) array, optional
+        Customers of each item, where it stands for several.
     need_inverse : bool
         Whether to say, too, which distinct row each customer has; it about doubles the work.
 
@@ -55,12 +64,19 @@ def collapse(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, *, need_inv
     Collapsed
         (n_rows,) arrays with `weight` summing to `n_customers`; `inverse` is (n_customers,) or None.
     """
-    rows = as_rows(x), as_rows(t_x), as_rows(T)
+    if weight is not None:
+        rows = collapse(x, t_x, T)
+        assert rows.inverse is not None
+        # Of whole numbers, so that the sums are exact.
+        each = np.asarray(weight, dtype=np.float64)
+        customers: Floats = np.bincount(rows.inverse, weights=each, minlength=len(rows.x)).astype(np.float64)
+        return rows._replace(weight=customers, inverse=rows.inverse if need_inverse else None)
+    columns = as_rows(x), as_rows(t_x), as_rows(T)
     for steps in LATTICES:
-        collapsed = _collapse_integers(*rows, steps, need_inverse)
+        collapsed = _collapse_integers(*columns, steps, need_inverse)
         if collapsed is not None:
             return collapsed
-    return _collapse_floats(*rows, need_inverse)
+    return _collapse_floats(*columns, need_inverse)
 
 
 def as_rows(values: npt.ArrayLike) -> Floats:

@@ -16,6 +16,7 @@ from predclv.inference.importance import ImportanceDraws, gate
 from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import Posterior
+from predclv.kernels.weighted import weighted_median
 from predclv.parameters import Parameter, from_unconstrained, to_unconstrained
 from predclv.priors.distributions import Prior, prior_from_dict, prior_to_dict
 from predclv.priors.settle import Scales
@@ -208,9 +209,9 @@ def scales_of(rfm: RFMSummary) -> Scales:
     """Units and sizes of a summary, as priors need them."""
     basket = None
     if rfm.monetary_value is not None:
-        mean_spend = rfm.repeat_spend()[1]
-        basket = float(np.median(mean_spend)) if len(mean_spend) else None
-    return Scales(rfm.time_unit, rfm.currency, float(rfm.T.mean()), basket)
+        spend = rfm.repeat_spend().mean_spend
+        basket = weighted_median(spend, rfm.repeat_spend_weight) if len(spend) else None
+    return Scales(rfm.time_unit, rfm.currency, rfm.mean_age, basket)
 
 
 def priors_to_dict(priors: Mapping[str, Prior] | None) -> dict[str, Any] | None:

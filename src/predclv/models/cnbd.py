@@ -185,7 +185,7 @@ class _CNBD(TransactionModel):
         found: dict[str, float] = {}
         best = 1
         for k in range(1, MOST_EVENTS + 1):
-            start = self._member(k).start(float(rfm.frequency.mean()), float(rfm.T.mean()))
+            start = self._member(k).start(rfm.mean_frequency, rfm.mean_age)
             try:
                 found[str(k)] = float(maximize(self._bind(rfm, k), start).log_density)
             except FitError:
@@ -212,13 +212,14 @@ class _CNBD(TransactionModel):
         if rfm.log_itt is not None:
             # Customers of one row differ in their gaps, which no parameter notices: each has the mean of the row.
             assert rows.inverse is not None
-            log_itt = np.bincount(rows.inverse, weights=rfm.log_itt, minlength=len(rows.x)) / rows.weight
+            sums = rfm.log_itt if rfm.weight is None else rfm.log_itt * rfm.weight
+            log_itt = np.bincount(rows.inverse, weights=sums, minlength=len(rows.x)) / rows.weight
         member, constants = self._member(k), _Constants(k, self.DROPOUT_AT_FIRST)
         bound = rows.x, rows.t_x, rows.T, rows.weight
         constant = float(rows.weight @ constants.of_rows(rows.x, log_itt))
         return Likelihood(
             self.PARAMETERS,
-            n_observations=len(rfm),
+            n_observations=rfm.n_customers,
             n_rows=len(rows.x),
             evaluate=_with(constant, member.log_likelihood(*bound)),
             make_evaluate_many=lambda: _add(constant, member.log_likelihood_values(*bound)),

@@ -46,8 +46,8 @@ class Fingerprint:
         """Take the fingerprint of a summary."""
         end = rfm.observation_end
         return cls(
-            n_customers=len(rfm),
-            n_repeat_buyers=int((rfm.frequency > 0).sum()),
+            n_customers=rfm.n_customers,
+            n_repeat_buyers=rfm.n_repeat_buyers,
             time_unit=rfm.time_unit,
             collapse=rfm.collapse,
             currency=rfm.currency,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from predclv.data.rfm import RFMSummary
+from predclv.data.rfm import RepeatSpend, RFMSummary
 from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
 from predclv.forecast.customers import runs
 from predclv.forecast.replicates import replicate_spend_bins
@@ -28,6 +28,7 @@ from predclv.kernels.gamma_gamma import log_likelihood
 from predclv.kernels.gamma_gamma_gradient import bind_gradient
 from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
 from predclv.kernels.gamma_gamma_replicates import cumulative_probability
+from predclv.kernels.weighted import rank_correlation, rank_p_value
 from predclv.models.base import Model, require_summary
 from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.likelihood import Likelihood
@@ -174,7 +175,7 @@ class GammaGamma(Model):
         return rfm.to_native(rfm.to_pandas()[["customer_id"]].assign(expected_spend=spend))
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
-        frequency, mean_spend, weight = _distinct(*rfm.repeat_spend()[:2])
+        frequency, mean_spend, weight = _distinct(rfm.repeat_spend(), rfm.repeat_spend_weight)
         return Likelihood(
             self.PARAMETERS,
             n_observations=int(weight.sum()),
@@ -198,23 +199,25 @@ class GammaGamma(Model):
         if n < 3:
             raise DataError(
                 f"A spend model needs at least 3 repeat buyers with positive spend; there are {n:,} among "
-                f"{len(rfm):,} customers ({rfm.n_repeat_buyers - n:,} repeat buyers have none). Take a longer window."
+                f"{rfm.n_customers:,} customers ({rfm.n_repeat_buyers - n:,} repeat buyers have none). Take a longer "
+                "window."
             )
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
-        assert rfm.monetary_value is not None
         p, q = 6.0, 4.0
-        return np.array([p, q, float(np.mean(rfm.monetary_value[rfm.monetary_value > 0])) * (q - 1) / p])
+        return np.array(
+            [p, q, float(np.average(rfm.repeat_spend().mean_spend, weights=rfm.repeat_spend_weight)) * (q - 1) / p]
+        )
 
     def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
-        frequency, mean_spend, n_left_out = rfm.repeat_spend()
+        spend, weight = rfm.repeat_spend(), rfm.repeat_spend_weight
         assert rfm.monetary_value is not None
         spent = (rfm.frequency > 0) & (rfm.monetary_value > 0)
         estimates = posterior.point_array if theta is None else theta[:, spent]
         found = {
-            "dependence": asdict(_dependence(frequency, mean_spend, estimates)),
-            "n_left_out": n_left_out,
-            "n_steady": int(np.count_nonzero(frequency >= 2)),
+            "dependence": asdict(_dependence(spend, weight, estimates)),
+            "n_left_out": spend.n_left_out,
+            "n_steady": _customers(weight, spend.frequency >= 2),
         }
         return posterior.evolve(fit_diagnostics={**posterior.fit_diagnostics, **found})
 
@@ -262,26 +265,32 @@ class GammaGamma(Model):
             )
 
 
-def _distinct(frequency: FloatArray, mean_spend: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _distinct(spend: RepeatSpend, weight: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Distinct pairs in order, and how many customers share each: a fit does not depend on how customers come."""
-    order = np.lexsort((mean_spend, frequency))
-    frequency, mean_spend = frequency[order], mean_spend[order]
+    order = np.lexsort((spend.mean_spend, spend.frequency))
+    frequency, mean_spend = spend.frequency[order], spend.mean_spend[order]
     first, run = runs(frequency, mean_spend)
-    weight = np.bincount(run, minlength=len(first)).astype(np.float64)
-    return frequency[first].astype(np.float64), mean_spend[first], weight
+    each = None if weight is None else weight[order]
+    customers = np.bincount(run, weights=each, minlength=len(first)).astype(np.float64)
+    return frequency[first].astype(np.float64), mean_spend[first], customers
 
 
-def _dependence(frequency: FloatArray, mean_spend: FloatArray, theta: FloatArray) -> Dependence:
-    from scipy.stats import spearmanr
+def _customers(weight: FloatArray | None, which: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(which) if weight is None else weight[which].sum())
 
-    n = len(frequency)
+
+def _dependence(spend: RepeatSpend, weight: FloatArray | None, theta: FloatArray) -> Dependence:
+    frequency, mean_spend, _ = spend
+    n = _customers(weight, np.ones(len(frequency), dtype=bool))
     probability = cumulative_probability(mean_spend, frequency, theta)
     if n < 3 or any(np.ptp(column) == 0 for column in (frequency, mean_spend, probability)):
         return Dependence(0.0, 0.0, 1.0, n)
-    adjusted = spearmanr(frequency, probability)
-    p_value = float(adjusted.pvalue) if n >= _SHUFFLED else _shuffled_p_value(frequency, probability)
-    raw = spearmanr(frequency, mean_spend)
-    return Dependence(float(raw.statistic), float(adjusted.statistic), p_value, n)
+    raw, adjusted = (rank_correlation(frequency, other, weight) for other in (mean_spend, probability))
+    if n >= _SHUFFLED:
+        return Dependence(raw, adjusted, rank_p_value(adjusted, n), n)
+    each = np.ones(len(frequency)) if weight is None else weight
+    pairs = (np.repeat(column, each.astype(np.int64)) for column in (frequency, probability))
+    return Dependence(raw, adjusted, _shuffled_p_value(*pairs), n)
 
 
 def _shuffled_p_value(first: FloatArray, second: FloatArray) -> float:

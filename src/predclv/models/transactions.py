@@ -187,17 +187,17 @@ class TransactionModel(Model):
     def _check_data(self, rfm: RFMSummary, likelihood: Likelihood) -> None:
         if not rfm.T.any():
             raise DataError(
-                f"Nobody has been observed for any time: T is 0 for all {len(rfm):,} customers. Is the as-of date that "
-                "of their first purchases?"
+                f"Nobody has been observed for any time: T is 0 for all {rfm.n_customers:,} customers. Is the as-of "
+                "date that of their first purchases?"
             )
         rfm.require_repeat_buyers()
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
-        rows = collapse(rfm.frequency, rfm.recency, rfm.T, need_inverse=False)
+        rows = collapse(rfm.frequency, rfm.recency, rfm.T, rfm.weight, need_inverse=False)
         bound = rows.x, rows.t_x, rows.T, rows.weight
         return Likelihood(
             self.PARAMETERS,
-            n_observations=len(rfm),
+            n_observations=rfm.n_customers,
             n_rows=len(rows.x),
             evaluate=self.bindings.log_likelihood(*bound),
             make_evaluate_many=partial(self.bindings.log_likelihood_values, *bound),
@@ -213,7 +213,7 @@ class TransactionModel(Model):
         return partial(replicate_frequencies, self.bindings, rows["frequency"], rows["T"], likelihood.weight)
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
-        return self.bindings.start(float(rfm.frequency.mean()), float(rfm.T.mean()))
+        return self.bindings.start(rfm.mean_frequency, rfm.mean_age)
 
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)
@@ -226,10 +226,12 @@ class TransactionModel(Model):
         outside = (rfm.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < rfm.T)
         if outside.any():
             first = int(np.argmax(outside))
+            n_outside = int(outside.sum() if rfm.weight is None else rfm.weight[outside].sum())
             warn(
-                f"{outside.sum():,} of {len(rfm):,} customers lie outside twice the range of the fit (first: customer "
-                f"{rfm.customer_id[first]}, frequency {rfm.frequency[first]}, T {rfm.T[first]:.4g}; the fit saw up to "
-                f"{seen.most_purchases} and {seen.longest_age:.4g} {seen.time_unit}s). Fit again on newer data.",
+                f"{n_outside:,} of {rfm.n_customers:,} customers lie outside twice the range of the fit (first: "
+                f"customer {rfm.customer_id[first]}, frequency {rfm.frequency[first]}, T {rfm.T[first]:.4g}; the fit "
+                f"saw up to {seen.most_purchases} and {seen.longest_age:.4g} {seen.time_unit}s). Fit again on newer "
+                "data.",
                 ExtrapolationWarning,
             )
 

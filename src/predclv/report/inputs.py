@@ -66,6 +66,7 @@ class ReportInputs:
     made_on: dt.date
 
     def __post_init__(self) -> None:
+        self.rfm.require_customers("A report")
         if len(self.customers) != len(self.rfm) or not _same(self.customers["customer_id"], self.rfm.customer_id):
             raise DataError("'customers' and 'rfm' are not of the same customers in the same order.")
         if self.holdout is not None and not _same(self.holdout.calibration.customer_id, self.rfm.customer_id):

@@ -72,7 +72,7 @@ def write_report(
     ImportError
         jinja2 is absent.
     DataError
-        The tables are not of the same customers.
+        The tables are not of the same customers, or rows stand for several (`RFMSummary.expand`).
     ValueError
         A model has segments with parameters of their own: report on one at a time.
     """
@@ -89,6 +89,7 @@ def write_report(
             f"A report is on one population, and this CLV has {len(segments)} segments with parameters of their own. "
             f"Report on one at a time: clv.of_segment({next(iter(segments))!r}), with its customers."
         )
+    rfm.require_customers("A report")
     options: dict[str, Any] = {"discount_rate": discount_rate, "margin": margin, "level": level}
     if customers is None:
         customers = clv.predict(rfm, horizon, **options)
