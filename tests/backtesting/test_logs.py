@@ -7,7 +7,9 @@ import datetime as dt
 import pandas as pd
 import pytest
 
+import predclv as pc
 from predclv.backtesting.logs import first_instant_after, read_purchases
+from predclv.backtesting.plan import make_plan
 from predclv.errors import DataError
 
 ROWS = pd.DataFrame(
@@ -131,6 +133,20 @@ def test_zones_that_are_not_told():
         read_purchases(ROWS.assign(date=ROWS["date"].dt.tz_localize("UTC")))
     with pytest.raises(DataError, match=r"observation_end=.* knows its time zone and the log does not"):
         read_purchases(ROWS, observation_end=pd.Timestamp("2024-01-03 12:00", tz="UTC"))
+
+
+def test_times_between_purchases_are_kept_where_they_are_asked_for():
+    rows = pd.concat([ROWS, ROWS.assign(date=ROWS["date"] + pd.Timedelta(days=200))])
+    asked = {"cutoffs": ["2024-01-03"], "horizons": ["26 weeks"]}
+    for options in ({"methods": ["mbg_cnbd"]}, {"methods": ["zero"], "regularity": True}):
+        assert make_plan(customers(rows), **asked, **options).vintages[0].known.everyone.rfm.log_itt is not None
+    for methods in (["zero"], [pc.BGCNBD(k=2)]):
+        assert make_plan(customers(rows), **asked, methods=methods).vintages[0].known.everyone.rfm.log_itt is None
+
+
+def customers(rows):
+    """Enough of them for a backtest."""
+    return pd.concat([rows.assign(customer_id=rows["customer_id"] + str(i)) for i in range(20)])
 
 
 def test_what_was_dropped_is_counted():

@@ -9,7 +9,5 @@ from predclv.models.bg_family import BGFamily
 THETA = np.array([[0.5, 2.0, 0.3, 0.6]])
 
 
-def test_only_single_events_forget_recency():
-    assert BGFamily(k=1).forgets_recency
-    assert not BGFamily(k=2).forgets_recency
-    assert BGFamily(k=3).n_stages == 3
+def test_a_stage_for_each_event_of_a_purchase():
+    assert [BGFamily(k=k).n_stages for k in (1, 2, 3)] == [1, 2, 3]

@@ -73,7 +73,7 @@ def read_purchases(
     for name in ("date", "acquired"):
         if name in rows:
             rows[name] = pd.to_datetime(rows[name])
-    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "returns")}
+    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "returns", "regularity")}
     kept["observation_start"] = local_moment("observation_start", asked.observation_start, read)
     kept |= {"carry": carry, "carry_conflict": asked.carry_conflict, "currency": read.currency}
     kept |= {name: name for name in ("amount", "acquired") if name in rows}

@@ -130,6 +130,8 @@ def make_plan(
         if name == COMBINATION or name.endswith(RECALIBRATED):
             raise DataError(f"A method may not be called {name!r}: that name is for what is made from others.")
     segments = [segments] if isinstance(segments, str) else list(segments)
+    if any(candidate.needs_log_itt for candidate in candidates):
+        options["regularity"] = True
     purchases = read_purchases(log, segments=segments, customer_id=customer_id, date=date, amount=amount, **options)
     for candidate in candidates:
         if candidate.needs_amounts and not purchases.has_amounts:

@@ -72,8 +72,9 @@ class Method(Protocol):
     """What a backtest asks of a method: two calls, in the manner of scikit-learn.
 
     A method of one's own is a small class with these two. It may also have `name` (text, how results call it),
-    `needs_amounts` (True where a log without amounts is of no use), and `fit(rfm, log, horizons)` where what is learnt
-    depends on how far ahead will be asked. It is copied before each fit, by pickling where several processes work.
+    `needs_amounts` (True where a log without amounts is of no use), `needs_log_itt` (True where it reads the times
+    between purchases in `rfm.log_itt`), and `fit(rfm, log, horizons)` where what is learnt depends on how far ahead
+    will be asked. It is copied before each fit, by pickling where several processes work.
 
     Examples
     --------

@@ -24,11 +24,6 @@ class TransactionBindings(Protocol):
     """Kernels of a transaction model, free of its parameters' number and meaning."""
 
     @property
-    def forgets_recency(self) -> bool:
-        """Whether the future of a customer alive at T depends on (x, T) alone, and not on t_x."""
-        ...
-
-    @property
     def n_stages(self) -> int:
         """States that a customer alive at T may be in, in each of which the future depends on (x, T) alone."""
         ...

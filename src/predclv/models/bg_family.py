@@ -104,11 +104,6 @@ class BGFamily:
     dropout_at_first: bool = False
 
     @property
-    def forgets_recency(self) -> bool:
-        """See `TransactionBindings`."""
-        return self.k == 1
-
-    @property
     def n_stages(self) -> int:
         """Events since the last purchase that a living customer may have had: 0, ..., k - 1."""
         return self.k

@@ -105,6 +105,11 @@ class _CNBD(TransactionModel):
         self._check_settings()
         return self._member(int(self.k))
 
+    @property
+    def needs_log_itt(self) -> bool:
+        """See `TransactionModel`: for k to be chosen."""
+        return self.k is None
+
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate the parameters, and k where it is not given; see `Model.fit`.
 

@@ -34,11 +34,6 @@ class NBDBindings:
     """The model's kernels; what `forecast` calls (`TransactionBindings`)."""
 
     @property
-    def forgets_recency(self) -> bool:
-        """See `TransactionBindings`."""
-        return True
-
-    @property
     def n_stages(self) -> int:
         """See `TransactionBindings`."""
         return 1

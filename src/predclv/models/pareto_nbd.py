@@ -49,13 +49,8 @@ class ParetoNBDBindings:
     """The model's kernels; what `forecast` calls (`TransactionBindings`)."""
 
     @property
-    def forgets_recency(self) -> bool:
-        """See `TransactionBindings`: given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T)."""
-        return True
-
-    @property
     def n_stages(self) -> int:
-        """See `TransactionBindings`."""
+        """See `TransactionBindings`: given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T)."""
         return 1
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:

@@ -43,6 +43,11 @@ class TransactionModel(Model):
         """The model's kernels, under the names by which forecasts call them."""
         return self.BINDINGS
 
+    @property
+    def needs_log_itt(self) -> bool:
+        """Whether a fit takes a summary with the times between purchases (`regularity=True`)."""
+        return False
+
     def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
         """Probability that each customer has not left, given the history.
 

@@ -43,6 +43,12 @@ def test_every_name_makes_a_method_or_says_what_it_needs(name):
     assert list(inspect.signature(candidate.method.predict).parameters)[:3] == ["rfm", "log", "horizon"]
     assert getattr(candidate.method, "random_state", 7) == 7
     assert candidate.needs_amounts == (name == "formula")
+    assert candidate.needs_log_itt == (name.partition("_cnbd")[1] != "")
+
+
+def test_times_between_purchases_are_asked_for_to_choose_k():
+    assert settle([pc.CLV(pc.MBGCNBD())])["mbg_cnbd"].needs_log_itt
+    assert not settle([pc.CLV(pc.MBGCNBD(k=2))])["mbg_cnbd"].needs_log_itt
 
 
 def test_every_transaction_model_comes_with_every_inference():

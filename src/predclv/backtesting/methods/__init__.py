@@ -83,6 +83,11 @@ class Candidate:
         """Whether it is of no use on a log without amounts."""
         return bool(getattr(self.method, "needs_amounts", False))
 
+    @property
+    def needs_log_itt(self) -> bool:
+        """Whether it reads the times between purchases from the summary."""
+        return bool(getattr(self.method, "needs_log_itt", False))
+
 
 def settle_methods(methods: Sequence[Any] | Mapping[str, Any] | str, random_state: int) -> list[Candidate]:
     """Make the methods asked for.

@@ -76,6 +76,11 @@ class OurMethod:
         self.name = name or ("clv" if transactions is None else transactions.KEY)
 
     @property
+    def needs_log_itt(self) -> bool:
+        """Whether a fit takes the times between purchases."""
+        return any(isinstance(model, TransactionModel) and model.needs_log_itt for model in self._models())
+
+    @property
     def random_state(self) -> int:
         """Seed of the models' draws."""
         return int(self._models()[0].random_state)
@@ -197,7 +202,7 @@ def _forecast_part(part: _Part, horizon: float) -> Forecast:
         raise DataError("The model has a spend model, and the summary has no amounts.")
     customers = _customers(part)
     spend = mean_expected_spend(customers.x, customers.mean_spend, part.spend.center)
-    value = _value(part, customers, purchases, horizon) if part.bindings.forgets_recency else None
+    value = _value(part, customers, purchases, horizon)
     return Forecast(expected, purchases, chance, spend, expected * spend, value)
 
 
