@@ -161,3 +161,9 @@ def test_a_report_without_jinja2_is_refused_before_the_work(log, tmp_path, monke
     monkeypatch.setattr("predclv.cli.steps.find_spec", lambda name: None)
     code = main(["run", log, *COLUMNS, *AS_OF, "--out", str(tmp_path / "out")])
     check_refusal(code, capsys.readouterr(), ["pip install 'predclv[report]'", "--no-report"])
+
+
+def test_regularity_cannot_be_chosen_without_the_times_between_purchases(steps, tmp_path, capsys):
+    code = main(["fit", steps["rfm"], "--transactions", "mbg_cnbd", "--out", str(tmp_path / "model")])
+    check_refusal(code, capsys.readouterr(), ["--transactions mbg_cnbd", "--regularity"])
+    assert os.listdir(tmp_path) == []

@@ -236,3 +236,29 @@ def test_another_transaction_model_is_fitted_saved_and_forecast(log, steps, tmp_
     assert isinstance(clv.transactions_, pc.MBGNBD)
     # Whoever bought once may have left, which BG/NBD excludes.
     assert pd.read_parquet(out)["p_alive"].max() < 1
+
+
+def test_regular_buyers_from_log_to_report(tmp_path):
+    made = pc.datasets.simulate("mbg_cnbd", n_customers=400, observed="78 weeks", holdout="13 weeks", seed=3)
+    log, out = str(tmp_path / "log.csv"), tmp_path / "out"
+    made.log.to_csv(log, index=False)
+    columns = ["--customer-id", "customer_id", "--date", "date", "--amount", "amount"]
+    as_of = ["--observation-end", str(made.observation_end)]
+    asked = ["--transactions", "mbg_cnbd", "--horizon", "52 weeks"]
+    assert main(["run", log, *columns, *as_of, *asked, "--out", str(out), "-q"]) == 0
+    clv = pc.load(out / "model")
+    assert isinstance(clv.transactions_, pc.MBGCNBD)
+    assert clv.transactions_.k_ == 2
+    assert "more regular than at random: of shape k = 2" in (out / "report.html").read_text(encoding="utf-8")
+    # Step by step it is the same, from the log or from a summary that holds the times between purchases.
+    rfm, model = str(tmp_path / "rfm.parquet"), str(tmp_path / "model")
+    assert main(["summarize", log, *columns, *as_of, "--regularity", "--out", rfm, "-q"]) == 0
+    for number, table in enumerate([[rfm], [log, *columns, *as_of]]):
+        assert main(["fit", *table, "--transactions", "mbg_cnbd", "--out", f"{model}-{number}", "-q"]) == 0
+        again = pc.load(f"{model}-{number}")
+        assert again.transactions_.posterior_.point == pytest.approx(clv.transactions_.posterior_.point)
+    cutoff = ["--cutoff", str(made.observation_end), "--horizon", "13 weeks", "--bootstrap", "20", "--json"]
+    scores = tmp_path / "scores.csv"
+    compared = ["--methods", "mbg_cnbd,mbg_nbd", "--scores", str(scores)]
+    assert main(["backtest", log, *columns, *cutoff, *compared]) == 0
+    assert set(pd.read_csv(scores)["method"]) == {"mbg_cnbd", "mbg_nbd"}

@@ -35,6 +35,7 @@ _ABOUT_THE_DATA = (
     "date_format",
     "on_null",
     "carry",
+    "regularity",
 )
 
 
@@ -156,6 +157,7 @@ def summarize_command(
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
     carry: o.Carry = None,
+    regularity: o.Regularity = False,
     out: o.OutFile,
     quality: o.Quality = None,
     config: o.Config = None,

@@ -61,6 +61,13 @@ Carry = Annotated[
     typer.Option(help="Column about the customer to keep beside the results; may be repeated.", rich_help_panel=DATA),
 ]
 
+Regularity = Annotated[
+    bool,
+    typer.Option(
+        "--regularity", help="Sum up the times between purchases too, for bg_cnbd and mbg_cnbd.", rich_help_panel=DATA
+    ),
+]
+
 Method = Annotated[
     str,
     typer.Option(
@@ -72,7 +79,7 @@ Transactions = Annotated[
     str,
     typer.Option(
         help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time), "
-        "nbd (never).",
+        "nbd (never); regular buyers like the first two: bg_cnbd, mbg_cnbd.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -28,8 +28,9 @@ def show(
     """Summarise, fit, forecast, write, and show what was found."""
     steps.check_output(log, out, force, report)
     models = steps.unfitted(method, transactions=transactions)
+    regularity = models.get_params()["transactions"].needs_log_itt
     with current.step("Reading the log"):
-        rfm = steps.summarize(log, what.columns, **data)
+        rfm = steps.summarize(log, what.columns, **data, regularity=regularity)
         timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
         clv = models.fit(rfm)

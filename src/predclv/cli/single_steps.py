@@ -35,10 +35,18 @@ def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: d
     """Fit the models that the data allow and save them."""
     check_replaceable(out, MANIFEST)
     clv, segment = steps.unfitted(**models), models["segment"]
+    transactions = clv.get_params()["transactions"]
     with current.step("Reading"):
+        if transactions.needs_log_itt and data["date"] is not None:
+            data = {**data, "regularity": True}
         rfm = steps.read_summary(table, [] if segment is None else [segment], **data)
+    if transactions.needs_log_itt and rfm.log_itt is None:
+        raise DataError(
+            f"--transactions {transactions.KEY} goes by the times between purchases, which '{table}' does not hold. "
+            "Summarise the log with --regularity."
+        )
     with current.step("Fitting"):
-        model = (clv if rfm.monetary_value is not None else clv.get_params()["transactions"]).fit(rfm)
+        model = (clv if rfm.monetary_value is not None else transactions).fit(rfm)
         model.save(out)
     current.show(screen.customers(rfm), model.summary.to_string(index=False, justify="left"), f"Written: {out}")
     parameters = model.summary.drop(columns="meaning").to_dict("records")

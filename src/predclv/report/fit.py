@@ -210,12 +210,15 @@ def _in_words(given: ReportInputs) -> str:
     spend = given.clv.spend_.posterior_.point
     words = ""
     if {"r", "alpha", "a", "b"} <= set(point):
-        gap = given.duration(point["alpha"] / point["r"])
+        stages = given.clv.transactions_.bindings.n_stages
+        gap = given.duration(stages * point["alpha"] / point["r"])
         leave = percent(point["a"] / (point["a"] + point["b"]))
         words = (
             f"While active, customers buy on average once every {gap}, but differ widely. After each purchase the "
             f"average chance to leave for good is {leave}. "
         )
+        if stages > 1:
+            words += f"Their gaps are more regular than at random: of shape k = {stages}, where random ones have 1. "
     if spend["q"] > 1:
         basket = given.money(spend["p"] * spend["gamma"] / (spend["q"] - 1))
         words += f"The average customer spends {basket} on a purchase."
