@@ -13,7 +13,9 @@ from published import FITS
 @pytest.fixture(scope="module")
 def grocery(shared_data):
     log = pd.read_csv(shared_data("grocery_elog.csv"))
-    return pc.RFMSummary.from_transactions(log, customer_id="cust", date="date", observation_end="2006-12-31")
+    return pc.RFMSummary.from_transactions(
+        log, customer_id="cust", date="date", observation_end="2006-12-31", regularity=True
+    )
 
 
 @pytest.mark.parametrize(("data", "key"), FITS, ids=[" ".join(case) for case in FITS])
