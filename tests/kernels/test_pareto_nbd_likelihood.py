@@ -10,6 +10,7 @@ from kernels import pareto_nbd_truth as truth
 from kernels.test_bg_family_likelihood import cdnow, grocery
 from predclv.kernels import pareto_nbd
 from predclv.kernels.collapse import collapse
+from predclv.kernels.pareto_nbd_gradient import log_likelihood_gradient
 from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
 
@@ -66,6 +67,9 @@ def test_value_and_derivatives_hold_to_40_digits(theta: tuple[float, ...]) -> No
         # Derivatives in log theta, so that one tolerance suits them all.
         true_gradient, true_hessian = truth.derivatives(x, t_x, T, theta)
         np.testing.assert_allclose(gradient * theta, np.multiply(true_gradient, theta), rtol=1e-10, atol=1e-10)
+        alone, slope = log_likelihood_gradient(rows, theta)
+        assert alone == pytest.approx(true, rel=1e-11, abs=1e-11)
+        np.testing.assert_allclose(slope * theta, np.multiply(true_gradient, theta), rtol=1e-10, atol=1e-10)
         scale = np.outer(theta, theta)
         np.testing.assert_allclose(hessian * scale, true_hessian * scale, rtol=1e-10, atol=1e-10)
 
@@ -108,7 +112,11 @@ def test_all_forms_agree() -> None:
     for d, theta in enumerate(draws):
         np.testing.assert_allclose(by_row[d], pareto_nbd.log_likelihood(x, t_x, T, *theta), rtol=1e-10, atol=1e-10)
         assert values[d] == pytest.approx(by_row[d] @ weight, rel=1e-12)
-        assert log_likelihood_derivatives(rows, theta)[0] == pytest.approx(values[d], rel=1e-12)
+        value, gradient, _ = log_likelihood_derivatives(rows, theta)
+        assert value == pytest.approx(values[d], rel=1e-12)
+        alone, slope = log_likelihood_gradient(rows, theta)
+        assert alone == pytest.approx(values[d], rel=1e-12)
+        np.testing.assert_allclose(slope, gradient, rtol=1e-11)
 
 
 def test_collapsed_customers_are_all_customers_and_order_does_not_matter() -> None:

@@ -27,7 +27,16 @@ from predclv.kernels.pareto_nbd_integrals import panel_width
 from predclv.kernels.pareto_nbd_times import DistinctTimes, Indices, index_times
 from predclv.kernels.special import LEGENDRE_NODES, LEGENDRE_WEIGHTS
 
-__all__ = ["Rows", "arrange", "log_likelihood_derivatives"]
+__all__ = [
+    "NODES_4",
+    "WEIGHTS_4",
+    "Rows",
+    "add_panels",
+    "arrange",
+    "is_short",
+    "log_likelihood_derivatives",
+    "phi_of",
+]
 
 Floats = npt.NDArray[np.float64]
 Rows = tuple[DistinctTimes, Floats]
@@ -37,7 +46,7 @@ _PAIRS = np.array([[5, 6, 7, 8], [6, 9, 10, 11], [7, 10, 12, 13], [8, 11, 13, 14
 _N = 15
 # Panels this short, in e-foldings and a few more, are held to 1e-15 by four and by eight points in u itself.
 _SHORT, _MEDIUM = 0.3, 3.0
-_NODES_4, _WEIGHTS_4 = ((v + s) / 2 for v, s in zip(np.polynomial.legendre.leggauss(4), (1.0, 0.0), strict=True))
+NODES_4, WEIGHTS_4 = ((v + s) / 2 for v, s in zip(np.polynomial.legendre.leggauss(4), (1.0, 0.0), strict=True))
 _NODES_8, _WEIGHTS_8 = ((v + s) / 2 for v, s in zip(np.polynomial.legendre.leggauss(8), (1.0, 0.0), strict=True))
 _NEGLIGIBLE = 1e-17
 
@@ -121,14 +130,14 @@ def _fill_tails(time: Floats, m: float, alpha: float, s: float, beta: float, tai
     tails[-1] = 0.0
     for i in range(len(time) - 2, -1, -1):
         a, b, gap = alpha + time[i], beta + time[i], time[i + 1] - time[i]
-        phi = _phi(gap, a, b)
+        phi = phi_of(gap, a, b)
         tails[i] = tails[i + 1]
         _shift(tails[i], phi, math.exp(-m * phi[0] - s * phi[2]))
-        _add_panels(gap, m, a, s, b, tails[i])
+        add_panels(gap, m, a, s, b, tails[i])
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _phi(w: float, a: float, b: float) -> tuple[float, float, float, float]:
+def phi_of(w: float, a: float, b: float) -> tuple[float, float, float, float]:
     """How far logarithms and reciprocals of alpha+u and beta+u get from a and b in a time w."""
     return math.log1p(w / a), w / (a * (a + w)), math.log1p(w / b), w / (b * (b + w))
 
@@ -144,13 +153,19 @@ def _shift(moments: Floats, phi: tuple[float, float, float, float], factor: floa
     moments *= factor
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def is_short(end: float, m: float, a: float, s: float, b: float) -> bool:
+    """Whether four points hold the moments over (0, end)."""
+    return (m + s + 8.0) * end <= _SHORT * min(a, b)
+
+
 @njit(cache=True, error_model="numpy")
-def _add_panels(end: float, m: float, a: float, s: float, b: float, moments: Floats) -> None:
-    """Add the moments over (0, end)."""
+def add_panels(end: float, m: float, a: float, s: float, b: float, moments: Floats) -> None:
+    """Add the moments over (0, end): all 15, or those of 1 and phi, 5."""
     decay, kappa = m + s + 8.0, min(a, b)
-    if decay * end <= _SHORT * kappa:
+    if is_short(end, m, a, s, b):
         for node in range(4):
-            _add_node(end * _NODES_4[node], end * _WEIGHTS_4[node], m, a, s, b, moments)
+            _add_node(end * NODES_4[node], end * WEIGHTS_4[node], m, a, s, b, moments)
     elif (decay + 8.0) * end <= _MEDIUM * kappa:
         for node in range(8):
             _add_node(end * _NODES_8[node], end * _WEIGHTS_8[node], m, a, s, b, moments)
@@ -170,13 +185,15 @@ def _add_panels(end: float, m: float, a: float, s: float, b: float, moments: Flo
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _add_node(w: float, weight: float, m: float, a: float, s: float, b: float, moments: Floats) -> None:
-    phi = _phi(w, a, b)
+    phi = phi_of(w, a, b)
     mass = weight * s / (b + w) * math.exp(-m * phi[0] - s * phi[2])
     moments[0] += mass
     for i in range(4):
         moments[1 + i] += mass * phi[i]
-        for j in range(i, 4):
-            moments[_PAIRS[i, j]] += mass * phi[i] * phi[j]
+    if len(moments) == _N:
+        for i in range(4):
+            for j in range(i, 4):
+                moments[_PAIRS[i, j]] += mass * phi[i] * phi[j]
 
 
 @njit(cache=True, error_model="numpy")
@@ -197,7 +214,7 @@ def _add_row(
 ) -> float:
     """Log-likelihood of a row but for what depends on x alone; its derivatives are added, times the weight."""
     a, b, m = alpha + t, beta + t, r + x
-    phi = _phi(T - t, a, b)
+    phi = phi_of(T - t, a, b)
     ratio = math.exp(-m * phi[0] - s * phi[2])  # O(T) / O(t_x)
     left, slope = scratch[0], scratch[1]
     left[:] = tail_T

@@ -20,6 +20,7 @@ from predclv.kernels import pareto_nbd_forecast as kernel
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd import NUMPY, log_likelihood
 from predclv.kernels.pareto_nbd_discounts import discount_moments
+from predclv.kernels.pareto_nbd_gradient import log_likelihood_gradient
 from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
@@ -73,7 +74,7 @@ class ParetoNBDBindings:
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
         """See `TransactionBindings`."""
-        return partial(_without_hessian, self.log_likelihood(x, t_x, T, weight))
+        return partial(log_likelihood_gradient, arrange(x, t_x, T, weight))
 
     def pointwise_log_likelihood(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""
@@ -235,9 +236,3 @@ class ParetoNBD(TransactionModel):
         ),
     }
     BINDINGS: ClassVar[TransactionBindings] = ParetoNBDBindings()
-
-
-def _without_hessian(
-    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]], theta: FloatArray
-) -> tuple[float, FloatArray]:
-    return evaluate(theta)[:2]
