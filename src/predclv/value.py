@@ -20,14 +20,14 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, ModelFileError, UnitError
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
-from predclv.inference.posterior import check_level, check_number
-from predclv.kernels.discounting import continuous_rate
+from predclv.inference.posterior import check_level
 from predclv.models import BGNBD, MODELS, GammaGamma
 from predclv.models.base import POPULATION, Model, require_summary
-from predclv.models.estimates import MEAN_DRAWS, Estimate
+from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
+from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.pair import Pair, PairPart
 from predclv.models.storage import read_model, write_model
-from predclv.models.transactions import TransactionModel, warn_long_horizon
+from predclv.models.transactions import TransactionModel
 
 __all__ = ["CLV", "load"]
 
@@ -143,7 +143,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
 
     def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
         """Columns of the customers of one part."""
-        counts, spend = part.pair.thetas(estimate, n_center=_center_draws(task.horizon))
+        counts, spend = part.pair.thetas(estimate, n_center=center_draws(task.horizon.length))
         bindings = self.transactions_.bindings
         rows, inverse = histories(part.rfm)
         by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
@@ -207,7 +207,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         for number, part in enumerate(self._pair.parts(rfm)):
             customers = task.customers.take(part.rows)
             order = np.argsort(histories(part.rfm)[1], kind="stable")
-            counts, spend = part.pair.thetas(estimate, mean_draws, _center_draws(task.horizon))
+            counts, spend = part.pair.thetas(estimate, mean_draws, center_draws(task.horizon.length))
             arguments = n_segments, task.horizon.length, task.delta
             sums.append(
                 portfolio.expected_sums(
@@ -276,10 +276,10 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         check_level(level)
         pair = self._pair.of_segment(segment)
         parsed = parse_horizon(horizon, self._time_unit, None)
-        delta = self._delta(discount_rate, parsed)
+        delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
         margin = check_margin(margin)
         self._warn_long(parsed)
-        counts, spend = pair.thetas(estimate, n_center=_center_draws(parsed))
+        counts, spend = pair.thetas(estimate, n_center=center_draws(parsed.length))
         bindings = self.transactions_.bindings
         zero = np.zeros(1)
         customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
@@ -358,7 +358,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         fitted = self.spend_.fingerprint_
         rfm.require_compatible(time_unit=self._time_unit, currency=fitted.currency, collapse=fitted.collapse)
         parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-        delta = self._delta(discount_rate, parsed)
+        delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
         customers = Customers(
             rfm.frequency.astype(np.float64),
             rfm.recency,
@@ -373,21 +373,6 @@ class CLV(BaseEstimator):  # type: ignore[misc]
 
     def _warn_long(self, horizon: Horizon) -> None:
         warn_long_horizon(horizon, self.transactions_.fingerprint_.longest_age, self._time_unit)
-
-    def _delta(self, discount_rate: float, horizon: Horizon) -> float:
-        if not 0 <= check_number("discount_rate", discount_rate) < 1:
-            hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
-            raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
-        if discount_rate == 0 and not np.isfinite(horizon.length):
-            raise ValueError(
-                "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
-            )
-        return continuous_rate(discount_rate, self._time_unit)
-
-
-def _center_draws(horizon: Horizon) -> int | None:
-    """Draws behind an expectation; None is all. Over an infinite horizon each costs some hundred times as much."""
-    return None if np.isfinite(horizon.length) else MEAN_DRAWS
 
 
 def _seed_of_part(seed: int, number: int) -> int:

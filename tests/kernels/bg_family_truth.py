@@ -53,6 +53,16 @@ def expected_purchases(x, t_x, T, horizon, r, alpha, a, b, k=1, first=False):
     return mean * p_alive(x, t_x, T, r, alpha, a, b, k, first)
 
 
+def p_alive_ahead(x, t_x, T, ahead, r, alpha, a, b, k=1, first=False):
+    """P(alive) times the mean over stages of `staying_if_alive`."""
+    x, t_x, T, r, alpha, a, b = map(mp.mpf, (x, t_x, T, r, alpha, a, b))
+    tau = mp.mpf(ahead) / (alpha + T)
+    stays = (staying_if_alive(tau, r + k * x + j, a, b + x + first, k, j) for j in range(k))
+    weights = stage_weights(x, t_x, T, r, alpha, k)
+    mean = mp.fsum(weight * stay for weight, stay in zip(weights, stays, strict=True))
+    return mean * p_alive(x, t_x, T, r, alpha, a, b, k, first)
+
+
 def purchase_pmf(x, t_x, T, horizon, n_max, r, alpha, a, b, k=1, first=False):
     x, t_x, T, r, alpha, a, b = map(mp.mpf, (x, t_x, T, r, alpha, a, b))
     alive, tau = p_alive(x, t_x, T, r, alpha, a, b, k, first), mp.mpf(horizon) / (alpha + T)
@@ -104,6 +114,23 @@ def expected_if_alive(tau, m, a, B, k=1, j=0):
         total += probability * stays
         if m * tau + 50 < M and probability * stays * (1 + tau) < total * mp.mpf(10) ** -25:
             break
+    return total
+
+
+def staying_if_alive(tau, m, a, B, k=1, j=0):
+    """E[(1-p)^N]: the integral over p as a hypergeometric function (k = 1), or the sum over the number of events."""
+    tau, m, a, B = map(mp.mpf, (tau, m, a, B))
+    if k == 1:
+        return mp.hyp2f1(m, a, a + B, -tau)
+    total, stay, purchases, M = mp.mpf(0), mp.mpf(1), 0, 0
+    z, probability = tau / (1 + tau), (1 + tau) ** -m
+    while not (m * tau + 50 < M and probability * stay * (1 + tau) < total * mp.mpf(10) ** -25):
+        total += probability * stay
+        M += 1
+        probability *= (m + M - 1) / M * z
+        if (j + M) % k == 0:
+            stay *= (B + purchases) / (a + B + purchases)
+            purchases += 1
     return total
 
 

@@ -53,6 +53,8 @@ def check_alive_and_expected(cases: list[tuple], k: int, first: bool) -> None:
         x, t_x, T = ([value] for value in rows)
         alive = kernel.p_alive(x, t_x, T, theta, k, first)[0, 0]
         assert relative_error(alive, truth.p_alive(*rows, *theta, k, first)) < 1e-9, (rows, theta)
+        later = kernel.p_alive(x, t_x, T, theta, k, first, horizon)[0, 0]
+        assert relative_error(later, truth.p_alive_ahead(*rows, horizon, *theta, k, first)) < 1e-9, (rows, theta)
         expected = kernel.expected_purchases(x, t_x, T, horizon, theta, k, first)[0, 0]
         true = truth.expected_purchases(*rows, horizon, *theta, k, first)
         assert relative_error(expected, true) < 1e-9, (rows, theta, horizon)

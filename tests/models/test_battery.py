@@ -412,6 +412,73 @@ def test_discounted_purchases_lie_between_none_and_all(model_class, fitted):
 
 
 @every_transaction_model
+def test_discounted_purchases_of_each_customer(model_class, fitted):
+    model, rfm = fitted(model_class)
+    few = rfm[:100]
+
+    def discounted(horizon, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HorizonWarning)  # ten years, and for ever: meant
+            table = model.discounted_expected_purchases(few, horizon, **options)
+        assert list(table["customer_id"]) == list(few.customer_id)
+        return table["discounted_expected_purchases"].to_numpy()
+
+    plain = model.expected_purchases(few, 52)["expected_purchases"]
+    np.testing.assert_allclose(discounted(52, discount_rate=0.0), plain, rtol=1e-10)
+    # A year of 365.25 days.
+    by_year, one, for_ever = (discounted(h, discount_rate=0.15) for h in (365.25 / 7, "1 year", np.inf))
+    np.testing.assert_array_equal(by_year, one)
+    assert ((one < model.expected_purchases(few, "1 year")["expected_purchases"]) & (one < for_ever)).all()
+    assert (discounted("10 years", discount_rate=0.15) < for_ever).all()
+    by_draws = discounted(52, discount_rate=0.15, estimate="draws")
+    theta, delta = model.posterior_.draws_array(), np.log(1.15) * 7 / 365.25
+    columns = few.frequency.astype(float), few.recency, few.T
+    each = model.bindings.discounted_expected_purchases(*columns, 52.0, delta, theta)
+    np.testing.assert_allclose(by_draws, each.mean(axis=0), rtol=1e-12)
+    with pytest.raises(ValueError, match="An infinite horizon needs a discount rate above 0"):
+        model.discounted_expected_purchases(few, "inf", discount_rate=0)
+    with pytest.raises(ValueError, match=r"Got 15; did you mean 0\.15"):
+        model.discounted_expected_purchases(few, 13, discount_rate=15)
+
+
+@every_transaction_model
+def test_who_will_still_be_there(model_class, fitted):
+    model, rfm = fitted(model_class)
+    few, now = rfm[:300], model.p_alive(rfm[:300])["p_alive"]
+    # A moment later nobody has left who was there.
+    np.testing.assert_allclose(model.p_alive(few, ahead=1e-9)["p_alive"], now, rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HorizonWarning)  # ten years: meant
+        later = [model.p_alive(few, ahead=ahead)["p_alive"] for ahead in (13, "26 weeks", "10 years")]
+    for sooner, then in pairwise([now, *later]):
+        assert ((then == sooner) if model.KEY in NOBODY_LEAVES else (then < sooner)).all()
+    draws = model.p_alive(few, ahead=13, estimate="draws")["p_alive"]
+    assert draws.between(0, 1).all()
+    columns = few.frequency.astype(float), few.recency, few.T
+    each = model.bindings.p_alive(*columns, model.posterior_.draws_array(), 13.0)
+    np.testing.assert_allclose(draws, each.mean(axis=0), rtol=1e-12)
+
+
+@every_transaction_model
+def test_simulated_customers_are_there_as_often_as_said(model_class):
+    truth = KINDS["transactions"].truth(model_class.KEY)
+    theta = np.array([[truth[parameter.name] for parameter in model_class.PARAMETERS]])
+    simulated = pc.datasets.simulate_rfm(
+        model_class.KEY, n_customers=20_000, T=(10.0, 60.0), horizons=[26, 52], seed=17
+    )
+    rfm = simulated.rfm
+    # Which kernels a model of regular buyers has, its fit says.
+    bindings = (model_class(k=2).fit(rfm[:2_000]) if rfm.log_itt is not None else model_class()).bindings
+    columns = rfm.frequency.astype(float), rfm.recency, rfm.T
+    for ahead in (0.0, 26.0):
+        p = bindings.p_alive(*columns, theta, ahead)[0]
+        there = simulated.truth["left"].to_numpy() > rfm.T + ahead
+        for group in (rfm.frequency == 0, rfm.frequency == 1, rfm.frequency > 1):
+            error = np.sqrt((p * (1 - p))[group].sum())
+            assert abs(there[group].sum() - p[group].sum()) <= 4.5 * error
+
+
+@every_transaction_model
 def test_a_mean_over_draws_is_the_mean_of_the_draws(model_class, fitted):
     model, rfm = fitted(model_class)
     rows, theta = rfm.collapsed, model.thetas().draws

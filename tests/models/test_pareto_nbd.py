@@ -38,6 +38,18 @@ def test_published_holdout(cdnow_split, pareto):
     assert expected.sum() == pytest.approx(published.CDNOW_PARETO_NBD_TOTALS[1], rel=2e-4)
 
 
+def test_published_discounted_purchases(cdnow, pareto):
+    # Published with a year of 52 weeks, at estimates that stop early.
+    rate = 1.15 ** (365.25 / 7 / 52) - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HorizonWarning)  # endless: meant
+        table = pareto.discounted_expected_purchases(cdnow, np.inf, discount_rate=rate).set_index("customer_id")
+    found = table["discounted_expected_purchases"]
+    for customer, numbers in published.CDNOW_PARETO_NBD_CUSTOMERS.items():
+        assert found[customer] == pytest.approx(numbers[2], rel=5e-4)
+    assert found.sum() == pytest.approx(published.CDNOW_PARETO_NBD_TOTALS[2], rel=4e-4)
+
+
 def test_the_start_does_not_matter(cdnow, pareto, monkeypatch):
     for start in ([0.05, 50.0, 5.0, 0.5], [5.0, 1.0, 0.05, 200.0]):
         other = ParetoNBD()

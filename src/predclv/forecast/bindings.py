@@ -68,11 +68,15 @@ class TransactionBindings(Protocol):
         """Parameter values (n_parameters,) from which the likelihood is climbed, in the data's own scale."""
         ...
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """P(alive at T | history), (n_draws, n_rows)."""
+    def p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
+        """P(alive at T + ahead | history up to T), (n_draws, n_rows)."""
         ...
 
-    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def mean_p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """`p_alive` averaged over the draws, (n_rows,), without holding them."""
         ...
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predclv.errors import FitError
 from predclv.forecast.bindings import TransactionBindings
 
-__all__ = ["p_purchase", "purchase_distribution", "purchase_quantiles"]
+__all__ = ["mean_discounted_purchases", "p_purchase", "purchase_distribution", "purchase_quantiles"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,6 +34,25 @@ def p_purchase(
 ) -> FloatArray:
     """Probability of at least one purchase in (T, T + horizon], (n_rows,)."""
     return 1.0 - bindings.purchase_pmf(x, t_x, T, horizon, theta, 0)[:, 0]
+
+
+def mean_discounted_purchases(
+    bindings: TransactionBindings,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    delta: float,
+    theta: FloatArray,
+) -> FloatArray:
+    """Expected purchases in (T, T + horizon], discounted at `delta` a time unit, averaged over the draws: (n_rows,)."""
+    total = np.zeros(len(x))
+    n_draws = max(1, _TABLE // max(len(x), 1))
+    for start in range(0, len(theta), n_draws):
+        # One by one, so that how many draws are worked at a time changes no bit.
+        for draw in bindings.discounted_expected_purchases(x, t_x, T, horizon, delta, theta[start : start + n_draws]):
+            total += draw
+    return total / len(theta)
 
 
 def purchase_quantiles(

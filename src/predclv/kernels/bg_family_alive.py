@@ -8,7 +8,8 @@ customer no way to leave, floor((j+M) / k) purchases. A purchase is made only if
 
 The mean thus is (1-z)^m sum_M (m)_M / M! c_{floor((j+M)/k)} z^M with c_i = q_0 + ... + q_{i-1}: all terms positive, no
 singularity at a = 1, coefficients free of T. Where that would take too many terms, it is the integral over p of
-E[1 - (1-p)^floor((j+M)/k)] / p, which for k = 1 is (1 - (1 + p tau)^-m) / p.
+E[1 - (1-p)^floor((j+M)/k)] / p, which for k = 1 is (1 - (1 + p tau)^-m) / p. The probability of staying to the end of
+the horizon is likewise (1-z)^m sum_M (m)_M / M! q_{floor((j+M)/k)} z^M, or the integral of E[(1-p)^floor((j+M)/k)].
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numba import njit
 
 from predclv.kernels.special import LEGENDRE_NODES, LEGENDRE_WEIGHTS, log_sinhc
 
-__all__ = ["expected_if_alive"]
+__all__ = ["expected_if_alive", "staying_if_alive"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,19 +33,35 @@ _NEGLIGIBLE = 1e-17
 _TAIL = 1e-7
 
 
+_PURCHASES, _RATE, _STAYING = range(3)
+
+
 @njit(cache=True, error_model="numpy")
 def expected_if_alive(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate: bool = False) -> Floats:
     """Expected purchases of those alive, for each tau = t / (alpha+T) >= 0; with `rate`, their derivative in tau."""
-    expected, by_series = np.empty(len(tau)), np.empty(len(tau), np.bool_)
+    return _fill(_RATE if rate else _PURCHASES, tau, m, a, B, k, j)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, error_model="numpy")
+def staying_if_alive(tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
+    """Probability that those alive have not left by the end of each tau = t / (alpha+T) >= 0."""
+    return _fill(_STAYING, tau, m, a, B, k, j)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, error_model="numpy")
+def _fill(kind: int, tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
+    out, by_series = np.empty(len(tau)), np.empty(len(tau), np.bool_)
     for i in range(len(tau)):
         by_series[i] = _has_short_series(tau[i], m)
         if tau[i] == np.inf:
-            expected[i] = 0.0 if rate else (a + B - 1.0) / (a - 1.0) if a > 1.0 else np.inf
+            out[i] = 0.0
+            if kind == _PURCHASES:
+                out[i] = (a + B - 1.0) / (a - 1.0) if a > 1.0 else np.inf
         elif not by_series[i]:
-            expected[i] = _mean_over_p(tau[i], m, a, B, k, j, rate)
+            out[i] = _mean_over_p(kind, tau[i], m, a, B, k, j)
     if np.any(by_series):
-        expected[by_series] = _sum_series(tau[by_series], m, a, B, k, j, rate)
-    return expected
+        out[by_series] = _sum_series(kind, tau[by_series], m, a, B, k, j)
+    return out
 
 
 @njit(cache=True, error_model="numpy")
@@ -55,7 +72,7 @@ def _has_short_series(tau: float, m: float) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _sum_series(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate: bool) -> Floats:
+def _sum_series(kind: int, tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
     """The sum over M; the rate is that of events, (m+M) / (1+tau), where the next of them is a purchase."""
     z, probability, total = tau / (1.0 + tau), np.empty(len(tau)), np.zeros(len(tau))
     for i in range(len(tau)):
@@ -64,7 +81,12 @@ def _sum_series(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate:
     while going_on:
         for _ in range(8):
             is_next = (j + M + 1) % k == 0
-            factor = ((m + M) * stay if is_next else 0.0) if rate else stays
+            if kind == _PURCHASES:
+                factor = stays
+            elif kind == _RATE:
+                factor = (m + M) * stay if is_next else 0.0
+            else:
+                factor = stay
             ratio = (m + M) / (M + 1)
             for i in range(len(z)):
                 total[i] += factor * probability[i]
@@ -74,15 +96,15 @@ def _sum_series(tau: Floats, m: float, a: float, B: float, k: int, j: int, rate:
                 stays += stay
                 stay *= (B + n) / (a + B + n)
                 n += 1
-        bound = (m + M) * stay if rate else stays
+        bound = stays if kind == _PURCHASES else (m + M) * stay if kind == _RATE else stay
         going_on = n == 0
         for i in range(len(z)):
             going_on |= bound * probability[i] > _NEGLIGIBLE * total[i]
-    return total / (1.0 + tau) if rate else total
+    return total / (1.0 + tau) if kind == _RATE else total
 
 
 @njit(cache=True, error_model="numpy")
-def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate: bool) -> float:
+def _mean_over_p(kind: int, tau: float, m: float, a: float, B: float, k: int, j: int) -> float:
     """Mean of `_given_p` over p ~ Beta(a, B), the beta being normalised by the same points.
 
     Panels of y = logit p are one unit wide at most, and narrower where the beta is. From its centre they go both
@@ -91,6 +113,9 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
     any more once it adds nothing.
     """
     width = min(1.0, 2.0 * math.sqrt(1.0 / a + 1.0 / B))
+    if kind == _STAYING:
+        # Whoever stays has a small p: the product with the beta is narrower, by up to 1 / sqrt(a).
+        width = min(width, 2.0 / math.sqrt(a))
     low = math.log(_TAIL / (1.0 + B + (m + 1.0) * tau))
     high = math.log((a + 3.0) / _TAIL)
     centre = min(max(math.log(a / B), low), high)
@@ -107,13 +132,14 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
                 panel_mass += density
                 if counts:
                     panel_integral += density * _given_p(
-                        1.0 / (1.0 + math.exp(-y)), 1.0 / (1.0 + math.exp(y)), tau, m, k, j, rate
+                        kind, 1.0 / (1.0 + math.exp(-y)), 1.0 / (1.0 + math.exp(y)), tau, m, k, j
                     )
             mass += panel_mass * abs(stop - start)
             integral += panel_integral * abs(stop - start)
             start = stop
             if panel_integral <= _NEGLIGIBLE * integral:
-                if panel_mass <= _NEGLIGIBLE * mass:
+                # It may be far from where the beta is that customers stay at all.
+                if panel_mass <= _NEGLIGIBLE * mass and (kind != _STAYING or integral > 0.0):
                     break
                 counts = end == low
         if start == end:
@@ -124,11 +150,11 @@ def _mean_over_p(tau: float, m: float, a: float, B: float, k: int, j: int, rate:
             if not counts:
                 half = full = 0.0
             elif end == low:
-                half *= _given_p(small / 2, 1.0 - small / 2, tau, m, k, j, rate)
-                full *= _given_p(small, 1.0 - small, tau, m, k, j, rate)
+                half *= _given_p(kind, small / 2, 1.0 - small / 2, tau, m, k, j)
+                full *= _given_p(kind, small, 1.0 - small, tau, m, k, j)
             else:
-                half *= _given_p(1.0 - small / 2, small / 2, tau, m, k, j, rate)
-                full *= _given_p(1.0 - small, small, tau, m, k, j, rate)
+                half *= _given_p(kind, 1.0 - small / 2, small / 2, tau, m, k, j)
+                full *= _given_p(kind, 1.0 - small, small, tau, m, k, j)
             integral += weight * _power_tail(half, full, exponent)
     return integral / mass
 
@@ -147,17 +173,19 @@ def _power_tail(half: float, full: float, c: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _given_p(p: float, q: float, tau: float, m: float, k: int, j: int, rate: bool) -> float:
-    """Expected purchases for a known p = 1 - q, or their derivative in tau."""
-    if k == 1:
-        log_growth = math.log1p(p * tau)
-        return m * math.exp(-(m + 1.0) * log_growth) if rate else -math.expm1(-m * log_growth) / p
-    by_stages: float = _given_p_by_stages(p, q, tau, m, k, j, rate)
-    return by_stages
+def _given_p(kind: int, p: float, q: float, tau: float, m: float, k: int, j: int) -> float:
+    """Expected purchases for a known p = 1 - q, their derivative in tau, or the probability of staying."""
+    if k > 1:
+        by_stages: float = _given_p_by_stages(kind, p, q, tau, m, k, j)
+        return by_stages
+    log_growth = math.log1p(p * tau)
+    if kind == _PURCHASES:
+        return -math.expm1(-m * log_growth) / p
+    return m * math.exp(-(m + 1.0) * log_growth) if kind == _RATE else math.exp(-m * log_growth)
 
 
 @njit(cache=True, error_model="numpy")
-def _given_p_by_stages(p: float, q: float, tau: float, m: float, k: int, j: int, rate: bool) -> float:
+def _given_p_by_stages(kind: int, p: float, q: float, tau: float, m: float, k: int, j: int) -> float:
     """`_given_p` for k > 1: q^floor(n/k) as a sum over the k-th roots of q, and E[root^M] = (1 + (1-root) tau)^-m.
 
     With w = q^(1/k) and roots w_l = w exp(2 pi i l / k), q^floor(n/k) = sum_l A_l w_l^n with
@@ -167,23 +195,25 @@ def _given_p_by_stages(p: float, q: float, tau: float, m: float, k: int, j: int,
     epsilon = -math.log1p(-p) / k if p < 0.5 else -math.log(q) / k
     one_w = -math.expm1(-epsilon)
     log_0 = (k - 1.0) / 2.0 * epsilon + log_sinhc(k * epsilon / 2.0) - log_sinhc(epsilon / 2.0) - j * epsilon
-    if rate:
-        total = m * one_w * math.exp(log_0 - (m + 1.0) * math.log1p(one_w * tau))
-    else:
-        total = -math.expm1(log_0 - m * math.log1p(one_w * tau))
-    w = math.exp(-epsilon)
+    log_growth = math.log1p(one_w * tau)
+    # Of the roots but the first: the sum of A_l w_l^j times the mean, or its derivative.
+    others, w = 0.0, math.exp(-epsilon)
     if k % 2 == 0:
-        middle = -p / q / (k * (1.0 + 1.0 / w)) * (-w) ** j
-        if rate:
-            total += middle * m * (1.0 + w) * math.exp(-(m + 1.0) * math.log1p((1.0 + w) * tau))
+        middle, fall = -p / q / (k * (1.0 + 1.0 / w)) * (-w) ** j, math.log1p((1.0 + w) * tau)
+        if kind == _RATE:
+            others += middle * m * (1.0 + w) * math.exp(-(m + 1.0) * fall)
         else:
-            total -= middle * math.exp(-m * math.log1p((1.0 + w) * tau))
+            others += middle * math.exp(-m * fall)
     for l in range(1, (k + 1) // 2):
         angle = 2.0 * math.pi * l / k
         root = w * complex(math.cos(angle), math.sin(angle))
         term = -2.0 * p / q / (k * (1.0 - 1.0 / root)) * root**j
-        if rate:
-            total += (term * m * (1.0 - root) * (1.0 + (1.0 - root) * tau) ** (-m - 1.0)).real
+        if kind == _RATE:
+            others += (term * m * (1.0 - root) * (1.0 + (1.0 - root) * tau) ** (-m - 1.0)).real
         else:
-            total -= (term * (1.0 + (1.0 - root) * tau) ** (-m)).real
-    return total / p
+            others += (term * (1.0 + (1.0 - root) * tau) ** (-m)).real
+    if kind == _RATE:
+        return (m * one_w * math.exp(log_0 - (m + 1.0) * log_growth) + others) / p
+    if kind == _STAYING:
+        return math.exp(log_0 - m * log_growth) + others
+    return (-math.expm1(log_0 - m * log_growth) - others) / p

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predclv.kernels.bg_family_counts import counts_of_rows
-from predclv.kernels.bg_family_rows import ALIVE, COUNTS, DISCOUNTED, EXPECTED, STAGES, forecast
+from predclv.kernels.bg_family_rows import ALIVE, COUNTS, DISCOUNTED, EXPECTED, STAGES, STAYING, forecast
 from predclv.kernels.collapse import as_rows
 
 __all__ = [
@@ -35,8 +35,9 @@ def p_alive(
     theta: npt.ArrayLike,
     k: int = 1,
     dropout_at_first: bool = False,
+    ahead: npt.ArrayLike = 0.0,
 ) -> Floats:
-    """Probability that a customer has not left, given the history.
+    """Probability that a customer has not left by T + `ahead`, given the history up to T.
 
     Parameters
     ----------
@@ -46,12 +47,15 @@ def p_alive(
         r, alpha, a, b; `alpha` in the time unit of `T`.
     k, dropout_at_first
         The member of the family: see `bg_family`.
+    ahead : float or (n_rows,) array
+        Time after `T`, >= 0.
 
     Returns
     -------
     (n_draws, n_rows) array in [0, 1]
     """
-    return forecast(ALIVE, x, t_x, T, 0.0, 0.0, theta, k, dropout_at_first, mean=False)
+    kind = STAYING if np.any(np.asarray(ahead) > 0) else ALIVE
+    return forecast(kind, x, t_x, T, ahead, 0.0, theta, k, dropout_at_first, mean=False)
 
 
 def p_alive_by_stage(
@@ -81,9 +85,11 @@ def mean_p_alive(
     theta: npt.ArrayLike,
     k: int = 1,
     dropout_at_first: bool = False,
+    ahead: npt.ArrayLike = 0.0,
 ) -> Floats:
     """Mean of `p_alive` over the draws, (n_rows,)."""
-    mean: Floats = forecast(ALIVE, x, t_x, T, 0.0, 0.0, theta, k, dropout_at_first, mean=True)[0]
+    kind = STAYING if np.any(np.asarray(ahead) > 0) else ALIVE
+    mean: Floats = forecast(kind, x, t_x, T, ahead, 0.0, theta, k, dropout_at_first, mean=True)[0]
     return mean
 
 

@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from predclv.kernels.bg_family_alive import expected_if_alive
+from predclv.kernels.bg_family_alive import expected_if_alive, staying_if_alive
 from predclv.kernels.bg_family_counts import counts_if_alive
 from predclv.kernels.bg_family_discounted import discounted_if_alive
 from predclv.kernels.collapse import as_rows
 
-__all__ = ["ALIVE", "COUNTS", "DISCOUNTED", "EXPECTED", "STAGES", "forecast"]
+__all__ = ["ALIVE", "COUNTS", "DISCOUNTED", "EXPECTED", "STAGES", "STAYING", "forecast"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-ALIVE, EXPECTED, DISCOUNTED, COUNTS, STAGES = range(5)
+ALIVE, EXPECTED, DISCOUNTED, COUNTS, STAGES, STAYING = range(6)
 
 # exp(600) is far from overflow; beyond it, powers of (alpha+T) and (alpha+t_x) are not taken one by one.
 _LARGEST_EXPONENT = 600.0
@@ -148,6 +148,8 @@ def _fill_future(
         future[0] = expected_if_alive(tau, m, a, B, k, j)
     elif kind == DISCOUNTED:
         future[0] = discounted_if_alive(tau, delta * (alpha + T), m, a, B, k, j)
+    elif kind == STAYING:
+        future[0] = staying_if_alive(tau, m, a, B, k, j)
     elif kind == STAGES:
         future[:] = 0.0
         future[j] = 1.0

@@ -145,13 +145,17 @@ class BGFamily:
         r = 0.5
         return np.array([r, r * mean_age / (self.k * mean_frequency), 1.0, 3.0])
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`."""
-        return kernel.p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
+        return kernel.p_alive(x, t_x, T, theta, self.k, self.dropout_at_first, ahead)
 
-    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def mean_p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`."""
-        return kernel.mean_p_alive(x, t_x, T, theta, self.k, self.dropout_at_first)
+        return kernel.mean_p_alive(x, t_x, T, theta, self.k, self.dropout_at_first, ahead)
 
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""

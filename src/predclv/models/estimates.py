@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from predclv.inference.posterior import Posterior
 
-__all__ = ["CUSTOMER_DRAWS", "MEAN_DRAWS", "Estimate", "choose_theta"]
+__all__ = ["CUSTOMER_DRAWS", "MEAN_DRAWS", "Estimate", "center_draws", "choose_theta"]
 
 FloatArray = NDArray[np.float64]
 Estimate = Literal["point", "draws"]
@@ -31,3 +31,8 @@ def choose_theta(posterior: Posterior, estimate: Estimate | None) -> FloatArray:
     if estimate == "point" or (estimate is None and posterior.method == "mle"):
         return posterior.point_array[np.newaxis, :].copy()
     return posterior.draws_array()
+
+
+def center_draws(horizon: float) -> int | None:
+    """Draws behind an expectation; None is all. Over an infinite horizon each costs some hundred times as much."""
+    return None if np.isfinite(horizon) else MEAN_DRAWS

@@ -76,11 +76,15 @@ class NBDBindings:
         r = 0.5
         return np.array([r, r * mean_age / mean_frequency])
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`: nobody leaves."""
         return np.ones((len(theta), len(x)))
 
-    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def mean_p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`."""
         return np.ones(len(x))
 

@@ -89,13 +89,17 @@ class ParetoNBDBindings:
         r = 0.5
         return np.array([r, r * mean_age / mean_frequency, 0.5, 0.5 * mean_age])
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`."""
-        return kernel.p_alive(x, t_x, T, theta)
+        return kernel.p_alive(x, t_x, T, theta, ahead)
 
-    def mean_p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    def mean_p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
         """See `TransactionBindings`."""
-        return kernel.mean_p_alive(x, t_x, T, theta)
+        return kernel.mean_p_alive(x, t_x, T, theta, ahead)
 
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""

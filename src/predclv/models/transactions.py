@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.columns import histories
-from predclv.data.durations import Horizon, parse_horizon
+from predclv.data.durations import parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.errors import DataError, ExtrapolationWarning, HorizonWarning, warn
+from predclv.errors import DataError, ExtrapolationWarning, warn
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Thetas, count_columns
@@ -23,10 +23,11 @@ from predclv.inference.evidence import Replicate
 from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
 from predclv.models.base import Model, require_summary
-from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, choose_theta
+from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws, choose_theta
+from predclv.models.horizons import parse_discount_rate, parse_finite_horizon, warn_long_horizon
 from predclv.models.likelihood import Likelihood
 
-__all__ = ["TransactionModel", "parse_finite_horizon", "warn_long_horizon"]
+__all__ = ["TransactionModel"]
 
 FloatArray = NDArray[np.float64]
 
@@ -48,18 +49,39 @@ class TransactionModel(Model):
         """Whether a fit takes a summary with the times between purchases (`regularity=True`)."""
         return False
 
-    def p_alive(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
-        """Probability that each customer has not left, given the history.
+    def p_alive(self, rfm: RFMSummary, *, ahead: Any = None, estimate: Estimate | None = None) -> Any:
+        """Probability that each customer has not left, given the history: now, or some time ahead.
+
+        Parameters
+        ----------
+        rfm : RFMSummary
+            In the time unit of the fit.
+        ahead : str, number, Timedelta or date, optional
+            "26 weeks" asks who will still be there 26 weeks after the as-of date; as the horizon of `predict`, and
+            possibly infinite. Left out, the as-of date itself.
+        estimate : "point" or "draws", optional
+            As in `predict`.
 
         Returns
         -------
         frame of customer_id, p_alive, of the type the summary was made from
+
+        Warns
+        -----
+        HorizonWarning
+            `ahead` reaches further than any customer behind the fit has been observed.
         """
         self._check_use(rfm)
+        length = 0.0
+        if ahead is not None:
+            self.warn_outside(rfm)
+            parsed = parse_horizon(ahead, rfm.time_unit, rfm.observation_end)
+            warn_long_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit)
+            length = parsed.length
 
         def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
             theta = choose_theta(model.posterior_, estimate)
-            return {"p_alive": self.bindings.mean_p_alive(x, t_x, T, theta)}
+            return {"p_alive": model.bindings.mean_p_alive(x, t_x, T, theta, length)}
 
         return rfm.to_native(self._by_customer(rfm, of_rows))
 
@@ -75,6 +97,43 @@ class TransactionModel(Model):
         def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
             theta = choose_theta(model.posterior_, estimate)
             return {"expected_purchases": self.bindings.mean_expected_purchases(x, t_x, T, length, theta)}
+
+        return rfm.to_native(self._by_customer(rfm, of_rows))
+
+    def discounted_expected_purchases(
+        self, rfm: RFMSummary, horizon: Any, *, discount_rate: float = 0.10, estimate: Estimate | None = None
+    ) -> Any:
+        """Expected purchases of each customer within the horizon, each discounted to the as-of date.
+
+        Over an infinite horizon: DERT, the discounted expected residual transactions. Times a mean spend and a margin
+        they are the customer's value, which `CLV` gives with intervals.
+
+        Parameters
+        ----------
+        rfm, horizon, estimate
+            As in `predict`; the horizon may be infinite where the discount rate is above 0.
+        discount_rate : float
+            Effective, a year of 365.25 days: 0.10 is 10 %. Discounting is continuous.
+
+        Returns
+        -------
+        frame of customer_id, discounted_expected_purchases, of the type the summary was made from
+
+        Raises
+        ------
+        ValueError
+            Horizon or discount rate mean nothing.
+        """
+        self._check_use(rfm)
+        self.warn_outside(rfm)
+        parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+        delta = parse_discount_rate(discount_rate, parsed, rfm.time_unit)
+        warn_long_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit)
+
+        def of_rows(model: Self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> dict[str, NDArray[Any]]:
+            theta = choose_theta(model.posterior_, estimate)[: center_draws(parsed.length)]
+            found = purchases.mean_discounted_purchases(model.bindings, x, t_x, T, parsed.length, delta, theta)
+            return {"discounted_expected_purchases": found}
 
         return rfm.to_native(self._by_customer(rfm, of_rows))
 
@@ -244,26 +303,3 @@ class TransactionModel(Model):
         self._check_use(rfm)
         self.warn_outside(rfm)
         return parse_finite_horizon(horizon, rfm, self.fingerprint_.longest_age).length
-
-
-def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
-    """Parse a horizon, warn where it reaches further than the log, and refuse an endless one."""
-    parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-    if not np.isfinite(parsed.length):
-        raise ValueError(
-            "Undiscounted purchases over an infinite horizon may have no finite mean. Give a finite horizon, or "
-            "forecast CLV with a discount rate above 0."
-        )
-    warn_long_horizon(parsed, longest_age, rfm.time_unit)
-    return parsed
-
-
-def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> None:
-    """Warn where a horizon reaches further ahead than any customer behind the fit has been observed."""
-    # 39 weeks ahead after 39 weeks of log: the oldest customer, who came on its first day, is a day younger than it.
-    if horizon.length > 1.01 * longest_age:
-        warn(
-            f"The horizon, {horizon.label}, is longer than the oldest customer behind the fit has been observed "
-            f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
-            HorizonWarning,
-        )

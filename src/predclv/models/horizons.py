@@ -1,0 +1,50 @@
+"""How far ahead a forecast looks, at what discount rate, and what to say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from predclv.data.durations import Horizon, parse_horizon
+from predclv.data.rfm import RFMSummary
+from predclv.errors import HorizonWarning, warn
+from predclv.inference.posterior import check_number
+from predclv.kernels.discounting import continuous_rate
+
+__all__ = ["parse_discount_rate", "parse_finite_horizon", "warn_long_horizon"]
+
+
+def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
+    """Parse a horizon, warn where it reaches further than the log, and refuse an endless one."""
+    parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+    if not np.isfinite(parsed.length):
+        raise ValueError(
+            "Undiscounted purchases over an infinite horizon may have no finite mean. Give a finite horizon, or "
+            "forecast CLV with a discount rate above 0."
+        )
+    warn_long_horizon(parsed, longest_age, rfm.time_unit)
+    return parsed
+
+
+def parse_discount_rate(discount_rate: float, horizon: Horizon, time_unit: str) -> float:
+    """Return the continuous rate per time unit, or raise ValueError where the rate a year means nothing."""
+    if not 0 <= check_number("discount_rate", discount_rate) < 1:
+        hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
+        raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
+    if discount_rate == 0 and not np.isfinite(horizon.length):
+        raise ValueError(
+            "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
+        )
+    return continuous_rate(discount_rate, time_unit)
+
+
+def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> None:
+    """Warn where a horizon reaches further ahead than any customer behind the fit has been observed."""
+    # 39 weeks ahead after 39 weeks of log: the oldest customer, who came on its first day, is a day younger than it.
+    if horizon.length > 1.01 * longest_age:
+        warn(
+            f"The horizon, {horizon.label}, is longer than the oldest customer behind the fit has been observed "
+            f"({longest_age:.4g} {time_unit}s): what lies beyond is extrapolation.",
+            HorizonWarning,
+        )
