@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
+    from predclv.data.subscriptions import Subscriptions as Subscriptions
     from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
+    from predclv.models import BDW as BDW
     from predclv.models import BGCNBD as BGCNBD
     from predclv.models import BGNBD as BGNBD
     from predclv.models import MBGCNBD as MBGCNBD
     from predclv.models import MBGNBD as MBGNBD
     from predclv.models import MODELS as MODELS
     from predclv.models import NBD as NBD
+    from predclv.models import SBG as SBG
     from predclv.models import GammaGamma as GammaGamma
     from predclv.models import ParetoNBD as ParetoNBD
     from predclv.report import write_report as write_report
@@ -38,6 +41,7 @@ _HOME = {
     "Backtest": "backtesting",
     "RFMSummary": "data.rfm",
     "Split": "data.split",
+    "Subscriptions": "data.subscriptions",
     "backtest": "backtesting",
     "purchase_timeline": "data.timeline",
     "select": "backtesting",
@@ -45,12 +49,14 @@ _HOME = {
     "Posterior": "inference.posterior",
     "MODELS": "models",
     "BGCNBD": "models",
+    "BDW": "models",
     "BGNBD": "models",
     "MBGCNBD": "models",
     "MBGNBD": "models",
     "NBD": "models",
     "GammaGamma": "models",
     "ParetoNBD": "models",
+    "SBG": "models",
     "CLV": "value",
     "load": "value",
     "write_report": "report",
@@ -58,6 +64,7 @@ _HOME = {
 _MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
+    "BDW",
     "BGCNBD",
     "BGNBD",
     "CLV",
@@ -65,12 +72,14 @@ __all__ = [
     "MBGNBD",
     "MODELS",
     "NBD",
+    "SBG",
     "Backtest",
     "GammaGamma",
     "ParetoNBD",
     "Posterior",
     "RFMSummary",
     "Split",
+    "Subscriptions",
     "backtest",
     "backtesting",
     "checks",

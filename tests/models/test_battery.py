@@ -22,10 +22,11 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import predclv as pc
+from predclv.datasets.contracts import settle_contract_parameters
 from predclv.datasets.populations import settle_parameters, settle_spend
 from predclv.errors import ExtrapolationWarning, HorizonWarning
 from predclv.inference.optimize import maximize
-from predclv.kernels import bg_family, gamma_gamma, nbd, pareto_nbd
+from predclv.kernels import bg_family, contracts, gamma_gamma, nbd, pareto_nbd
 from predclv.models.base import Model
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import to_unconstrained
@@ -40,8 +41,9 @@ class Kind:
     """Customers of a model of one kind, at known parameters, and all that the model says of customers."""
 
     truth: Callable[[str], dict[str, float]]
-    simulate: Callable[[str, int, int], pc.RFMSummary]
+    simulate: Callable[[str, int, int], Any]
     forecast: Callable[[Any, pc.RFMSummary], pd.DataFrame]
+    data: str = "an RFMSummary"
 
 
 def simulate_transactions(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
@@ -52,11 +54,21 @@ def simulate_spend(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
     return pc.datasets.simulate_rfm(n_customers=n_customers, T=(10.0, 104.0), seed=seed).rfm
 
 
+def simulate_contract(key: str, n_customers: int, seed: int) -> pc.Subscriptions:
+    return pc.datasets.simulate_contracts(key, n_customers=n_customers, observed=(0, 24), seed=seed).subs
+
+
 KINDS = {
     "transactions": Kind(
         lambda key: settle_parameters(key, None), simulate_transactions, lambda model, rfm: model.predict(rfm, 13)
     ),
     "spend": Kind(lambda key: settle_spend(None), simulate_spend, lambda model, rfm: model.expected_spend(rfm)),
+    "contract": Kind(
+        lambda key: settle_contract_parameters(key, None),
+        simulate_contract,
+        lambda model, subs: model.predict(subs, 13),
+        "Subscriptions",
+    ),
 }
 
 #: Log-likelihood of each customer that informs the model, from a summary and the model's parameters.
@@ -74,12 +86,20 @@ LITERAL: dict[str, Callable[..., FloatArray]] = {
     "pareto_nbd": lambda rfm, *theta: pareto_nbd.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
     "nbd": lambda rfm, *theta: nbd.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
     "gamma_gamma": lambda rfm, *theta: gamma_gamma.log_likelihood(*rfm.repeat_spend()[:2], *theta),
+    "sbg": lambda subs, *theta: contracts.log_likelihood(subs.tenure, subs.lost, *theta),
+    "bdw": lambda subs, *theta: contracts.log_likelihood(subs.tenure, subs.lost, *theta),
 }
 
 #: Models without attrition.
 NOBODY_LEAVES = ("nbd",)
 
 every_model = pytest.mark.parametrize("model_class", pc.MODELS.values(), ids=pc.MODELS)
+#: Those that are fitted on an RFM summary, which has a unit of time.
+every_model_of_purchases = pytest.mark.parametrize(
+    "model_class",
+    [model for model in pc.MODELS.values() if model.KIND != "contract"],
+    ids=[key for key, model in pc.MODELS.items() if model.KIND != "contract"],
+)
 every_transaction_model = pytest.mark.parametrize(
     "model_class",
     [model for model in pc.MODELS.values() if model.KIND == "transactions"],
@@ -180,7 +200,7 @@ def test_the_order_of_customers_does_not_matter(model_class, fitted):
     np.testing.assert_allclose(shuffled.posterior_.point_array, model.posterior_.point_array, rtol=1e-9)
 
 
-@every_model
+@every_model_of_purchases
 def test_another_unit_is_the_same_model(model_class, fitted):
     model, rfm = fitted(model_class)
     table = rfm.to_pandas().assign(
@@ -259,7 +279,7 @@ def test_scikit_learn_conventions(model_class, fitted):
     assert not hasattr(clone(model), "posterior_")
     with pytest.raises(ValueError, match="'method' must be one of"):
         model_class(method="guess").fit(rfm)
-    with pytest.raises(TypeError, match=r"Expected an RFMSummary\. Got DataFrame"):
+    with pytest.raises(TypeError, match=rf"Expected {KINDS[model.KIND].data}\. Got DataFrame"):
         model_class().fit(rfm.to_pandas())
 
 

@@ -1,14 +1,18 @@
 """Public data sets and simulated logs."""
 
+from predclv.datasets.contracts import SimulatedContracts, load_retention, simulate_contracts
 from predclv.datasets.public import load_cdnow, load_cdnow_master, load_donations
 from predclv.datasets.simulated import SimulatedLog, SimulatedSummary, simulate, simulate_rfm
 
 __all__ = [
+    "SimulatedContracts",
     "SimulatedLog",
     "SimulatedSummary",
     "load_cdnow",
     "load_cdnow_master",
     "load_donations",
+    "load_retention",
     "simulate",
+    "simulate_contracts",
     "simulate_rfm",
 ]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from predclv.models.bdw import BDW
 from predclv.models.bg_nbd import BGNBD
 from predclv.models.cnbd import BGCNBD, MBGCNBD
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.mbg_nbd import MBGNBD
 from predclv.models.nbd import NBD
 from predclv.models.pareto_nbd import ParetoNBD
+from predclv.models.sbg import SBG
 
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "NBD", "GammaGamma", "ParetoNBD"]
+__all__ = ["BDW", "BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "NBD", "SBG", "GammaGamma", "ParetoNBD"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
@@ -24,4 +26,6 @@ MODELS: dict[str, type[Model]] = {
     "pareto_nbd": ParetoNBD,
     "nbd": NBD,
     "gamma_gamma": GammaGamma,
+    "sbg": SBG,
+    "bdw": BDW,
 }

@@ -1,0 +1,67 @@
+"""Subscriptions as contract models take them: checked, with prices, whole customers and renewals that come up."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.data.periods import DAYS_PER_PERIOD
+from predclv.data.subscriptions import Subscriptions
+from predclv.errors import DataError
+from predclv.forecast.contracts import Contracts, renewals_due
+from predclv.inference.posterior import check_number
+
+__all__ = ["check_discount_rate", "contracts_of", "require_price", "require_subscriptions", "whole_weights"]
+
+FloatArray = NDArray[np.float64]
+
+
+def contracts_of(subs: Subscriptions, horizon: float, margin: FloatArray | None = None) -> Contracts:
+    """Subscriptions as a forecast over so many periods takes them; without prices each is 0."""
+    due = np.where(subs.ended, 0.0, renewals_due(subs.next_renewal, horizon))
+    n = len(subs)
+    return Contracts(
+        subs.tenure.astype(np.float64),
+        due,
+        subs.next_renewal,
+        np.zeros(n) if subs.price is None else subs.price,
+        np.ones(n) if margin is None else margin,
+        np.zeros(n, dtype=np.int64),
+    )
+
+
+def require_subscriptions(subs: object) -> None:
+    """Raise TypeError unless `subs` are Subscriptions."""
+    if not isinstance(subs, Subscriptions):
+        raise TypeError(
+            f"Expected Subscriptions. Got {type(subs).__name__}; make them with Subscriptions.from_log(log, ...) or "
+            "Subscriptions.from_cohorts(table, ...)."
+        )
+
+
+def require_price(subs: Subscriptions) -> FloatArray:
+    """Return the prices, or raise DataError where there are none."""
+    if subs.price is None:
+        raise DataError(
+            "The subscriptions have no prices. Give price= to from_log (a column) or from_cohorts (a number)."
+        )
+    return subs.price
+
+
+def whole_weights(subs: Subscriptions) -> NDArray[np.int64]:
+    """Customers of each row, or DataError where they are no whole numbers."""
+    broken = np.floor(subs.weight) != subs.weight
+    if broken.any():
+        raise DataError(
+            f"{broken.sum():,} of {len(subs):,} rows stand for parts of customers (first: {subs.weight[broken][0]:g}), "
+            "of whom no future can be simulated. Give from_cohorts size=, the customers at the start."
+        )
+    return subs.weight.astype(np.int64)
+
+
+def check_discount_rate(discount_rate: float, period: str) -> float:
+    """Return the continuous rate per period of an effective annual one; ValueError where it is none."""
+    if not 0 <= check_number("discount_rate", discount_rate) < 1:
+        hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
+        raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
+    return float(np.log1p(discount_rate) * DAYS_PER_PERIOD[period] / DAYS_PER_PERIOD["year"])

@@ -1,0 +1,372 @@
+"""Contract models: whether a contract is renewed. From a fit to retention, renewals and recurring revenue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.data.periods import DAYS_PER_PERIOD, parse_periods
+from predclv.data.subscriptions import Subscriptions
+from predclv.errors import DataError, UnitError
+from predclv.forecast.contract_paths import residual_lifetimes, retention_curve, revenue_path, with_dates
+from predclv.forecast.contracts import count_columns
+from predclv.forecast.customers import Thetas
+from predclv.inference.evidence import Evidence, Replicate
+from predclv.inference.posterior import check_level
+from predclv.kernels import contracts_forecast
+from predclv.models.base import Model
+from predclv.models.contract_fingerprint import ContractFingerprint
+from predclv.models.contract_inputs import (
+    check_discount_rate,
+    contracts_of,
+    require_price,
+    require_subscriptions,
+    whole_weights,
+)
+from predclv.models.contract_likelihood import bind_likelihood, bind_replicate, by_renewal
+from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
+from predclv.models.likelihood import Likelihood
+from predclv.priors.settle import Scales
+
+__all__ = ["ContractModel", "ContractPart"]
+
+M = TypeVar("M")
+FloatArray = NDArray[np.float64]
+
+_NO_CUSTOMERS = (
+    "The percentages it was fitted on are no whole numbers of customers: give from_cohorts size=, the customers at the "
+    "start."
+)
+
+
+class ContractPart(NamedTuple, Generic[M]):
+    """Contracts that one fitted model speaks of, and their rows."""
+
+    model: M
+    subs: Subscriptions
+    rows: NDArray[np.int64]
+
+
+class ContractModel(Model):
+    """Base of the models of renewals: see `Model` for parameters and fitted attributes."""
+
+    KIND = "contract"
+    FINGERPRINT = ContractFingerprint
+
+    def fit(self, subs: Any, y: None = None) -> Self:
+        """Estimate the parameters from subscriptions; errors and warnings as in `Model.fit`.
+
+        Parameters
+        ----------
+        subs : Subscriptions
+        y : None
+            Ignored by convention of scikit-learn.
+        """
+        return super().fit(subs)
+
+    @staticmethod
+    def full_theta(theta: FloatArray) -> FloatArray:
+        """Parameters as the kernels take them, (n_draws, 3), of the model's own, (n_draws, n_parameters)."""
+        raise NotImplementedError
+
+    def thetas(self, estimate: Estimate | None = None, n_mean_draws: int = MEAN_DRAWS) -> Thetas:
+        """Return the parameters as forecasts use them, for the kernels; ValueError where each segment has its own."""
+        check_is_fitted(self)
+        self.require_one_population()
+        posterior = self.posterior_
+        chosen = (
+            choose_theta(posterior, estimate),
+            posterior.draws_array(CUSTOMER_DRAWS),
+            posterior.draws_array(n_mean_draws),
+        )
+        return Thetas(*map(self.full_theta, chosen))
+
+    def retention_curve(
+        self, periods: int = 12, *, level: float = 0.9, n_customers: int | None = None, estimate: Estimate | None = None
+    ) -> pd.DataFrame:
+        """Share of new customers who are left after 0, 1, ..., periods renewals, and who renew each time.
+
+        Parameters
+        ----------
+        periods : int
+        level : float
+            Probability of the intervals, equal-tailed.
+        n_customers : int, optional
+            Also forecast a cohort of so many: chance is then in the interval of who is left, beside the parameters.
+        estimate : "point" or "draws", optional
+
+        Returns
+        -------
+        DataFrame
+            period, survival, survival_low, survival_high, retention (of those who came to that renewal; NaN at 0),
+            retention_low, retention_high; with `n_customers` also expected_customers, customers_low, customers_high.
+            Intervals of shares are those of the mean, parameter uncertainty alone.
+        """
+        check_is_fitted(self)
+        check_level(level)
+        self.require_one_population()
+        for name, number in (("periods", periods), ("n_customers", n_customers)):
+            whole = isinstance(number, int | np.integer) and not isinstance(number, bool) and number >= 1
+            if not whole and not (name == "n_customers" and number is None):
+                raise ValueError(f"{name!r} must be a whole number of at least 1. Got {number!r}.")
+        center = self.full_theta(choose_theta(self.posterior_, estimate))
+        draws = self.full_theta(self.posterior_.draws_array())
+        return retention_curve(center, draws, int(periods), level, n_customers, int(self.random_state))
+
+    def p_renew(self, subs: Subscriptions, *, estimate: Estimate | None = None) -> Any:
+        """Probability that each contract makes its next renewal; 0 for those that have ended.
+
+        Returns
+        -------
+        frame of customer_id, p_renew, of the type the subscriptions were made from
+        """
+        self._check_use(subs)
+
+        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+            theta = self.full_theta(choose_theta(model.posterior_, estimate))
+            tenure, inverse = np.unique(part.tenure.astype(np.float64), return_inverse=True)
+            stay = contracts_forecast.mean_survival(tenure, np.ones(len(tenure)), theta)[inverse]
+            return {"p_renew": np.where(part.ended, 0.0, stay)}
+
+        return subs.to_native(self._by_contract(subs, of_part))
+
+    def expected_renewals(self, subs: Subscriptions, horizon: Any, *, estimate: Estimate | None = None) -> Any:
+        """Expected renewals of each contract within the horizon, given its tenure.
+
+        Returns
+        -------
+        frame of customer_id, expected_renewals, of the type the subscriptions were made from
+            Over an infinite horizon infinite for running contracts where the tail of lifetimes is that heavy: alpha c
+            (alpha, without c) at most 1.
+        """
+        length = self.length(subs, horizon)
+
+        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+            theta = self.full_theta(choose_theta(model.posterior_, estimate))
+            tenure, n, inverse = contracts_of(part, length).distinct()
+            return {"expected_renewals": contracts_forecast.expected_renewals(tenure, n, 0.0, theta)[inverse]}
+
+        return subs.to_native(self._by_contract(subs, of_part))
+
+    def expected_residual_lifetime(
+        self,
+        subs: Subscriptions,
+        horizon: Any = np.inf,
+        *,
+        discount_rate: float = 0.10,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> Any:
+        """Periods that a running contract has before it, just before its next renewal is due.
+
+        Parameters
+        ----------
+        subs : Subscriptions
+        horizon : str, number, date or `math.inf`
+            How far to count from that renewal; finite, so many renewals as whole periods fit.
+        discount_rate : float
+            Effective, a year.
+        level : float
+            Of the interval of the discounted value: parameter uncertainty alone.
+        estimate : "point" or "draws", optional
+
+        Returns
+        -------
+        frame, one row a contract, of the type the subscriptions were made from
+            customer_id, tenure, expected_residual_lifetime (periods; infinite where the mean of the model is),
+            discounted_residual_lifetime (DERL: a payment of 1 a period is worth so much, the one now due in full),
+            discounted_low, discounted_high. 0 for contracts that have ended.
+
+        References
+        ----------
+        Fader & Hardie (2010), Customer-Base Valuation in a Contractual Setting: The Perils of Ignoring Heterogeneity,
+        Marketing Science 29(1).
+        """
+        self._check_use(subs)
+        check_level(level)
+        length = np.floor(parse_periods(horizon, subs.period, subs.observation_end).length + 1e-9)
+        rate = check_discount_rate(discount_rate, subs.period)
+
+        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+            lifetimes = residual_lifetimes(model.thetas(estimate), part.tenure, part.ended, length, rate, level)
+            return {"tenure": part.tenure, **lifetimes}
+
+        return subs.to_native(self._by_contract(subs, of_part))
+
+    def renewal_distribution(self, subs: Subscriptions, horizon: Any, *, estimate: Estimate | None = None) -> Any:
+        """Exact probabilities of 0, 1, 2, ... renewals of each contract within the horizon.
+
+        Returns
+        -------
+        frame of customer_id, n, probability, one row a contract and number
+            Up to the renewals that come up within the horizon, which is finite; 0 alone for ended contracts.
+        """
+        length = self.length(subs, horizon)
+        if not np.isfinite(length):
+            raise ValueError("The distribution over an infinite horizon has no last number. Give a finite horizon.")
+        tables = []
+        for model, part, rows in self.contract_parts(subs):
+            theta = self.full_theta(choose_theta(model.posterior_, estimate))
+            tenure, n, inverse = contracts_of(part, length).distinct()
+            table = contracts_forecast.mean_survival_table(tenure, int(n.max(initial=0)), theta)
+            own = n[inverse].astype(np.int64) + 1
+            count = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+            row = np.repeat(inverse, own)
+            beyond = np.column_stack((table, np.zeros(len(table))))[row, count + 1]
+            # At the last renewal that comes up everything is left.
+            beyond = np.where(count == np.repeat(own, own) - 1, 0.0, beyond)
+            tables.append(
+                pd.DataFrame({"at": np.repeat(rows, own), "n": count, "probability": table[row, count] - beyond})
+            )
+        found = pd.concat(tables).sort_values("at", kind="stable").reset_index(drop=True)
+        found.insert(0, "customer_id", subs.customer_id[found.pop("at").to_numpy()])
+        return subs.to_native(found)
+
+    def predict(
+        self, subs: Subscriptions, horizon: Any, *, level: float = 0.9, estimate: Estimate | None = None
+    ) -> Any:
+        """Forecast each contract's renewals within a horizon after the as-of date.
+
+        Parameters
+        ----------
+        subs : Subscriptions
+            In the period of the fit.
+        horizon : str, number, Timedelta or date
+            "12 months", "1 year", an end date, a number of periods, or `math.inf`. A renewal due at its end counts.
+        level : float
+            Probability of the predictive interval, equal-tailed, parameter uncertainty included.
+        estimate : "point" or "draws", optional
+            Where expectations are taken; by default the point for maximum likelihood.
+
+        Returns
+        -------
+        frame, one row a contract, of the type the subscriptions were made from
+            customer_id, p_alive (1 while it runs, else 0), p_purchase (of at least one renewal), expected_purchases
+            (renewals), purchases_low, purchases_high. Over an infinite horizon the last three are NaN.
+
+        Raises
+        ------
+        UnitError
+            The subscriptions are renewed by another period than those of the fit.
+        """
+        check_level(level)
+        length = self.length(subs, horizon)
+
+        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+            columns = count_columns(model.thetas(estimate), contracts_of(part, length), level)
+            return {"p_alive": np.where(part.ended, 0.0, 1.0), **columns}
+
+        return subs.to_native(self._by_contract(subs, of_part))
+
+    def recurring_revenue(
+        self,
+        subs: Subscriptions,
+        horizon: Any = "12 months",
+        *,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+        n_draws: int = 1024,
+    ) -> pd.DataFrame:
+        """Monthly recurring revenue of the contracts that run now, period by period; new customers are not in it.
+
+        Parameters
+        ----------
+        subs : Subscriptions
+            With prices.
+        horizon : str, number or date
+            Finite; cut to whole periods.
+        level : float
+        estimate : "point" or "draws", optional
+        n_draws : int
+            Joint draws, each with one simulation of every contract.
+
+        Returns
+        -------
+        DataFrame
+            period (0 is now), date (where the as-of date is known), expected_customers, customers_low, customers_high,
+            expected_mrr, mrr_low, mrr_high (the outcome's interval), expected_mrr_low, expected_mrr_high (the mean's).
+            Revenue a period is brought to an average month, of 365.25 / 12 days.
+        """
+        length = self.length(subs, horizon)
+        check_level(level)
+        if not (np.isfinite(length) and length >= 1 - 1e-9):
+            raise ValueError(f"The horizon must hold at least one whole {subs.period}, and be finite. Got {horizon!r}.")
+        price = require_price(subs) * DAYS_PER_PERIOD["month"] / subs.days_per_period
+        n_periods = int(np.floor(length + 1e-9))
+        paths = []
+        for number, (model, part, rows) in enumerate(self.contract_parts(subs)):
+            runs = ~part.ended
+            each = np.repeat(np.flatnonzero(runs), whole_weights(part)[runs])
+            paths.append(
+                revenue_path(
+                    model.thetas(estimate, n_draws),
+                    part.tenure[each].astype(np.float64),
+                    price[rows][each],
+                    n_periods,
+                    seed=(int(self.random_state), number),
+                )
+            )
+        return with_dates(paths, level, subs.observation_end, subs.period)
+
+    def length(self, subs: Subscriptions, horizon: Any) -> float:
+        """Length of a horizon in periods, once the subscriptions are found to be of the model's kind."""
+        self._check_use(subs)
+        return parse_periods(horizon, subs.period, subs.observation_end).length
+
+    def contract_parts(self, subs: Subscriptions) -> list[ContractPart[Self]]:
+        """Split subscriptions by who speaks of which, as `parts` does."""
+        return [ContractPart(model, cast(Any, part), rows) for model, part, rows in self.parts(cast(Any, subs))]
+
+    def _by_contract(
+        self, subs: Subscriptions, of_part: Callable[[ContractModel, Subscriptions], dict[str, NDArray[Any]]]
+    ) -> pd.DataFrame:
+        table: dict[str, NDArray[Any]] = {"customer_id": subs.customer_id}
+        for model, part, where in self.contract_parts(subs):
+            for name, column in of_part(model, part).items():
+                table.setdefault(name, np.empty(len(subs), dtype=column.dtype))[where] = column
+        return pd.DataFrame(table)
+
+    def _likelihood(self, subs: Any) -> Likelihood:
+        return bind_likelihood(subs, self.PARAMETERS, self.full_theta)
+
+    def _replicate(self, likelihood: Likelihood) -> Replicate:
+        return bind_replicate(likelihood, self.full_theta)
+
+    def _evidence(self, likelihood: Likelihood) -> Evidence:
+        if (np.floor(likelihood.weight) == likelihood.weight).all():
+            return super()._evidence(likelihood)
+        return Evidence(type(self).__name__, self.priors_ or None, absent=_NO_CUSTOMERS)
+
+    def _check_data(self, subs: Any, likelihood: Likelihood) -> None:
+        if not (subs.tenure.any() or subs.lost.any()):
+            raise DataError(
+                f"None of the {subs.n_customers:,.0f} contracts has come to its first renewal by the as-of date. "
+                "Observe for longer, or renew by a shorter period."
+            )
+
+    def _start(self, subs: Any) -> FloatArray:
+        stayed, left = by_renewal(subs)
+        rate = float(np.clip((left.sum() + 0.5) / (stayed.sum() + left.sum() + 1.0), 0.01, 0.9))
+        return np.array([1.0, (1.0 - rate) / rate, *[1.0] * (len(self.PARAMETERS) - 2)])
+
+    def _check_use(self, subs: Any) -> None:
+        check_is_fitted(self)
+        self._require_data(subs)
+        fitted = self.fingerprint_.time_unit
+        if subs.period != fitted:
+            raise UnitError(
+                f"The model was fitted on contracts renewed by the {fitted}, and these are renewed by the "
+                f"{subs.period}. Give period={fitted!r}, or fit again."
+            )
+
+    def _require_data(self, rfm: object) -> None:
+        require_subscriptions(rfm)
+
+    def _scales(self, subs: Any) -> Scales:
+        # No parameter has a unit, so nothing is a multiple of these.
+        return Scales("day", subs.currency, 1.0, None)
