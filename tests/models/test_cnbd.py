@@ -19,6 +19,7 @@ from predclv.kernels.bg_family_paths import simulate_counts
 from predclv.models.bg_family import BGFamily
 from predclv.models.cnbd import BGCNBD, MBGCNBD, MOST_EVENTS
 from predclv.models.storage import read_model
+from predclv.priors import LogNormal
 
 BOTH = pytest.mark.parametrize("model_class", [BGCNBD, MBGCNBD])
 
@@ -146,6 +147,26 @@ def test_given_k_is_taken_and_needs_no_gaps(model_class, simulated):
     pd.testing.assert_frame_equal(other.predict(without, 13), model.predict(rfm, 13), rtol=1e-9)
     with pytest.raises(DataError, match="regularity=True"):
         model.score(without)
+
+
+@BOTH
+def test_the_default_prior_expects_as_many_purchases_whatever_k_is(model_class, simulated):
+    rfm = simulated[model_class]
+    plain = pc.MODELS[model_class.KEY.replace("cnbd", "nbd")]().priors_for(rfm)
+    for k in (1, 3):
+        priors = model_class("map", k=k).priors_for(rfm)
+        assert priors["alpha"].median == pytest.approx(plain["alpha"].median / k)
+        assert {**priors, "alpha": None} == {**plain, "alpha": None}
+    # Chosen on the customers, or not yet known.
+    assert model_class("map").priors_for(rfm)["alpha"].median == pytest.approx(plain["alpha"].median / 2)
+    assert model_class("map").priors_table().set_index("parameter").loc["alpha", "median"] == pytest.approx(0.4)
+    # What is given is of events, and taken as it is.
+    given = {"alpha": LogNormal(5.0, 0.3, unit="week")}
+    model = model_class("map", k=2, priors=given)
+    assert model.priors_for(rfm)["alpha"].median == 5.0
+    fitted = model_class("map", k=2).fit(rfm)
+    assert fitted.priors_["alpha"].median == pytest.approx(plain["alpha"].median / 2)
+    assert not hasattr(model, "posterior_")
 
 
 @BOTH

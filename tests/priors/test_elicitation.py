@@ -24,6 +24,15 @@ def test_purchases_are_as_stated():
     assert weeks["alpha"] * 7 == pytest.approx(point["alpha"], rel=1e-12)
 
 
+def test_events_are_k_to_a_purchase():
+    one, three = (elicit_purchases(4, (1, 12), k=k) for k in (1, 3))
+    assert three["r"] == one["r"]
+    assert three["alpha"].median == pytest.approx(one["alpha"].median / 3)
+    for k in (0, 2.0, True):
+        with pytest.raises(ValueError, match="'k' must be a whole number from 1 on"):
+            elicit_purchases(4, (1, 12), k=k)
+
+
 @pytest.mark.parametrize(("share", "years"), [(0.7, 1.0), (0.4, 2.0), (0.95, 0.5)])
 def test_retention_is_as_stated(share, years):
     point = medians({**PURCHASES, **elicit_retention(share, after_years=years, purchases=PURCHASES, alike=2.0)})

@@ -43,7 +43,7 @@ PARAMETERS = (
 )
 
 # Each within a factor of 5 to 12 either way (90 %). At the medians a customer of mean age would have made 1.75 repeat
-# purchases, and leaves after one of four.
+# purchases, and leaves after one of four. With k events to a purchase, alpha is divided by k.
 PRIORS = {
     "r": LogNormal(0.7, 1.0),
     "alpha": LogNormal(0.4, 1.5, unit="age"),

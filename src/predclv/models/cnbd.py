@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
@@ -109,6 +110,23 @@ class _CNBD(TransactionModel):
     def needs_log_itt(self) -> bool:
         """See `TransactionModel`: for k to be chosen."""
         return self.k is None
+
+    def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
+        """Return the priors that a fit on `rfm` would use, for k as given or chosen on it; see `Model.priors_for`."""
+        if self._settled is not None:
+            return super().priors_for(rfm)
+        with self._settling(rfm):
+            return super().priors_for(rfm)
+
+    def _declared_priors(self) -> dict[str, Prior]:
+        """As of the models without k, but that alpha is of events, k to a purchase: of one while k is not known."""
+        try:
+            k = self.bindings.k
+        except NotFittedError:
+            k = 1
+        declared = super()._declared_priors()
+        alpha = declared["alpha"]
+        return {**declared, "alpha": alpha.rescale(1 / k, alpha.measured_in)}
 
     def fit(self, rfm: RFMSummary, y: None = None) -> Self:
         """Estimate the parameters, and k where it is not given; see `Model.fit`.
@@ -301,7 +319,11 @@ class BGCNBD(_CNBD):
     k : int, optional
         Events to a purchase, from 1 (BG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
-    method, priors, segment, sampler, chains, draws, tune, progressbar, random_state
+    priors : mapping of parameter name to prior, optional
+        As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
+        known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
+        are expected to buy as often whatever k is.
+    method, segment, sampler, chains, draws, tune, progressbar, random_state
         See `Model`.
 
     Attributes
@@ -329,7 +351,11 @@ class MBGCNBD(_CNBD):
     k : int, optional
         Events to a purchase, from 1 (MBG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
-    method, priors, segment, sampler, chains, draws, tune, progressbar, random_state
+    priors : mapping of parameter name to prior, optional
+        As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
+        known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
+        are expected to buy as often whatever k is.
+    method, segment, sampler, chains, draws, tune, progressbar, random_state
         See `Model`.
 
     Attributes

@@ -23,7 +23,13 @@ _NODES = 64
 
 
 def elicit_purchases(
-    per_year: float, between: tuple[float, float], *, share: float = 0.8, within: float = 2.0, time_unit: str = "week"
+    per_year: float,
+    between: tuple[float, float],
+    *,
+    share: float = 0.8,
+    within: float = 2.0,
+    time_unit: str = "week",
+    k: int = 1,
 ) -> dict[str, Prior]:
     """Priors on r and alpha from how often customers buy: "about 4 times a year, most of them between 1 and 12".
 
@@ -39,6 +45,8 @@ def elicit_purchases(
         `per_year` is right within this factor, with 90 % probability.
     time_unit : str
         Unit that alpha is written in; a fit converts it to the summary's.
+    k : int
+        Events to a purchase, for BGCNBD and MBGCNBD with that k: their alpha is of events.
 
     Returns
     -------
@@ -56,6 +64,7 @@ def elicit_purchases(
             f"Contradiction: {per_year:g} purchases a year on average do not lie between {low:g} and {high:g}."
         )
     _check_time_unit(time_unit)
+    events = _check_events(k)
     from scipy.special import gammainc
 
     def excess(log_r: float) -> float:
@@ -66,7 +75,7 @@ def elicit_purchases(
         excess,
         f"{per_year:g} purchases a year on average, and {share:.0%} of customers between {low:g} and {high:g}",
     )
-    alpha = r / per_year * 365.25 / DAYS[time_unit]
+    alpha = r / (events * per_year) * 365.25 / DAYS[time_unit]
     spread = _spread(within, 2)
     return {"r": LogNormal(r, spread), "alpha": LogNormal(alpha, spread, unit=time_unit)}
 
@@ -82,7 +91,8 @@ def elicit_retention(
     """Priors on a and b of BG/NBD from how many customers stay: "70 % are still with us after a year".
 
     A customer may leave after each repeat purchase, so how many are left after a year depends on how often they buy:
-    give the priors of `elicit_purchases`.
+    give the priors of `elicit_purchases`. Purchases are taken to come at random times; for regular buyers, BGCNBD, that
+    is an approximation.
 
     Parameters
     ----------
@@ -91,7 +101,7 @@ def elicit_retention(
         never again counts as still here, because BG/NBD lets nobody leave before a first repeat purchase.
     after_years : float
     purchases : mapping
-        Priors with "r" and "alpha", the latter with its time unit.
+        Priors with "r" and "alpha", the latter with its time unit, and of purchases: k = 1.
     alike : float
         a + b: how alike customers are in leaving. 1 means that some leave at once and others never, 3 is what CDNOW
         shows, 10 and more that all leave alike.
@@ -265,6 +275,12 @@ def _check_between(name: str, value: float, low: float, high: float) -> None:
     if not low < value < high:
         ends = f"above {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
         raise ValueError(f"{name!r} must lie {ends}. Got {value!r}.")
+
+
+def _check_events(k: object) -> int:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"'k' must be a whole number from 1 on. Got {k!r}.")
+    return int(k)
 
 
 def _check_time_unit(time_unit: str) -> None:

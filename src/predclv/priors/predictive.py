@@ -78,7 +78,7 @@ def predict_prior(
     ----------
     priors : mapping of parameter name to prior
         r and alpha give purchases, with a and b survival; p, q and gamma give spend. A model's defaults, too, by
-        `model.priors_for(rfm)`.
+        `model.priors_for(rfm)`; the alpha of BGCNBD and MBGCNBD is of events, k to a purchase: rescale it by k.
     time_unit : str, optional
         Of alpha, where its prior does not say.
     n_firms, n_customers : int
