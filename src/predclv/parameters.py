@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Parameter", "from_unconstrained", "jacobian", "to_unconstrained"]
+__all__ = ["Parameter", "are_logarithmic", "from_unconstrained", "jacobian", "to_unconstrained"]
 
 FloatArray = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class Parameter:
     typical : (float, float)
         Range in which fitted values usually lie; starts and random tests are drawn from it.
     above : float
-        Open lower end of the domain.
+        Open lower end of the domain; -inf for a coefficient, which may be any number.
     unit : str or None
         "time" (scales with the time unit), "money" (scales with the currency) or None.
     """
@@ -49,24 +49,47 @@ class Parameter:
         """Return `value` as a float, or raise ValueError where it is outside the domain."""
         number = float(value)
         if not (math.isfinite(number) and number > self.above):
-            raise ValueError(f"Parameter {self.name!r} must be finite and above {self.above:g}. Got {value!r}.")
+            domain = "" if self.is_real else f" and above {self.above:g}"
+            raise ValueError(f"Parameter {self.name!r} must be finite{domain}. Got {value!r}.")
         return number
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it may be any number: then it is its own unconstrained value."""
+        return self.above == -math.inf
 
 
 def to_unconstrained(parameters: Sequence[Parameter], values: ArrayLike) -> FloatArray:
-    """Map natural values, (..., n_parameters), to the real line by log(value - above)."""
-    return np.log(np.asarray(values, dtype=np.float64) - _lower_ends(parameters))
+    """Map natural values, (..., n_parameters), to the real line by log(value - above); coefficients stay."""
+    natural = np.asarray(values, dtype=np.float64)
+    real, ends = _domains(parameters)
+    if not real.any():
+        return np.log(natural - ends)
+    return np.where(real, natural, np.log(np.where(real, 1.0, natural - ends)))
 
 
 def from_unconstrained(parameters: Sequence[Parameter], unconstrained: ArrayLike) -> FloatArray:
     """Map the real line back to natural values, (..., n_parameters)."""
-    return np.exp(np.asarray(unconstrained, dtype=np.float64)) + _lower_ends(parameters)
+    position = np.asarray(unconstrained, dtype=np.float64)
+    real, ends = _domains(parameters)
+    if not real.any():
+        return np.exp(position) + ends
+    return np.where(real, position, np.exp(np.where(real, 0.0, position)) + ends)
 
 
 def jacobian(parameters: Sequence[Parameter], values: ArrayLike) -> FloatArray:
     """Derivative of the natural values by the unconstrained ones, (..., n_parameters)."""
-    return np.asarray(values, dtype=np.float64) - _lower_ends(parameters)
+    real, ends = _domains(parameters)
+    return np.where(real, 1.0, np.asarray(values, dtype=np.float64) - ends)
 
 
-def _lower_ends(parameters: Sequence[Parameter]) -> FloatArray:
-    return np.array([p.above for p in parameters])
+def are_logarithmic(parameters: Sequence[Parameter]) -> NDArray[np.bool_]:
+    """Which parameters have a logarithm for their unconstrained value, (n_parameters,); the others are their own."""
+    return np.array([not parameter.is_real for parameter in parameters])
+
+
+def _domains(parameters: Sequence[Parameter]) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Which parameters may be any number, and the lower ends of the others, 0 where there is none."""
+    above = np.array([p.above for p in parameters], dtype=np.float64)
+    real = np.isneginf(above)
+    return real, np.where(real, 0.0, above)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.parameters import Parameter, from_unconstrained, jacobian
+from predclv.parameters import Parameter, are_logarithmic, from_unconstrained, jacobian
 
 __all__ = [
     "Derivatives",
@@ -81,11 +81,11 @@ class FullDensity(SampledDensity, GradientDensity, Protocol):
 
 
 def unconstrained_derivatives(density: LogDensity, unconstrained: FloatArray) -> Derivatives:
-    """Value, gradient and Hessian in the unconstrained parameters u, where value = above + exp(u)."""
+    """Value, gradient and Hessian in the unconstrained parameters u, where value = above + exp(u), or u."""
     values = from_unconstrained(density.parameters, unconstrained)
     natural = density.derivatives(values)
     slope = jacobian(density.parameters, values)
     gradient = natural.gradient * slope
-    # The map's second derivative equals its first, which adds the gradient to the diagonal.
-    hessian = natural.hessian * np.outer(slope, slope) + np.diag(gradient)
+    # The exponential's second derivative equals its first, which adds the gradient to the diagonal.
+    hessian = natural.hessian * np.outer(slope, slope) + np.diag(gradient * are_logarithmic(density.parameters))
     return Derivatives(natural.value, gradient, hessian)

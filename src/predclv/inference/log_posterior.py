@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predclv.inference.log_density import Derivatives, FullDensity
 from predclv.inference.log_prior import LogPrior
-from predclv.parameters import Parameter, jacobian
+from predclv.parameters import Parameter, are_logarithmic, from_unconstrained, jacobian
 from predclv.priors.distributions import Prior
 
 __all__ = ["LogPosterior"]
@@ -25,6 +25,8 @@ _FARTHEST = 300.0
 @dataclass(frozen=True)
 class LogPosterior:
     """Posterior density of the unconstrained parameters log(value - above), as a function of natural values.
+
+    A coefficient, which may be any number, is its own unconstrained parameter.
 
     The logarithm's derivative, d value / d log(value - above) = value - above, belongs to it: so the density
     integrates to one over the unconstrained scale, its mode does not depend on units, and a log-normal prior is a
@@ -57,12 +59,12 @@ class LogPosterior:
     def derivatives(self, values: FloatArray) -> Derivatives:
         """Value, gradient and Hessian in the natural parameters."""
         likelihood = self.likelihood.derivatives(values)
-        excess = jacobian(self.parameters, values)
+        excess, curved = jacobian(self.parameters, values), are_logarithmic(self.parameters)
         prior = np.array([p.derivatives(float(v)) for p, v in zip(self._in_order(), values, strict=True)])
         return Derivatives(
             likelihood.value + float(np.sum(prior[:, 0] + np.log(excess))),
-            likelihood.gradient + prior[:, 1] + 1.0 / excess,
-            likelihood.hessian + np.diag(prior[:, 2] - 1.0 / excess**2),
+            likelihood.gradient + prior[:, 1] + curved / excess,
+            likelihood.hessian + np.diag(prior[:, 2] - curved / excess**2),
         )
 
     def values(self, theta: FloatArray) -> FloatArray:
@@ -80,16 +82,23 @@ class LogPosterior:
         """
         likelihood = self.likelihood.make_gradient()
         prior = LogPrior.of(self._in_order())
-        above = np.array([parameter.above for parameter in self.parameters])
+        parameters, curved = self.parameters, are_logarithmic(self.parameters)
+        above = np.array([parameter.above for parameter in parameters])
         farthest_squared = _FARTHEST**2
+        only_logarithms = bool(curved.all())
 
         def evaluate(unconstrained: FloatArray) -> tuple[float, FloatArray]:
             with np.errstate(all="ignore"):
                 # Negated, so that NaN counts as out of range.
                 if not unconstrained @ unconstrained < farthest_squared:
                     return -math.inf, np.zeros_like(above)
-                excess = np.exp(unconstrained)
-                value, gradient = likelihood(excess + above)
+                if only_logarithms:
+                    excess = np.exp(unconstrained)
+                    value, gradient = likelihood(excess + above)
+                else:
+                    natural = from_unconstrained(parameters, unconstrained)
+                    excess = jacobian(parameters, natural)
+                    value, gradient = likelihood(natural)
                 log_prior, slope = prior.value_and_gradient(unconstrained)
                 value, gradient = value + log_prior, gradient * excess + slope
                 if not (math.isfinite(value) and math.isfinite(gradient @ gradient)):

@@ -1,4 +1,4 @@
-"""Priors on the unconstrained scale u = log(value - above), where both families are simple functions."""
+"""Priors on the unconstrained scale u = log(value - above), where all families are simple functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.priors.distributions import Gamma, LogNormal, Prior
+from predclv.priors.distributions import Gamma, LogNormal, Normal, Prior
 
 __all__ = ["LogPrior"]
 
@@ -21,7 +21,7 @@ class LogPrior:
     """Log density of independent priors in u, with the Jacobian of the logarithm.
 
     It is constant + sum(shape u - precision (u - center)^2 / 2 - rate exp(u)): a log-normal prior has shape and rate 0,
-    a gamma has precision 0.
+    a gamma has precision 0; a normal prior is that of a coefficient, which is u itself.
 
     Attributes
     ----------
@@ -43,6 +43,9 @@ class LogPrior:
             match prior:
                 case LogNormal():
                     columns[:2, j] = math.log(prior.median - prior.above), prior.spread**-2
+                    constant -= math.log(prior.spread) + 0.5 * math.log(2.0 * math.pi)
+                case Normal():
+                    columns[:2, j] = prior.mean, prior.spread**-2
                     constant -= math.log(prior.spread) + 0.5 * math.log(2.0 * math.pi)
                 case Gamma():
                     shape, rate = prior.shape, prior.shape / (prior.mean - prior.above)

@@ -22,7 +22,7 @@ from predclv.inference.nuts import Whitened
 from predclv.inference.pymc_sampling import Form, Walk, sample_walk
 from predclv.inference.pytensor_ops import PYTENSOR, LogLikelihood
 from predclv.parameters import to_unconstrained
-from predclv.priors.distributions import Gamma, LogNormal, Prior
+from predclv.priors.distributions import Gamma, LogNormal, Normal, Prior
 
 __all__ = ["add_data", "build_model", "free_variable", "sample"]
 
@@ -81,6 +81,8 @@ def add_data(likelihood: Form, columns: Mapping[str, NDArray[Any]]) -> list[Any]
 
 def free_variable(name: str, prior: Prior) -> Any:
     """Add to the model at work a variable with a prior; sampled as the logarithm of what it has above its lower end."""
+    if isinstance(prior, Normal):
+        return pm.Normal(name, np.array(prior.mean, dtype=np.float64), np.array(prior.spread, dtype=np.float64))
     above = prior.lower_end
     match prior:
         case LogNormal():

@@ -123,11 +123,9 @@ def find_center(density: LogPosterior, start: FloatArray) -> tuple[FloatArray, F
         return optimum.values, optimum.covariance
     except FitError:
         # A chain needs no mode: the sampler finds its own way, and its scale in tuning.
-        low, middle, high = np.transpose(
-            [density.priors[p.name].quantile([0.16, 0.5, 0.84]) - p.above for p in density.parameters]
-        )
-        ends = np.array([p.above for p in density.parameters])
-        return middle + ends, np.diag((0.5 * np.log(high / low)) ** 2)
+        quantiles = np.transpose([density.priors[p.name].quantile([0.16, 0.5, 0.84]) for p in density.parameters])
+        low, _, high = to_unconstrained(density.parameters, quantiles)
+        return quantiles[1], np.diag((0.5 * (high - low)) ** 2)
 
 
 def _sample(
@@ -192,8 +190,9 @@ def warn_of_default_priors(
     customers = np.array([posterior.fit_diagnostics["n_observations"] for posterior in posteriors], dtype=np.float64)
     errors = np.sqrt([np.diag(posterior.covariance_unconstrained) for posterior in posteriors])
     for parameter, error in zip(posteriors[0].parameters, customers @ errors / customers.sum(), strict=True):
-        low, high = priors[parameter.name].quantile([0.16, 0.84]) - parameter.above
-        share = float(error / (0.5 * np.log(high / low)))
+        ends = priors[parameter.name].quantile([0.16, 0.84])
+        low, high = (float(to_unconstrained([parameter], [end])[0]) for end in ends)
+        share = float(error / (0.5 * (high - low)))
         if parameter.name not in given and share > _PRIOR_DECIDES:
             decided.append(f"{parameter.name} ({share:.0%} as wide as its prior)")
     if decided:

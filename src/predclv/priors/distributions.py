@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FAMILIES", "Gamma", "LogNormal", "Prior", "prior_from_dict", "prior_to_dict"]
+__all__ = ["FAMILIES", "Gamma", "LogNormal", "Normal", "Prior", "prior_from_dict", "prior_to_dict"]
 
 FloatArray = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 
 @dataclass(frozen=True)
 class Prior:
-    """What LogNormal and Gamma share: support above an open lower end, and a unit.
+    """What LogNormal and Gamma share: support above an open lower end, and a unit; Normal is for coefficients.
 
     `unit` says what the numbers are measured in. For a parameter with time: "hour", "day", "week", "year", or "age",
     the mean age T of the summary's customers. For one with money: a currency, or "basket", the median of the
@@ -60,7 +60,7 @@ class Prior:
     def __str__(self) -> str:
         """Family and numbers, those that say something, in four digits."""
         fields = asdict(self)
-        unit, above = fields.pop("unit"), fields.pop("above")
+        unit, above = fields.pop("unit", None), fields.pop("above", 0.0)
         words = [f"{name} {number:.4g}" for name, number in fields.items()]
         words += [f"above {above:.4g}"] if above else []
         return f"{type(self).__name__}({', '.join(words)}{f'; in {unit}' if unit else ''})"
@@ -180,7 +180,53 @@ class Gamma(Prior):
         return replace(self, mean=self.mean * factor, above=self.above * factor, unit=unit)
 
 
-FAMILIES: dict[str, type[Prior]] = {"LogNormal": LogNormal, "Gamma": Gamma}
+@dataclass(frozen=True)
+class Normal(Prior):
+    """A coefficient is normal around `mean`, with standard deviation `spread`.
+
+    A coefficient is the logarithm of a factor: mean 0 and spread 0.5 say "no effect, or one within a factor of 2.3
+    either way" (90 %).
+
+    Attributes
+    ----------
+    mean, spread : float
+
+    Raises
+    ------
+    ValueError
+        The numbers give no proper distribution.
+    """
+
+    mean: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.mean, spread=self.spread)
+
+    @property
+    def lower_end(self) -> float:
+        """There is none."""
+        return -math.inf
+
+    def derivatives(self, value: float) -> tuple[float, float, float]:
+        """Log density at a value, with its first and second derivative."""
+        precision, distance = self.spread**-2, value - self.mean
+        density = -0.5 * precision * distance**2 - math.log(self.spread) - _HALF_LOG_2_PI
+        return density, -precision * distance, -precision
+
+    def log_density(self, values: ArrayLike) -> FloatArray:
+        """Log density at an array of values."""
+        distance = (np.asarray(values, dtype=np.float64) - self.mean) / self.spread
+        return np.asarray(-0.5 * distance**2 - math.log(self.spread) - _HALF_LOG_2_PI)
+
+    def quantile(self, probability: ArrayLike) -> FloatArray:
+        """Value below which so much of the probability lies."""
+        from scipy.special import ndtri
+
+        return np.asarray(self.mean + self.spread * ndtri(np.asarray(probability, dtype=np.float64)))
+
+
+FAMILIES: dict[str, type[Prior]] = {"LogNormal": LogNormal, "Gamma": Gamma, "Normal": Normal}
 
 
 def prior_to_dict(prior: Prior) -> dict[str, Any]:
@@ -198,7 +244,7 @@ def _check(prior: Prior, center: float, **width: float) -> None:
     """Raise ValueError unless the numbers give a density that integrates to one."""
     name = type(prior).__name__
     [(word, size)] = width.items()
-    for number in (center, size, prior.lower_end):
+    for number in (center, size, getattr(prior, "above", 0.0)):
         if isinstance(number, bool) or not isinstance(number, (int, float, np.floating, np.integer)):
             raise ValueError(f"{name} wants numbers. Got {number!r}.")
     if not (math.isfinite(size) and size > 0):
@@ -206,7 +252,10 @@ def _check(prior: Prior, center: float, **width: float) -> None:
             f"{name}: {word} must be positive and finite, or the prior is improper. Got {size!r}. "
             f"For 'hardly known' take a {'spread of 2' if word == 'spread' else 'shape of 0.5'}."
         )
-    if not (math.isfinite(prior.lower_end) and math.isfinite(center) and center > prior.lower_end >= 0):
+    if isinstance(prior, Normal):
+        if not math.isfinite(center):
+            raise ValueError(f"{name}: mean must be finite. Got {center!r}.")
+    elif not (math.isfinite(prior.lower_end) and math.isfinite(center) and center > prior.lower_end >= 0):
         middle = "median" if word == "spread" else "mean"
         raise ValueError(
             f"{name}: {middle} must be finite and greater than above={prior.lower_end:g}, which is at least 0. "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from predclv.errors import UnitError
 from predclv.parameters import Parameter
-from predclv.priors.distributions import FAMILIES, Prior
+from predclv.priors.distributions import Prior
 
 __all__ = ["DAYS", "Scales", "check_priors", "priors_table", "settle_priors", "supported"]
 
@@ -50,9 +50,10 @@ def check_priors(given: object, defaults: Mapping[str, Prior], parameters: Seque
             close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{model} has no parameter {name!r} to give a prior; it has {', '.join(names)}.{hint}")
-        if not isinstance(prior, Prior) or type(prior).__name__ not in FAMILIES:
+        families = ("Normal",) if parameters[names.index(name)].is_real else ("LogNormal", "Gamma")
+        if not isinstance(prior, Prior) or type(prior).__name__ not in families:
             raise ValueError(
-                f"The prior of {name!r} must be proper, a {' or a '.join(FAMILIES)} of predclv.priors. Got {prior!r}."
+                f"The prior of {name!r} must be proper, a {' or a '.join(families)} of predclv.priors. Got {prior!r}."
             )
         lowest = defaults[name].lower_end
         if prior.lower_end < lowest:
