@@ -247,6 +247,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         horizon: Any = "1 year",
         *,
         segment: str | Mapping[str, str] | None = None,
+        covariates: Mapping[str, Any] | None = None,
         include_first: bool = True,
         discount_rate: float = 0.10,
         margin: float = 1.0,
@@ -262,6 +263,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         segment : str or mapping of column to str, optional
             Which segment the customer belongs to, where the models have segments; a mapping where their
             columns differ, which may hold other columns too.
+        covariates : mapping of column to value, optional
+            The customer's, where the transaction model has covariates: `{"channel": "paid", "age": 30}`.
         include_first : bool
             Count the first purchase's margin, at time 0.
         discount_rate, margin, level, estimate
@@ -274,7 +277,7 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         check_level(level)
-        pair = self._pair.of_segment(segment)
+        pair = self._pair.of_segment(segment).of_covariates(covariates)
         parsed = parse_horizon(horizon, self._time_unit, None)
         delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
         margin = check_margin(margin)

@@ -267,8 +267,10 @@ def test_scikit_learn_conventions(model_class, fitted):
     assert copy.get_params() == settings
     shared = {**defaults, "tune": 500, "progressbar": True, "random_state": 5}
     assert {name: settings.pop(name) for name in shared} == shared
-    # What a model has beside these is off.
-    assert set(settings.values()) <= {None}
+    # What a model has beside these is off; no covariates, no penalty on them.
+    assert all(
+        value is None or {"penalty": 0.0, "penalty_folds": 5}.get(name) == value for name, value in settings.items()
+    )
     assert model_class.__name__ in model._repr_html_()
     for use in (lambda: model.summary, lambda: model.score(rfm), lambda: KINDS[model.KIND].forecast(model, rfm)):
         with pytest.raises(NotFittedError):

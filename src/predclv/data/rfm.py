@@ -392,18 +392,23 @@ class RFMSummary:
         if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
             rows = rows[0]  # how scikit-learn indexes what is no frame
         picked = rfm_checks.check_rows(rows, len(self))
-        return replace(
-            self,
-            customer_id=self.customer_id[picked],
-            frequency=self.frequency[picked],
-            recency=self.recency[picked],
-            T=self.T[picked],
-            monetary_value=None if self.monetary_value is None else self.monetary_value[picked],
-            first_purchase=None if self.first_purchase is None else self.first_purchase[picked],
-            log_itt=None if self.log_itt is None else self.log_itt[picked],
-            weight=None if self.weight is None else self.weight[picked],
-            carried={name: column[picked] for name, column in self.carried.items()},
-        )
+        return replace(self, **self._columns_of(picked))
+
+    def pick(self, positions: NDArray[np.int64]) -> RFMSummary:
+        """Return the summary of customers at distinct positions, as indexing does, without checking them again.
+
+        What is picked from a summary that was checked needs no check, which for one customer costs most of the time.
+        """
+        some = object.__new__(type(self))
+        some.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("collapsed", *OWN_COLUMNS)})
+        some.__dict__.update(self._columns_of(positions))
+        some._lock()
+        return some
+
+    def _columns_of(self, picked: slice | NDArray[Any]) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in OWN_COLUMNS}
+        columns = {name: None if column is None else column[picked] for name, column in own.items()}
+        return {**columns, "carried": {name: column[picked] for name, column in self.carried.items()}}
 
     def to_pandas(self) -> pd.DataFrame:
         """Return customer_id, frequency, recency, T, the carried columns and, where there are such, the others.

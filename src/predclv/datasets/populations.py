@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from predclv.data.checks import check_option, quote_list, suggest
+from predclv.kernels.covariates import BETA_LINK
 
-__all__ = ["CDNOW_SPEND", "MODEL_NAMES", "Population", "draw_population", "settle_parameters", "settle_spend"]
+__all__ = [
+    "CDNOW_SPEND",
+    "MODEL_NAMES",
+    "Population",
+    "draw_population",
+    "predict_effects",
+    "settle_parameters",
+    "settle_spend",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -57,6 +66,32 @@ class Population:
     dropout_at_first: bool
 
 
+def predict_effects(
+    n: int, covariates: Mapping[str, ArrayLike] | None, effects: Mapping[str, float] | None, option: str
+) -> FloatArray | float:
+    """Sum up effects times covariates, (n,); 0 where there are none.
+
+    An effect is of a column, "age", or of a level of one, "channel=paid".
+    """
+    if effects is None:
+        return 0.0
+    total, columns = np.zeros(n), {name: np.asarray(column) for name, column in (covariates or {}).items()}
+    for name, effect in effects.items():
+        source, _, level = name.partition("=")
+        if source not in columns:
+            raise ValueError(
+                f"{option}: {source!r} is none of the covariates, {quote_list(columns) or 'none'}."
+                f"{suggest(source, columns)}"
+            )
+        column = columns[source]
+        if len(column) != n:
+            raise ValueError(f"Covariate {source!r} holds {len(column):,} values for {n:,} customers.")
+        total += effect * (column.astype(str) == level if level else column.astype(np.float64))
+    if not np.isfinite(total).all():
+        raise ValueError(f"{option}: effects times covariates must be finite.")
+    return total
+
+
 def settle_parameters(model: str, parameters: Mapping[str, float] | None) -> dict[str, float]:
     """Return the parameters of `model`, by default published ones, or raise ValueError."""
     check_option("model", model, MODEL_NAMES)
@@ -75,19 +110,21 @@ def draw_population(
     parameters: Mapping[str, float],
     spend: Mapping[str, float],
     k: int | None,
+    predictors: tuple[FloatArray | float, FloatArray | float] = (0.0, 0.0),
 ) -> Population:
-    """Draw n customers."""
+    """Draw n customers; `predictors` are what covariates on purchase and on dropout add up to, (n,) each, or 0."""
     is_counting = model.endswith("cnbd")
     if k is not None and (k < 1 or (k > 1 and not is_counting)):
         raise ValueError(f"k={k} must be 1, or at least 1 for 'bg_cnbd' and 'mbg_cnbd'.")
-    rate = generator.gamma(parameters["r"], 1.0 / parameters["alpha"], n)
+    rate = generator.gamma(parameters["r"], np.exp(predictors[0]) / parameters["alpha"], n)
     dropout, lifetime = np.zeros(n), np.full(n, np.inf)
     if "s" in parameters:
-        leaving = generator.gamma(parameters["s"], 1.0 / parameters["beta"], n)
+        leaving = generator.gamma(parameters["s"], np.exp(predictors[1]) / parameters["beta"], n)
         # A rate of leaving may underflow to zero: such a customer never leaves.
         np.divide(generator.standard_exponential(n), leaving, out=lifetime, where=leaving > 0)
     if "a" in parameters:
-        dropout = generator.beta(parameters["a"], parameters["b"], n)
+        theta = (parameters[name] for name in ("r", "alpha", "a", "b"))
+        dropout = generator.beta(*BETA_LINK.shift(theta, *predictors)[2:], n)
     spend_rate = generator.gamma(spend["q"], 1.0 / spend["gamma"], n)
     stages = k if k is not None else (2 if is_counting else 1)
     return Population(rate, dropout, lifetime, spend_rate, float(spend["p"]), stages, model.startswith("mbg"))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from predclv.data.checks import check_option
 from predclv.data.durations import DAYS_PER_UNIT, check_time_unit, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.datasets.populations import draw_population, settle_parameters, settle_spend
+from predclv.datasets.populations import draw_population, predict_effects, settle_parameters, settle_spend
 
 __all__ = ["SimulatedLog", "SimulatedSummary", "simulate", "simulate_rfm"]
 
@@ -185,6 +185,9 @@ def simulate_rfm(
     horizons: Sequence[Any] = (),
     discount_rate: float = 0.10,
     lattice: int | None = None,
+    covariates: Mapping[str, ArrayLike] | None = None,
+    purchase_effects: Mapping[str, float] | None = None,
+    dropout_effects: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> SimulatedSummary:
     """Simulate a summary and its future, without the log between them.
@@ -202,6 +205,11 @@ def simulate_rfm(
     lattice : int, optional
         Steps per time unit (7 for days in weeks): T is rounded to them and recency up to them, as in a log of dates,
         where no two purchases merge. Without it, time is continuous.
+    covariates : mapping of name to (n_customers,) array, optional
+        Columns that the summary carries.
+    purchase_effects, dropout_effects : mapping of str to float, optional
+        Coefficients of a column, "age", or of a level, "channel=paid", as the models have them: exponentials multiply
+        the purchase rate, and the rate or the odds of leaving. `parameters` are those where all covariates are 0.
     seed : int
 
     Returns
@@ -224,7 +232,11 @@ def simulate_rfm(
         raise ValueError(f"'discount_rate' must be at least 0. Got {discount_rate}.")
     delta = math.log1p(discount_rate) * DAYS_PER_UNIT[time_unit] / 365.25
     generator = np.random.default_rng(seed)
-    customers = draw_population(generator, _positive(n_customers), model, population_parameters, spend_parameters, k)
+    predictors = (
+        predict_effects(_positive(n_customers), covariates, purchase_effects, "purchase_effects"),
+        predict_effects(n_customers, covariates, dropout_effects, "dropout_effects"),
+    )
+    customers = draw_population(generator, n_customers, model, population_parameters, spend_parameters, k, predictors)
     age = _draw_ages(generator, T, n_customers, lattice)
     x, t_x, money, left, purchases, future_spend, value, log_itt = simulate_histories(
         generator,
@@ -249,6 +261,7 @@ def simulate_rfm(
         T=age,
         monetary_value=np.divide(money, x, out=np.zeros(n_customers), where=x > 0),
         log_itt=log_itt if model.endswith("cnbd") else None,
+        carried={name: np.asarray(column) for name, column in (covariates or {}).items()},
         time_unit=time_unit,
     )
     return SimulatedSummary(

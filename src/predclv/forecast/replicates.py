@@ -6,6 +6,7 @@ bin is then multinomial.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from predclv.kernels.gamma_gamma_replicates import cumulative_probability
 __all__ = [
     "distinct_ages",
     "frequency_labels",
+    "replicate_counts",
     "replicate_frequencies",
     "replicate_spend_bins",
     "simulate_frequencies",
@@ -89,6 +91,26 @@ def replicate_frequencies(
         labels=frequency_labels(_MOST_PURCHASES),
         observed=_count_in_bins(np.minimum(x, _MOST_PURCHASES), weight, _MOST_PURCHASES + 1),
         replicated=simulate_frequencies(bindings, theta, _of_customers(T, weight), _MOST_PURCHASES, seed),
+    )
+
+
+def replicate_counts(
+    simulate: Callable[[np.random.Generator, FloatArray], IntArray], observed: FloatArray, theta: FloatArray, seed: int
+) -> Replicated:
+    """As `replicate_frequencies`, by simulating each customer: for customers who differ in more than their ages.
+
+    `simulate` gives the repeat purchases of all customers at one theta; `observed` are those of the data.
+    """
+    rng = np.random.default_rng(seed)
+    everyone = np.ones(len(observed))
+    counted = (
+        _count_in_bins(np.minimum(simulate(rng, one), _MOST_PURCHASES), everyone, _MOST_PURCHASES + 1) for one in theta
+    )
+    return Replicated(
+        dimension="repeat_purchases",
+        labels=frequency_labels(_MOST_PURCHASES),
+        observed=_count_in_bins(np.minimum(observed, _MOST_PURCHASES), everyone, _MOST_PURCHASES + 1),
+        replicated=np.array(list(counted)),
     )
 
 

@@ -20,7 +20,7 @@ from numba import njit
 
 from predclv.kernels.collapse import as_rows
 
-__all__ = ["log_likelihood_derivatives"]
+__all__ = ["derivatives", "log_likelihood_derivatives", "log_odds_left", "stages"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,16 +60,16 @@ def log_likelihood_derivatives(
     r, alpha, a, b = (float(value) for value in np.asarray(theta))
     x, t_x, T, weight = as_rows(x), as_rows(t_x), as_rows(T), as_rows(weight)
     log_ratio = np.log((alpha + T) / (alpha + t_x))
-    log_D = _log_odds_left(x, t_x, T, log_ratio, r, alpha, a, b, k, int(dropout_at_first))
+    log_D = log_odds_left(x, t_x, T, log_ratio, r, alpha, a, b, k, int(dropout_at_first))
     smaller = np.exp(-np.abs(log_D))  # of D and 1 / D
     log_1_D = np.maximum(log_D, 0.0) + np.log(1.0 + smaller)
     by_row = log_ratio, log_D, smaller, log_1_D
-    value, gradient, hessian = _derivatives(x, t_x, T, weight, *by_row, r, alpha, a, b, k, int(dropout_at_first))
+    value, gradient, hessian = derivatives(x, t_x, T, weight, *by_row, r, alpha, a, b, k, int(dropout_at_first))
     return float(value), gradient, hessian
 
 
 @njit(cache=True, error_model="numpy")
-def _log_odds_left(
+def log_odds_left(
     x: Floats, t_x: Floats, T: Floats, log_ratio: Floats, r: float, alpha: float, a: float, b: float, k: int, first: int
 ) -> Floats:
     """Logarithm of D, the odds, for each row; -inf where there was no chance to leave."""
@@ -80,12 +80,12 @@ def _log_odds_left(
             log_odds = math.log(a / (b + n - 1.0)) if n > 0.0 else -np.inf
         log_D[i] = log_odds + (r + k * x[i]) * log_ratio[i]
         if k > 1:
-            log_D[i] -= math.log(_stages(r + k * x[i], T[i] - t_x[i], 1.0 / (alpha + T[i]), k)[0])
+            log_D[i] -= math.log(stages(r + k * x[i], T[i] - t_x[i], 1.0 / (alpha + T[i]), k)[0])
     return log_D
 
 
 @njit(cache=True, error_model="numpy")
-def _derivatives(
+def derivatives(
     x: Floats,
     t_x: Floats,
     T: Floats,
@@ -101,6 +101,7 @@ def _derivatives(
     k: int,
     first: int,
 ) -> tuple[float, Floats, Floats]:
+    """Value, gradient and Hessian, once the logarithms of each row are there."""
     gradient, hessian = np.zeros(4), np.zeros((4, 4))
     # Value, derivatives in r, alpha, and (r r), (r alpha), (alpha alpha): what t_x and T enter.
     timed = np.zeros(6)
@@ -239,7 +240,7 @@ def _log_stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float
 
     The terms of s are shares of it: d log s is the mean of d log(term), d2 log s the mean of d2 plus the variance.
     """
-    s, h, j, g, hh, hj, jj = _stages(m, since, inverse_T, k)
+    s, h, j, g, hh, hj, jj = stages(m, since, inverse_T, k)
     h, j = h / s, j / s
     d_rr = hh / s - h * h - g / s
     d_ra = -(hj / s - h * j) * inverse_T
@@ -248,7 +249,7 @@ def _log_stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float
 
 
 @njit(cache=True, error_model="numpy")
-def _stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float, float]:
+def stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float, float]:
     """Sums over j < k of (m)_j / j! u^j times 1, h, j, g, h^2, h j, j^2, where h and g are the sums over i < j of
     1 / (m+i) and of its square.
     """

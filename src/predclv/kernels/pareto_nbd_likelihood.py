@@ -29,10 +29,13 @@ from predclv.kernels.special import LEGENDRE_NODES, LEGENDRE_WEIGHTS
 
 __all__ = [
     "NODES_4",
+    "N_MOMENTS",
     "WEIGHTS_4",
     "Rows",
     "add_panels",
+    "add_row",
     "arrange",
+    "fill_tails",
     "is_short",
     "log_likelihood_derivatives",
     "phi_of",
@@ -43,7 +46,7 @@ Rows = tuple[DistinctTimes, Floats]
 
 # Places of 1, phi, and the products of phi in an array of moments.
 _PAIRS = np.array([[5, 6, 7, 8], [6, 9, 10, 11], [7, 10, 12, 13], [8, 11, 13, 14]])
-_N = 15
+N_MOMENTS = 15
 # Panels this short, in e-foldings and a few more, are held to 1e-15 by four and by eight points in u itself.
 _SHORT, _MEDIUM = 0.3, 3.0
 NODES_4, WEIGHTS_4 = ((v + s) / 2 for v, s in zip(np.polynomial.legendre.leggauss(4), (1.0, 0.0), strict=True))
@@ -96,10 +99,10 @@ def _derivatives(
     s: float,
     beta: float,
 ) -> tuple[float, Floats, Floats]:
-    gradient, hessian, scratch = np.zeros(4), np.zeros((4, 4)), np.empty((6, _N))
+    gradient, hessian, scratch = np.zeros(4), np.zeros((4, 4)), np.empty((6, N_MOMENTS))
     value = log_rate = psi = trigamma = 0.0
     purchases, log_alpha = 0, math.log(alpha)
-    tails = np.empty((len(time), _N))
+    tails = np.empty((len(time), N_MOMENTS))
     for j in range(len(x)):
         while purchases < x[j]:
             log_rate += math.log(r + purchases)
@@ -107,12 +110,12 @@ def _derivatives(
             trigamma -= 1.0 / (r + purchases) ** 2
             purchases += 1
         first, stop = starts[j], starts[j + 1]
-        _fill_tails(time[first:stop], r + x[j], alpha, s, beta, tails[first:stop])
+        fill_tails(time[first:stop], r + x[j], alpha, s, beta, tails[first:stop])
         total = 0.0
         for i in range(row_starts[j], row_starts[j + 1]):
             t, T = at_t[i], at_age[i]
             total += weight[i]
-            value += weight[i] * _add_row(
+            value += weight[i] * add_row(
                 tails[t], tails[T], time[t], time[T], r, x[j], alpha, s, beta, weight[i], gradient, hessian, scratch
             )
         value += total * (log_rate - x[j] * log_alpha)
@@ -125,7 +128,7 @@ def _derivatives(
 
 
 @njit(cache=True, error_model="numpy")
-def _fill_tails(time: Floats, m: float, alpha: float, s: float, beta: float, tails: Floats) -> None:
+def fill_tails(time: Floats, m: float, alpha: float, s: float, beta: float, tails: Floats) -> None:
     """Moments over (time, last time) of each time, relative to it; (n_times, 15)."""
     tails[-1] = 0.0
     for i in range(len(time) - 2, -1, -1):
@@ -190,14 +193,14 @@ def _add_node(w: float, weight: float, m: float, a: float, s: float, b: float, m
     moments[0] += mass
     for i in range(4):
         moments[1 + i] += mass * phi[i]
-    if len(moments) == _N:
+    if len(moments) == N_MOMENTS:
         for i in range(4):
             for j in range(i, 4):
                 moments[_PAIRS[i, j]] += mass * phi[i] * phi[j]
 
 
 @njit(cache=True, error_model="numpy")
-def _add_row(
+def add_row(
     tail_t: Floats,
     tail_T: Floats,
     t: float,
@@ -219,10 +222,10 @@ def _add_row(
     left, slope = scratch[0], scratch[1]
     left[:] = tail_T
     _shift(left, phi, ratio)
-    for i in range(_N):
+    for i in range(N_MOMENTS):
         left[i] = tail_t[i] - left[i]
     total = ratio + left[0]
-    for i in range(_N):
+    for i in range(N_MOMENTS):
         left[i] /= total
     alive = ratio / total
     inverse_a, inverse_b = 1.0 / a, 1.0 / b

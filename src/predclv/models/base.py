@@ -19,7 +19,7 @@ from predclv.errors import DataError
 from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.hierarchy import Hierarchy
 from predclv.inference.log_posterior import LogPosterior
-from predclv.inference.optimize import maximize
+from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import Posterior, require_arviz
 from predclv.models import bayes
 from predclv.models.likelihood import Likelihood
@@ -126,7 +126,7 @@ class Model(SavedModel):
         self._check_data(rfm, likelihood)
         self.segments_, self.priors_, self.fingerprint_ = {}, {}, self.FINGERPRINT.of(rfm)
         if self.method == "mle":
-            optimum = maximize(likelihood, self._start(rfm))
+            optimum = self._maximize(rfm, likelihood)
             posterior = posterior_of_estimate(likelihood, optimum, int(self.random_state))
             self.posterior_ = self._examine(rfm, posterior).evolve(evidence=self._evidence(likelihood))
             # Last, here and below: a warning that the caller turned into an error finds the model whole.
@@ -191,6 +191,11 @@ class Model(SavedModel):
         model.posterior_ = model._examine(piece, posterior)
         fitted: Self = model
         return fitted
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether customers differ in their parameters: `parts` tells which have which."""
+        return bool(self.segments_)
 
     def parts(self, rfm: RFMSummary) -> list[Part[Self]]:
         """Split a summary by who speaks of which customers: one part without segments.
@@ -271,9 +276,13 @@ class Model(SavedModel):
         hierarchy, *_ = self._hierarchy(rfm, self.segment, density)
         return build_hierarchy_model(hierarchy, likelihood=likelihood)
 
+    def _maximize(self, rfm: RFMSummary, likelihood: Likelihood) -> Optimum:
+        """Climb to the estimate of "mle"."""
+        return maximize(likelihood, self._start(rfm))
+
     def _density(self, rfm: RFMSummary, likelihood: Likelihood) -> LogPosterior:
         priors = self.priors_for(rfm)
-        return LogPosterior(likelihood, priors, supported(self.PARAMETERS, priors))
+        return LogPosterior(likelihood, priors, supported(self._own_parameters(), priors))
 
     @property
     def summary(self) -> pd.DataFrame:

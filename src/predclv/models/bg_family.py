@@ -28,7 +28,7 @@ from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 
-__all__ = ["PARAMETERS", "PRIORS", "BGFamily", "describe_edges"]
+__all__ = ["DROPOUT_EFFECT", "DROPOUT_MEANING", "PARAMETERS", "PRIORS", "BGFamily", "describe_edges"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -50,6 +50,10 @@ PRIORS = {
     "a": LogNormal(0.8, 1.2),
     "b": LogNormal(2.5, 1.2),
 }
+
+#: What the exponential of a coefficient on dropout multiplies, and how effects put it.
+DROPOUT_MEANING = "the odds of leaving after a purchase"
+DROPOUT_EFFECT = "odds of leaving after a purchase"
 
 _LACK_OF_DROPOUT = (
     "The data show no customer leaving: nobody has been silent for long compared with their own rhythm. Everyone is "

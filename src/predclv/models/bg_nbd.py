@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from predclv.models import bg_family
-from predclv.models.transactions import TransactionModel
+from predclv.models.covariate_model import CovariateModel
+from predclv.models.patterns import BGPatterns, PatternKernels
 
 __all__ = ["BGNBD"]
 
 
-class BGNBD(TransactionModel):
+class BGNBD(CovariateModel):
     """Beta-geometric / negative binomial model of repeat purchases; Fader, Hardie & Lee (2005).
 
     Nobody leaves before a first repeat purchase, so a one-time buyer has `p_alive` = 1 however long ago the
@@ -26,3 +27,10 @@ class BGNBD(TransactionModel):
     PRIORS: ClassVar = bg_family.PRIORS
     EDGES: ClassVar = bg_family.describe_edges(dropout_at_first=False)
     BINDINGS = bg_family.BGFamily(k=1, dropout_at_first=False)
+    DROPOUT_MEANING = bg_family.DROPOUT_MEANING
+    DROPOUT_EFFECT = bg_family.DROPOUT_EFFECT
+
+    @property
+    def pattern_kernels(self) -> PatternKernels:
+        """See `CovariateModel`."""
+        return BGPatterns(k=1, dropout_at_first=False)

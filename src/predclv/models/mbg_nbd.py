@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from predclv.models import bg_family
-from predclv.models.transactions import TransactionModel
+from predclv.models.covariate_model import CovariateModel
+from predclv.models.patterns import BGPatterns, PatternKernels
 
 __all__ = ["MBGNBD"]
 
 
-class MBGNBD(TransactionModel):
+class MBGNBD(CovariateModel):
     """Modified beta-geometric / negative binomial model; Batislam, Denizel & Filiztekin (2007).
 
     One-time buyers may have left, and the longer they have been silent the likelier: `p_alive` is below 1 for
@@ -27,3 +28,10 @@ class MBGNBD(TransactionModel):
     PRIORS: ClassVar = bg_family.PRIORS
     EDGES: ClassVar = bg_family.describe_edges(dropout_at_first=True)
     BINDINGS = bg_family.BGFamily(k=1, dropout_at_first=True)
+    DROPOUT_MEANING = bg_family.DROPOUT_MEANING
+    DROPOUT_EFFECT = bg_family.DROPOUT_EFFECT
+
+    @property
+    def pattern_kernels(self) -> PatternKernels:
+        """See `CovariateModel`."""
+        return BGPatterns(k=1, dropout_at_first=True)

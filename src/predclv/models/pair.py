@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.forecast.customers import Thetas
 from predclv.inference.posterior import paired_draws
 from predclv.models.base import Model
+from predclv.models.covariate_model import require_values
 from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel
@@ -30,7 +31,7 @@ class Pair(NamedTuple):
 
     def parts(self, rfm: RFMSummary) -> list[PairPart]:
         """Split a summary so that each part has one set of parameters of either model: by the segments of both."""
-        if not (self.transactions.segments_ or self.spend.segments_):
+        if not (self.transactions.is_divided or self.spend.is_divided):
             return [PairPart(self, rfm, np.arange(len(rfm)))]
         return [
             PairPart(Pair(transactions, spend), part, rows[within])
@@ -43,6 +44,10 @@ class Pair(NamedTuple):
         if segment is not None and not (self.transactions.segments_ or self.spend.segments_):
             raise ValueError(f"The models have no segments. Leave segment={segment!r} out.")
         return Pair(_choose(self.transactions, segment), _choose(self.spend, segment))
+
+    def of_covariates(self, values: Mapping[str, Any] | None) -> Pair:
+        """Return the models of a customer with these covariates; ValueError where they are not those of the model."""
+        return self._replace(transactions=require_values(self.transactions, values))
 
     def thetas(
         self, estimate: Estimate | None, n_mean_draws: int = MEAN_DRAWS, n_center: int | None = None

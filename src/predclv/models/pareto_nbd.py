@@ -25,7 +25,8 @@ from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_deriva
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
-from predclv.models.transactions import TransactionModel
+from predclv.models.covariate_model import CovariateModel
+from predclv.models.patterns import ParetoPatterns, PatternKernels
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 
@@ -189,7 +190,7 @@ class ParetoNBDBindings:
         return x, t_x
 
 
-class ParetoNBD(TransactionModel):
+class ParetoNBD(CovariateModel):
     """Pareto / negative binomial model of repeat purchases; Schmittlein, Morrison & Colombo (1987).
 
     Customers may leave at any moment, before a first repeat purchase too: `p_alive` is below 1 for everyone who has
@@ -240,3 +241,10 @@ class ParetoNBD(TransactionModel):
         ),
     }
     BINDINGS: ClassVar[TransactionBindings] = ParetoNBDBindings()
+    DROPOUT_MEANING = "the rate of leaving"
+    DROPOUT_EFFECT = "rate of leaving"
+
+    @property
+    def pattern_kernels(self) -> PatternKernels:
+        """See `CovariateModel`."""
+        return ParetoPatterns()

@@ -86,6 +86,7 @@ class SavedModel(ModelSettings):
         try:
             model = cls(**{**stored["settings"], "priors": priors_from_dict(stored["settings"].get("priors"))})
             model._check_settings()
+            model._restore(stored)
             model.priors_ = priors_from_dict(stored.get("priors")) or {}
             parameters = model._declared_parameters()
             parameters = supported(parameters, model.priors_) if model.priors_ else parameters
@@ -104,6 +105,9 @@ class SavedModel(ModelSettings):
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: {error}") from error
         return model
+
+    def _restore(self, stored: Mapping[str, Any]) -> None:
+        """Take from what is stored whatever else the parameters go by."""
 
     def _check_segments(self, stored: Mapping[str, Any], tables: Sequence[str]) -> None:
         """Raise ValueError where segments and tables of draws are not one to one, or a segment is another model's."""

@@ -90,13 +90,21 @@ class ModelSettings(BaseEstimator):  # type: ignore[misc]
     def _declared_parameters(self) -> tuple[Parameter, ...]:
         """The model's own, and with segments the spreads."""
         if self.segment is None:
-            return self.PARAMETERS
+            return self._own_parameters()
         return (*self.PARAMETERS, *spread_parameters(supported(self.PARAMETERS, self.PRIORS)))
+
+    def _own_parameters(self) -> tuple[Parameter, ...]:
+        """Those of one population."""
+        return self.PARAMETERS
+
+    def _own_priors(self) -> dict[str, Prior]:
+        """Their defaults."""
+        return dict(self.PRIORS)
 
     def _declared_priors(self) -> dict[str, Prior]:
         """The defaults, once what is given in their place has been checked against them."""
         spreads = {} if self.segment is None else spread_priors(self.PARAMETERS)
-        defaults = {**self.PRIORS, **spreads}
+        defaults = {**self._own_priors(), **spreads}
         if self.priors is not None:
             check_priors(self.priors, defaults, self._declared_parameters(), type(self).__name__)
             for name in spreads:

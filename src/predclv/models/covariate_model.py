@@ -1,0 +1,401 @@
+"""Transaction models in which customers differ by what is known of them beside their purchases."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.data.checks import quote_list
+from predclv.data.rfm import RFMSummary
+from predclv.errors import DataError
+from predclv.forecast.replicates import replicate_counts
+from predclv.inference.evidence import Evidence, Replicate
+from predclv.inference.optimize import Optimum, maximize
+from predclv.inference.posterior import Posterior
+from predclv.models.base import Part
+from predclv.models.covariates import PREFIXES, PRIOR, Covariates, Design, check_setting
+from predclv.models.effects import describe_effects
+from predclv.models.likelihood import Likelihood
+from predclv.models.patterns import PatternKernels, PatternRows, bind, distinct_patterns, shift
+from predclv.models.penalty import check_penalty, choose_penalty, default_grid, maximize_penalized, squared_deviations
+from predclv.models.shifted import shifted_posteriors
+from predclv.models.transactions import TransactionModel
+from predclv.parameters import Parameter
+from predclv.priors.distributions import Prior
+
+__all__ = ["CovariateModel", "require_values"]
+
+FloatArray = NDArray[np.float64]
+
+_NO_CUSTOMERS = "The posterior is that of customers with certain covariates, out of a fit to all: ask the fit itself."
+
+
+class CovariateModel(TransactionModel):
+    """Base of the transaction models that take covariates, constant in time; see `Model` for the other parameters.
+
+    Parameters
+    ----------
+    purchase_covariates, dropout_covariates : list of str or ColumnTransformer, optional
+        What moves the purchase rate, and what moves leaving: carried columns, or a scikit-learn transformer of them,
+        which is fitted on the customers. Numbers are standardised; text becomes an indicator for each value but the
+        most frequent one, the reference. The parameters are then those of a customer with average numbers and
+        reference values.
+    penalty : float or "cv"
+        For "mle": how strongly coefficients are pulled to 0. Half the penalty times the squared standardised
+        coefficients is taken from the log-likelihood, like a normal prior of variance 1 / penalty. "cv" chooses it by
+        cross-validated log-likelihood (`penalty_path_`). Intervals of a penalised fit are narrower than those without,
+        and centred nearer to 0: they hold the truth as often as stated only where the truth is as small as the penalty
+        takes it to be.
+    penalty_grid : sequence of float, optional
+        What "cv" tries; by default 0 and 13 penalties from 1e-4 to 100 times the number of customers.
+    penalty_folds : int
+        Parts into which "cv" divides the customers at random, by `random_state`.
+
+    Attributes
+    ----------
+    covariates_ : Covariates or None
+        How columns become numbers, as learnt from the customers of the fit.
+    penalty_path_ : DataFrame
+        With penalty="cv": penalty, log_likelihood (mean of a customer not fitted on), std_error, chosen, and the
+        coefficients of a fit to all.
+    """
+
+    #: What the exponential of a coefficient on dropout multiplies, and how effects put it.
+    DROPOUT_MEANING: ClassVar[str]
+    DROPOUT_EFFECT: ClassVar[str]
+
+    covariates_: Covariates | None = None
+
+    def __init__(
+        self,
+        method: str = "mle",
+        *,
+        purchase_covariates: Any = None,
+        dropout_covariates: Any = None,
+        penalty: float | str = 0.0,
+        penalty_grid: Sequence[float] | None = None,
+        penalty_folds: int = 5,
+        priors: Mapping[str, Prior] | None = None,
+        segment: str | None = None,
+        sampler: str = "nutpie",
+        chains: int = 4,
+        draws: int = 1000,
+        tune: int = 500,
+        progressbar: bool = True,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(
+            method,
+            priors=priors,
+            segment=segment,
+            sampler=sampler,
+            chains=chains,
+            draws=draws,
+            tune=tune,
+            progressbar=progressbar,
+            random_state=random_state,
+        )
+        self.purchase_covariates = purchase_covariates
+        self.dropout_covariates = dropout_covariates
+        self.penalty = penalty
+        self.penalty_grid = penalty_grid
+        self.penalty_folds = penalty_folds
+
+    @property
+    @abstractmethod
+    def pattern_kernels(self) -> PatternKernels:
+        """The kernels in which customers have parameters of their own."""
+
+    def fit(self, rfm: RFMSummary, y: None = None) -> Self:
+        """Estimate the parameters and coefficients; see `Model.fit`.
+
+        Raises
+        ------
+        DataError
+            Besides: a covariate is not carried, has gaps, is constant, or a combination of others; or customers are
+            too few for so many coefficients.
+        """
+        self._check_settings()
+        self._require_data(rfm)
+        learnt = self._learn(rfm)
+        for name in ("covariates_", "penalty_path_"):
+            self.__dict__.pop(name, None)
+        if learnt is not None:
+            self.covariates_ = learnt
+        return super().fit(rfm)
+
+    def to_pymc(self, rfm: RFMSummary, *, likelihood: Literal["compiled", "literal"] = "compiled") -> Any:
+        """Write the posterior given `rfm` as a PyMC model; see `Model.to_pymc`. Covariates are data of it."""
+        with self._learning(rfm):
+            return super().to_pymc(rfm, likelihood=likelihood)
+
+    def priors_for(self, rfm: RFMSummary) -> dict[str, Prior]:
+        """Return the priors that a fit on `rfm` would use, one a parameter, in the summary's own units."""
+        with self._learning(rfm):
+            return super().priors_for(rfm)
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """What covariates do, at a 90 % interval; see `describe_effects`.
+
+        Returns
+        -------
+        DataFrame
+            covariate, on ("purchase" or "dropout"), contrast (one unit more, or a level and its reference), coefficient
+            of that contrast, std_error, low, high, multiplier (its exponential), multiplier_low, multiplier_high, and
+            meaning, in words.
+
+        Raises
+        ------
+        ValueError
+            The model was fitted without covariates.
+        """
+        return describe_effects(self.posterior_, self._fitted_covariates("effects"), self.DROPOUT_EFFECT)
+
+    def for_covariates(self, values: Mapping[str, Any]) -> Self:
+        """Return an ordinary fitted model, without covariates, of customers with these values.
+
+        Parameters
+        ----------
+        values : mapping
+            Of each covariate's column to its value.
+
+        Raises
+        ------
+        ValueError
+            The model was fitted without covariates.
+        DataError
+            A value is missing or unknown.
+        """
+        design = self._fitted_covariates("for_covariates").encode_one(values)
+        return self._of_patterns(design)[0]
+
+    @property
+    def is_divided(self) -> bool:
+        """See `Model`."""
+        return super().is_divided or self.covariates_ is not None
+
+    def parts(self, rfm: RFMSummary) -> list[Part[Self]]:
+        """Split a summary by who speaks of which customers: with covariates, one part a pattern of them.
+
+        Raises
+        ------
+        DataError
+            A covariate is not carried, has gaps, or holds a value that the fit has not seen.
+        """
+        check_is_fitted(self)
+        if self.covariates_ is None:
+            return super().parts(rfm)
+        design = self.covariates_.design(rfm)
+        first, pattern = distinct_patterns(*design)
+        models = self._of_patterns(Design(design.purchase[first], design.dropout[first]))
+        order = np.argsort(pattern, kind="stable")
+        ends = np.searchsorted(pattern[order], np.arange(1, len(first)))
+        return [Part(model, rfm.pick(rows), rows) for model, rows in zip(models, np.split(order, ends), strict=True)]
+
+    def require_one_population(self) -> None:
+        """Raise ValueError where customers differ in their parameters, for what speaks of one population only."""
+        super().require_one_population()
+        if self.covariates_ is not None:
+            raise ValueError(
+                f"This {type(self).__name__} has parameters for each customer, by "
+                f"{quote_list(self.covariates_.sources)}: "
+                "take those of some values, as for_covariates({...}), with the customers who have them."
+            )
+
+    def score(self, rfm: RFMSummary, y: None = None) -> float:
+        """Mean log-likelihood at the estimate; see `Model.score`."""
+        if getattr(self, "covariates_", None) is None:
+            return super().score(rfm)
+        self._check_use(rfm)
+        likelihood = self._likelihood(rfm)
+        return likelihood.derivatives(self.posterior_.point_array.copy()).value / likelihood.n_observations
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything of the fitted model but its draws, as JSON types; ModelFileError with a ColumnTransformer."""
+        covariates = None if self.covariates_ is None else self.covariates_.to_dict()
+        stored = super().to_dict()
+        settings = stored["settings"]
+        for prefix in PREFIXES:
+            columns = settings[f"{prefix}_covariates"]
+            settings[f"{prefix}_covariates"] = None if columns is None else list(columns)
+        settings["penalty"] = self.penalty if isinstance(self.penalty, str) else float(self.penalty)
+        settings["penalty_folds"] = int(self.penalty_folds)
+        if self.penalty_grid is not None:
+            settings["penalty_grid"] = [float(penalty) for penalty in self.penalty_grid]
+        return stored if covariates is None else {**stored, "covariates": covariates}
+
+    def _restore(self, stored: Mapping[str, Any]) -> None:
+        if "covariates" in stored:
+            self.covariates_ = Covariates.from_dict(stored["covariates"], self.DROPOUT_MEANING)
+        asked = [prefix for prefix in PREFIXES if getattr(self, f"{prefix}_covariates")]
+        if asked != ([] if self.covariates_ is None else list(self.covariates_.encoders)):
+            raise ValueError("its settings and its covariates do not match.")
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        for prefix in PREFIXES:
+            check_setting(f"{prefix}_covariates", getattr(self, f"{prefix}_covariates"))
+        has = bool(self.purchase_covariates or self.dropout_covariates)
+        if has and self.segment is not None:
+            raise ValueError(
+                "'segment' gives each segment parameters of its own and covariates move those of all: together they "
+                f"are not supported. Name {self.segment!r} among the covariates instead, or leave them out."
+            )
+        check_penalty(self.penalty, self.penalty_grid, self.penalty_folds)
+        if self.penalty != 0 and self.method != "mle":
+            raise ValueError("'penalty' belongs to method='mle': elsewhere priors hold coefficients back.")
+        if self.penalty != 0 and not has:
+            raise ValueError(f"penalty={self.penalty!r} holds coefficients back, and there are no covariates.")
+
+    def _learn(self, rfm: RFMSummary) -> Covariates | None:
+        """Learn from the customers of a fit how columns become numbers."""
+        if not (self.purchase_covariates or self.dropout_covariates):
+            return None
+        learnt = Covariates.learn(self.purchase_covariates, self.dropout_covariates, rfm, self.DROPOUT_MEANING)
+        learnt.check(rfm, held_back=self.method != "mle" or self.penalty != 0)
+        return learnt
+
+    @contextmanager
+    def _learning(self, rfm: RFMSummary) -> Iterator[None]:
+        """Speak of the covariates as `rfm` has them, while something is made of it and the model stays as it is."""
+        self._check_settings()
+        self._require_data(rfm)
+        before = self.__dict__.get("covariates_")
+        self.covariates_ = self._learn(rfm)
+        try:
+            yield
+        finally:
+            del self.covariates_
+            if before is not None:
+                self.covariates_ = before
+
+    def _fitted_covariates(self, what: str) -> Covariates:
+        check_is_fitted(self, "posterior_")
+        if self.covariates_ is None:
+            raise ValueError(f"This {type(self).__name__} was fitted without covariates, so it has no {what}.")
+        return self.covariates_
+
+    def _own_parameters(self) -> tuple[Parameter, ...]:
+        if self.covariates_ is not None:
+            return (*self.PARAMETERS, *self.covariates_.parameters)
+        if not (self.purchase_covariates or self.dropout_covariates):
+            return self.PARAMETERS
+        # Before a fit coefficients are not known, but those that somebody has a prior for.
+        named = [name for name in self.priors or {} if name.startswith(tuple(f"{prefix}[" for prefix in PREFIXES))]
+        meaning = "coefficient of a covariate"
+        return (*self.PARAMETERS, *(Parameter(name, meaning, (-1.0, 1.0), above=-np.inf) for name in named))
+
+    def _own_priors(self) -> dict[str, Prior]:
+        own = super()._own_priors()
+        return {parameter.name: own.get(parameter.name, PRIOR) for parameter in self._own_parameters()}
+
+    def _edge_stories(self) -> Mapping[tuple[tuple[str, str], ...], str]:
+        stories = dict(super()._edge_stories())
+        for parameter in self._own_parameters()[len(self.PARAMETERS) :]:
+            words = f"{parameter.name} has no estimate: the covariate tells some customers from the rest altogether"
+            for edge in ("low", "high"):
+                stories[((parameter.name, edge),)] = (
+                    f"{words}. Merge rare levels, leave it out, or hold it back (penalty='cv', or method='map')."
+                )
+        return stories
+
+    def _rows(self, rfm: RFMSummary) -> PatternRows:
+        assert self.covariates_ is not None
+        design = self.covariates_.design(rfm)
+        history = rfm.frequency.astype(np.float64), rfm.recency, rfm.T
+        return PatternRows.of(self.pattern_kernels, *history, *design, rfm.weight)
+
+    def _bind_rows(self, rows: PatternRows) -> Likelihood:
+        assert self.covariates_ is not None
+        return bind(rows, self._own_parameters(), self.covariates_.column_names, round(rows.weight.sum()))
+
+    def _likelihood(self, rfm: RFMSummary) -> Likelihood:
+        return super()._likelihood(rfm) if self.covariates_ is None else self._bind_rows(self._rows(rfm))
+
+    def _start(self, rfm: RFMSummary) -> FloatArray:
+        start = super()._start(rfm)
+        return np.append(start, np.zeros(len(self._own_parameters()) - len(start)))
+
+    def _maximize(self, rfm: RFMSummary, likelihood: Likelihood) -> Optimum:
+        start = self._start(rfm)
+        if self.covariates_ is None or self.penalty == 0:
+            return maximize(likelihood, start)
+        rows = self._rows(rfm)
+        penalty = self.penalty
+        if penalty == "cv":
+            grid = default_grid(rfm.n_customers) if self.penalty_grid is None else self.penalty_grid
+            penalty, self.penalty_path_ = choose_penalty(
+                rows, self._bind_rows, likelihood, start, grid, int(self.penalty_folds), int(self.random_state)
+            )
+        return maximize_penalized(likelihood, start, float(penalty), squared_deviations(rows))
+
+    def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
+        posterior = super()._examine(rfm, posterior, theta)
+        if self.covariates_ is None or self.method != "mle":
+            return posterior
+        chosen = (
+            float(self.penalty)
+            if self.penalty != "cv"
+            else float(self.penalty_path_.loc[self.penalty_path_["chosen"], "penalty"].iloc[0])
+        )
+        return posterior.evolve(fit_diagnostics={**posterior.fit_diagnostics, "penalty": chosen})
+
+    def _replicate(self, likelihood: Likelihood) -> Replicate:
+        if self.covariates_ is None:
+            return super()._replicate(likelihood)
+        rows = likelihood.rows
+        columns = np.column_stack([rows[name] for name in self.covariates_.column_names])
+        n = 0 if self.covariates_.purchase is None else len(self.covariates_.purchase.coefficients)
+        each = np.repeat(np.arange(len(likelihood.weight)), likelihood.weight.astype(np.int64))
+        kernels, purchase, dropout = self.pattern_kernels, columns[:, :n], columns[:, n:]
+
+        def simulate(generator: np.random.Generator, theta: FloatArray) -> NDArray[np.int64]:
+            shifted = shift(kernels.link, theta, purchase, dropout)[each]
+            return kernels.simulate_counts(generator, rows["T"][each], shifted)
+
+        return partial(replicate_counts, simulate, rows["frequency"][each])
+
+    def _of_patterns(self, design: Design) -> list[Self]:
+        """An ordinary fitted model for each pattern of covariates."""
+        plain = clone(self).set_params(
+            purchase_covariates=None, dropout_covariates=None, penalty=0.0, penalty_grid=None
+        )
+        plain.priors = None
+        plain.segments_, plain.priors_, plain.fingerprint_ = {}, {}, self.fingerprint_
+        models = []
+        evidence = Evidence(type(self).__name__, absent=_NO_CUSTOMERS)
+        posteriors = shifted_posteriors(
+            self.posterior_, self.PARAMETERS, self.pattern_kernels.link, design.purchase, design.dropout, evidence
+        )
+        for posterior in posteriors:
+            model = copy.copy(plain)
+            model.posterior_ = posterior
+            models.append(model)
+        return models
+
+
+def require_values(model: TransactionModel, values: Mapping[str, Any] | None) -> TransactionModel:
+    """The model for a customer with these covariates; itself where it has none. ValueError where they do not fit."""
+    covariates = getattr(model, "covariates_", None)
+    if covariates is None:
+        if values is not None:
+            raise ValueError(f"The {type(model).__name__} has no covariates. Leave covariates={values!r} out.")
+        return model
+    if values is None:
+        raise DataError(
+            f"The {type(model).__name__} has covariates: say the customer's, as covariates={{...}} with "
+            f"{quote_list(covariates.sources)}."
+        )
+    assert isinstance(model, CovariateModel)
+    return model.for_covariates(values)

@@ -1,0 +1,497 @@
+"""Covariates on purchase and on dropout: what is recovered, what forecasts make of it, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import predclv as pc
+from predclv.errors import ConvergenceWarning, DataError, ModelFileError
+from predclv.priors import LogNormal, Normal
+
+KEYS = ("bg_nbd", "mbg_nbd", "pareto_nbd")
+every_model = pytest.mark.parametrize("key", KEYS)
+COLUMNS = ["channel", "age"]
+PURCHASE = {"channel=paid": -0.4, "age": 0.03}
+DROPOUT = {"channel=paid": 0.6, "age": -0.02}
+TRUTH = {
+    ("purchase", "paid instead of organic"): -0.4,
+    ("purchase", "tv instead of organic"): 0.0,
+    ("purchase", "1 more"): 0.03,
+    ("dropout", "paid instead of organic"): 0.6,
+    ("dropout", "tv instead of organic"): 0.0,
+    ("dropout", "1 more"): -0.02,
+}
+
+
+def simulate(key="bg_nbd", n=3_000, seed=1, purchase=PURCHASE, dropout=DROPOUT, **options):
+    rng = np.random.default_rng([7, seed])
+    covariates = {"channel": rng.choice(["paid", "organic", "tv"], n, p=[0.3, 0.5, 0.2]), "age": rng.normal(0, 10, n)}
+    options = {"T": (10.0, 104.0), "lattice": 7, **options}
+    return pc.datasets.simulate_rfm(
+        key,
+        n_customers=n,
+        covariates=covariates,
+        purchase_effects=purchase,
+        dropout_effects=dropout,
+        seed=seed,
+        **options,
+    )
+
+
+def with_columns(rfm, **columns):
+    return pc.RFMSummary.from_frame(rfm.to_pandas().assign(**columns), time_unit="week", carry=[*rfm.carried, *columns])
+
+
+def both(key, **options):
+    return pc.MODELS[key](purchase_covariates=COLUMNS, dropout_covariates=COLUMNS, **options)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    found = {}
+
+    def fit(key):
+        if key not in found:
+            rfm = simulate(key).rfm
+            found[key] = both(key).fit(rfm), rfm
+        return found[key]
+
+    return fit
+
+
+@every_model
+@pytest.mark.slow
+def test_intervals_hold_the_truth_as_often_as_they_say(key):
+    n_fits = 30
+    errors = []
+    for seed in range(n_fits):
+        effects = both(key).fit(simulate(key, seed=100 + seed).rfm).effects
+        truth = np.array([TRUTH[row.on, row.contrast] for row in effects.itertuples()])
+        errors.append((effects["coefficient"] - truth) / effects["std_error"])
+        assert (effects["low"] < effects["coefficient"]).all()
+    errors = np.array(errors)
+    covered = (np.abs(errors) < stats.norm.ppf(0.95)).sum(axis=0)
+    # Each coefficient by itself, 30 fits: between 21 and 30 of 90 % intervals with probability 0.9995.
+    assert (covered >= stats.binom.ppf(0.0005, n_fits, 0.9)).all()
+    # All together; the six of a fit are correlated, so chance is reckoned from the fits.
+    share = (np.abs(errors) < stats.norm.ppf(0.95)).mean(axis=1)
+    assert abs(share.mean() - 0.9) < 4 * np.sqrt(0.09 / 6 / n_fits) * 1.5
+    assert (np.abs(errors.mean(axis=0)) < 4 / np.sqrt(n_fits)).all()
+
+
+@every_model
+def test_everything_ends_in_a_posterior(key, fitted):
+    model, rfm = fitted(key)
+    names = [p.name for p in pc.MODELS[key].PARAMETERS]
+    coefficients = ["channel=paid", "channel=tv", "age"]
+    names += [f"{on}[{name}]" for on in ("purchase", "dropout") for name in coefficients]
+    assert model.posterior_.names == names
+    assert list(model.posterior_.draws.columns) == names
+    assert model.posterior_.draws.shape == (1024, 10)
+    assert list(model.summary["parameter"]) == names
+    assert model.score(rfm) * len(rfm) == pytest.approx(model.posterior_.diagnostics["log_likelihood"], rel=1e-12)
+    effects = model.effects
+    assert list(effects["on"]) == ["purchase"] * 3 + ["dropout"] * 3
+    np.testing.assert_allclose(effects["multiplier"], np.exp(effects["coefficient"]), rtol=1e-14)
+    assert clone(model).get_params() == model.get_params()
+    # Twice the difference to the model without is chi-squared where covariates do nothing; here they do.
+    without = pc.MODELS[key]().fit(rfm).posterior_.diagnostics["log_likelihood"]
+    assert stats.chi2.sf(2 * (model.posterior_.diagnostics["log_likelihood"] - without), 6) < 1e-6
+
+
+def test_effects_are_told_in_words(fitted):
+    model, _ = fitted("bg_nbd")
+    effects = model.effects
+    paid = effects.iloc[0]
+    fewer = round(100 * (1 - paid["multiplier"]))
+    ends = sorted(round(100 * (1 - paid[end])) for end in ("multiplier_low", "multiplier_high"))
+    assert paid["meaning"] == (
+        f"channel = paid instead of organic: {fewer} % fewer purchases a year while a customer "
+        f"({ends[0]} to {ends[1]} % fewer)"
+    )
+    assert "one standard deviation: " in effects["meaning"].iloc[2]
+    assert "higher odds of leaving after a purchase" in effects["meaning"].iloc[3]
+    assert pc.ParetoNBD.DROPOUT_EFFECT == "rate of leaving"
+
+
+@every_model
+def test_a_rescaled_covariate_has_a_rescaled_coefficient(key, fitted):
+    model, rfm = fitted(key)
+    scaled = with_columns(rfm, tens=rfm.carried["age"] / 10 + 4)
+    other = pc.MODELS[key](purchase_covariates=["channel", "tens"], dropout_covariates=["channel", "tens"]).fit(scaled)
+    factor = np.array([1.0, 1.0, 10.0] * 2)
+    for column in ("coefficient", "std_error", "low", "high"):
+        np.testing.assert_allclose(other.effects[column], factor * model.effects[column], rtol=1e-6)
+    pd.testing.assert_frame_equal(other.predict(scaled[:20], 13), model.predict(rfm[:20], 13), rtol=1e-6)
+
+
+@every_model
+def test_another_unit_is_the_same_model(key, fitted):
+    model, rfm = fitted(key)
+    table = rfm.to_pandas().assign(recency=rfm.recency * 7, T=rfm.T * 7)
+    other = both(key).fit(pc.RFMSummary.from_frame(table, time_unit="day", carry=COLUMNS))
+    np.testing.assert_allclose(other.effects["coefficient"], model.effects["coefficient"], rtol=1e-6)
+    assert other.posterior_.point["alpha"] == pytest.approx(7 * model.posterior_.point["alpha"], rel=1e-6)
+
+
+@every_model
+def test_forecasts_are_those_of_a_model_made_by_hand(key, fitted):
+    model, rfm = fitted(key)
+    few = rfm[:60]
+    table = model.predict(few, 13, estimate="point")
+    drawn = model.expected_purchases(few, 13, estimate="draws")
+    point = model.posterior_.point
+    age = rfm.carried["age"]
+    for i in range(0, 60, 7):
+        z = {"channel=paid": few.carried["channel"][i] == "paid", "channel=tv": few.carried["channel"][i] == "tv"}
+        z["age"] = (few.carried["age"][i] - age.mean()) / age.std()
+        draws = model.posterior_.draws_array().copy()
+        for column, theta in (("point", model.posterior_.point_array[np.newaxis]), ("draws", draws)):
+            names = model.posterior_.names
+            eta = {
+                on: sum(theta[:, names.index(f"{on}[{name}]")] * value for name, value in z.items())
+                for on in ("purchase", "dropout")
+            }
+            own = theta[:, :4].copy()
+            own[:, 1] *= np.exp(-eta["purchase"])
+            if key == "pareto_nbd":
+                own[:, 3] *= np.exp(-eta["dropout"])
+            else:
+                odds = theta[:, 2] / theta[:, 3] * np.exp(eta["dropout"])
+                own[:, 2] = (theta[:, 2] + theta[:, 3]) * odds / (1 + odds)
+                own[:, 3] = (theta[:, 2] + theta[:, 3]) / (1 + odds)
+            history = few.frequency[i : i + 1].astype(float), few.recency[i : i + 1], few.T[i : i + 1]
+            expected = model.bindings.mean_expected_purchases(*history, 13.0, own)[0]
+            found = table["expected_purchases"][i] if column == "point" else drawn["expected_purchases"][i]
+            assert found == pytest.approx(expected, rel=1e-10)
+    assert set(point) == set(model.posterior_.names)
+
+
+@every_model
+def test_customers_alike_in_all_columns_are_one_part(key, fitted):
+    _, rfm = fitted(key)
+    flat = pc.MODELS[key](purchase_covariates=["channel"], dropout_covariates=["channel"]).fit(rfm)
+    parts = flat.parts(rfm)
+    assert [len(set(part.rfm.carried["channel"])) for part in parts] == [1, 1, 1]
+    rows = np.concatenate([part.rows for part in parts])
+    assert sorted(rows) == list(range(len(rfm)))
+    for part in parts:
+        channel = part.rfm.carried["channel"][0]
+        own = flat.for_covariates({"channel": channel})
+        np.testing.assert_array_equal(own.posterior_.point_array, part.model.posterior_.point_array)
+        # The delta method against the draws, which are normal on the logarithmic scale.
+        spread = np.cov(np.log(own.posterior_.draws_array()).T)
+        np.testing.assert_allclose(
+            own.posterior_.covariance_unconstrained, spread, rtol=0.3, atol=0.1 * np.diag(spread).max()
+        )
+        pd.testing.assert_frame_equal(
+            own.predict(part.rfm, 13), flat.predict(rfm, 13).iloc[part.rows].reset_index(drop=True)
+        )
+    distribution = flat.purchase_distribution(rfm[:30], 13)
+    total = (distribution["n"] * distribution["probability"]).groupby(distribution["customer_id"]).sum()
+    np.testing.assert_allclose(total, flat.predict(rfm[:30], 13)["expected_purchases"], rtol=1e-2)
+    assert flat.p_alive(rfm)["p_alive"].between(0, 1).all()
+
+
+@pytest.mark.slow
+def test_forecasts_given_covariates_are_calibrated():
+    simulated = simulate("bg_nbd", n=6_000, seed=5, horizons=[26])
+    rfm, actual = simulated.rfm, simulated.purchases[0]
+    model = pc.BGNBD(purchase_covariates=["channel"], dropout_covariates=["channel"]).fit(rfm)
+    model_with_age = both("bg_nbd").fit(rfm)
+    assert model_with_age.score(rfm) > model.score(rfm)
+    table = model.predict(rfm, 26)
+    for channel in ("paid", "organic", "tv"):
+        some = rfm.carried["channel"] == channel
+        error = np.sqrt(np.sum((actual[some] - table["expected_purchases"][some]) ** 2))
+        assert abs(actual[some].sum() - table["expected_purchases"][some].sum()) < 4.5 * error
+    # Within fifths of age, which moves purchases by a factor of two from end to end.
+    expected = model_with_age.expected_purchases(rfm, 26)["expected_purchases"].to_numpy()
+    fifths = pd.qcut(rfm.carried["age"], 5, labels=False)
+    for fifth in range(5):
+        some = fifths == fifth
+        error = np.sqrt(np.sum((actual[some] - expected[some]) ** 2))
+        assert abs(actual[some].sum() - expected[some].sum()) < 4.5 * error
+
+
+def test_value_goes_through_parts(fitted):
+    model, rfm = fitted("bg_nbd")
+    clv = pc.CLV(clone(model), pc.GammaGamma()).fit(rfm)
+    some = rfm[:40]
+    table = clv.predict(some, 26)
+    assert (table["clv_low"] <= table["clv_high"]).all()
+    alone = clv.predict(rfm[7:8], 26)
+    pd.testing.assert_frame_equal(alone, table.iloc[7:8].reset_index(drop=True), rtol=1e-9)
+    total = clv.portfolio(some, 26, by="channel", n_draws=256)
+    assert total["expected_clv"].iloc[-1] == pytest.approx(table["expected_clv"].sum(), rel=1e-9)
+    young, old = (clv.new_customer(26, covariates={"channel": "tv", "age": age}) for age in (-10.0, 10.0))
+    assert old["expected_purchases"][0] > young["expected_purchases"][0]
+    with pytest.raises(
+        DataError, match=r"has covariates: say the customer's, as covariates=\{...\} with 'channel', 'ag"
+    ):
+        clv.new_customer(26)
+    with pytest.raises(DataError, match="it lacks 'age'"):
+        clv.new_customer(26, covariates={"channel": "tv"})
+    with pytest.raises(DataError, match="names 'height', and the model has 'channel', 'age'"):
+        clv.new_customer(26, covariates={"channel": "tv", "age": 3.0, "height": 1})
+    with pytest.raises(ValueError, match=r"has no covariates\. Leave"):
+        pc.CLV(pc.BGNBD(), pc.GammaGamma()).fit(rfm).new_customer(26, covariates={"age": 3.0})
+    with pytest.raises(ValueError, match=r"parameters for each customer, by 'channel', 'age': take .* for_covariates"):
+        model.thetas()
+
+
+def test_a_column_transformer_is_as_good_as_a_list(fitted):
+    model, rfm = fitted("mbg_nbd")
+    transformer = ColumnTransformer(
+        [("level", OneHotEncoder(drop=["organic"]), ["channel"]), ("number", StandardScaler(), ["age"])]
+    )
+    other = pc.MBGNBD(purchase_covariates=transformer, dropout_covariates=COLUMNS).fit(rfm)
+    assert other.posterior_.names[4:7] == [
+        "purchase[level__channel_paid]",
+        "purchase[level__channel_tv]",
+        "purchase[number__age]",
+    ]
+    np.testing.assert_allclose(other.posterior_.point_array, model.posterior_.point_array, rtol=1e-6)
+    pd.testing.assert_frame_equal(other.predict(rfm[:20], 13), model.predict(rfm[:20], 13), rtol=1e-6)
+    values = {"channel": "tv", "age": 3.0}
+    ours, theirs = (one.for_covariates(values).posterior_.point_array for one in (model, other))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    assert not hasattr(transformer, "transformers_")
+    with pytest.raises(DataError, match=r"the ColumnTransformer failed on 1 customers: .*unknown categories"):
+        other.predict(with_columns(rfm[:1], channel=["radio"]), 13)
+
+
+def test_a_column_transformer_is_not_saved(fitted, tmp_path):
+    _, rfm = fitted("bg_nbd")
+    transformer = ColumnTransformer([("number", StandardScaler(), ["age"])])
+    model = pc.BGNBD(purchase_covariates=transformer).fit(rfm)
+    with pytest.raises(ModelFileError, match=r"ColumnTransformer cannot be saved.*give their names"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@every_model
+def test_save_and_load_are_exact(key, fitted, tmp_path):
+    model, rfm = fitted(key)
+    model.save(tmp_path / "model")
+    again = pc.load(tmp_path / "model")
+    assert again.get_params() == model.get_params()
+    pd.testing.assert_frame_equal(again.effects, model.effects, check_exact=True)
+    pd.testing.assert_frame_equal(again.predict(rfm[:30], 13), model.predict(rfm[:30], 13), check_exact=True)
+    assert again.score(rfm) == model.score(rfm)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["purchase"].pop(), "parameters"),
+        (lambda c: c.pop("dropout"), "settings and its covariates do not match"),
+        (lambda c: c["purchase"][1].update(scale=0.0), "no finite mean and standard deviation"),
+        (lambda c: c["purchase"][0].update(levels=["organic"]), "no distinct levels"),
+        (lambda c: c["purchase"][0].update(kind="Magic"), "unknown kind"),
+    ],
+)
+def test_damaged_covariates_are_noticed(change, message, fitted, tmp_path):
+    model, _ = fitted("bg_nbd")
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    manifest = json.loads(path.read_text())
+    change(manifest["covariates"])
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ModelFileError, match=message):
+        pc.load(tmp_path / "model")
+
+
+def test_the_order_of_customers_and_weights_do_not_matter(fitted):
+    model, rfm = fitted("bg_nbd")
+    shuffled = both("bg_nbd").fit(rfm[np.random.default_rng(8).permutation(len(rfm))])
+    np.testing.assert_allclose(shuffled.posterior_.point_array, model.posterior_.point_array, rtol=1e-8)
+    weighted = with_columns(rfm[:500]).to_pandas().assign(weight=1 + np.arange(500) % 3)
+    weighted = pc.RFMSummary.from_frame(weighted, time_unit="week", carry=COLUMNS, weight="weight")
+    np.testing.assert_allclose(
+        both("bg_nbd", penalty=1.0).fit(weighted).posterior_.point_array,
+        both("bg_nbd", penalty=1.0).fit(weighted.expand()).posterior_.point_array,
+        rtol=1e-7,
+    )
+
+
+@pytest.mark.slow
+def test_a_penalty_shrinks_and_cross_validation_tells_how_much():
+    nothing = {"purchase": None, "dropout": None}
+    ratios = []
+    for seed in range(6):
+        rfm = simulate("mbg_nbd", n=1_500, seed=seed, **nothing).rfm
+        free = pc.MBGNBD(purchase_covariates=["age"]).fit(rfm)
+        held = pc.MBGNBD(purchase_covariates=["age"], penalty="cv").fit(rfm)
+        ratios.append(abs(held.posterior_.point["purchase[age]"] / free.posterior_.point["purchase[age]"]))
+    # What does nothing is shrunk to nothing, but where chance made it look like something, and then by half or more.
+    assert min(ratios) < 0.005
+    assert np.median(ratios) < 0.2
+    assert max(ratios) < 0.5
+    model = both("mbg_nbd", penalty="cv").fit(simulate("mbg_nbd", n=1_500, seed=3).rfm)
+    path = model.penalty_path_
+    assert list(path.columns[:4]) == ["penalty", "log_likelihood", "std_error", "chosen"]
+    assert list(path.columns[4:]) == model.posterior_.names[4:]
+    assert (np.diff(path["penalty"]) < 0).all()
+    assert path["chosen"].sum() == 1
+    assert path.loc[path["chosen"], "log_likelihood"].iloc[0] == path["log_likelihood"].max()
+    # What has an effect grows as the penalty falls, from nothing to the maximum of the likelihood.
+    assert (np.diff(path["purchase[age]"]) > 0).all()
+    assert path["purchase[age]"].iloc[0] < 0.01
+    chosen = float(path.loc[path["chosen"], "penalty"].iloc[0])
+    assert model.posterior_.diagnostics["penalty"] == chosen
+    np.testing.assert_allclose(model.posterior_.point_array[4:], path.loc[path["chosen"]].iloc[0, 4:], rtol=1e-6)
+    fixed = both("mbg_nbd", penalty=chosen).fit(simulate("mbg_nbd", n=1_500, seed=3).rfm)
+    np.testing.assert_allclose(fixed.posterior_.point_array, model.posterior_.point_array, rtol=1e-6)
+
+
+def test_a_penalty_is_a_normal_prior():
+    rfm = simulate("mbg_nbd", n=1_000, seed=2).rfm
+    spread = 0.2
+    held = pc.MBGNBD(purchase_covariates=["age"], penalty=spread**-2).fit(rfm)
+    wide = {name: LogNormal(1.0, 50.0) for name in ("r", "alpha", "a", "b")}
+    prior = pc.MBGNBD("map", purchase_covariates=["age"], priors={**wide, "purchase[age]": Normal(0.0, spread)})
+    prior.fit(rfm)
+    np.testing.assert_allclose(prior.posterior_.point_array, held.posterior_.point_array, rtol=2e-3)
+
+
+def test_map_uses_priors_on_coefficients():
+    rfm = simulate("pareto_nbd", n=1_500, seed=4).rfm
+    model = pc.ParetoNBD("map", purchase_covariates=COLUMNS, priors={"purchase[age]": Normal(0.0, 0.01)})
+    assert model.priors_for(rfm)["purchase[channel=tv]"] == Normal(0.0, 1.0)
+    assert "purchase[age]" in set(model.priors_table()["parameter"])
+    model.fit(rfm)
+    assert abs(model.posterior_.point["purchase[age]"]) < 0.05
+    assert model.posterior_.diagnostics["gate"] == "passed"
+    draws = model.posterior_.draws
+    assert (draws["purchase[channel=paid]"] < 0).any()
+    loo = model.loo()
+    assert loo.elpd_loo == pytest.approx(model.posterior_.diagnostics["log_likelihood"], rel=0.01)
+    found = model.to_arviz(log_likelihood=False)
+    assert int(found.posterior_predictive["customers"].isel(chain=0, draw=0).sum()) == len(rfm)
+    for wrong, message in (
+        ({"purchase[age]": LogNormal(1.0, 1.0)}, "must be proper, a Normal"),
+        ({"r": Normal(0.0, 1.0)}, "must be proper, a LogNormal or a Gamma"),
+        ({"purchase[ages]": Normal(0.0, 1.0)}, "no parameter 'purchase.ages.'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pc.ParetoNBD("map", purchase_covariates=COLUMNS, priors=wrong).fit(rfm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["bg_nbd", "pareto_nbd"])
+def test_pymc_has_the_same_posterior(key):
+    pytest.importorskip("pymc")
+    rfm = simulate(key, n=200, seed=6).rfm
+    model = pc.MODELS[key]("map", purchase_covariates=COLUMNS, dropout_covariates=["channel"])
+    compiled, literal = (model.to_pymc(rfm, likelihood=form) for form in ("compiled", "literal"))
+    start = compiled.initial_point()
+    assert float(compiled.compile_logp()(start)) == pytest.approx(float(literal.compile_logp()(start)), rel=1e-10)
+    assert "purchase_covariate[age]" in literal.named_vars
+    assert not hasattr(model, "posterior_")
+    assert model.covariates_ is None
+
+
+@pytest.mark.slow
+def test_mcmc_agrees_with_importance_sampling():
+    pytest.importorskip("nutpie")
+    rfm = simulate("bg_nbd", n=2_000, seed=1).rfm
+    options = {"purchase_covariates": ["age"], "dropout_covariates": ["age"]}
+    near = pc.BGNBD("map", **options).fit(rfm).summary
+    chains = pc.BGNBD("mcmc", **options, chains=2, draws=600, tune=400, progressbar=False).fit(rfm)
+    far = chains.summary
+    # Ends of intervals, from some 500 effective draws.
+    assert (np.abs(near["low"] - far["low"]) < 0.25 * far["std_error"]).all()
+    assert (np.abs(near["high"] - far["high"]) < 0.25 * far["std_error"]).all()
+
+
+BASE = simulate(n=400).rfm
+
+
+@pytest.mark.parametrize(
+    ("columns", "setting", "message"),
+    [
+        ({}, ["chanel"], "'chanel' is no carried column; carried are: 'channel', 'age'. Did you mean 'channel'"),
+        ({"gap": [1.0, None] * 200}, ["gap"], "'gap' is missing for 200 of 400 customers .first: customer 2."),
+        ({"gap": ["a", None] * 200}, ["gap"], "'gap' is missing for 200 of 400 customers .first: customer 2."),
+        ({"far": [1.0, np.inf] * 200}, ["far"], "'far' is infinite for 200 of 400 customers .first: customer 2."),
+        ({"same": [3.0] * 400}, ["same"], "'same' is 3 for all 400 customers, so it explains nothing"),
+        ({"same": ["a"] * 400}, ["same"], "'same' is 'a' for all 400 customers, so it explains nothing"),
+        ({"when": pd.date_range("2024", periods=400)}, ["when"], "'when' holds dates"),
+        ({"double": BASE.carried["age"] * 2 + 1}, ["age", "double"], "'double' is a combination of 'age' for all 400"),
+        (
+            {"paid": (BASE.carried["channel"] == "paid").astype(int)},
+            ["channel", "paid"],
+            "'paid' is a combination of 'channel=paid' for all 400",
+        ),
+        ({"id": [f"c{i}" for i in range(400)]}, ["id"], "399 coefficients, and of 400 customers"),
+    ],
+)
+def test_columns_that_cannot_inform_a_fit_are_refused(columns, setting, message):
+    with pytest.raises(DataError, match=message):
+        pc.BGNBD(purchase_covariates=setting).fit(with_columns(BASE, **columns))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"purchase_covariates": "age"}, r"must be a list of carried columns.*Did you mean \['age'\]"),
+        ({"purchase_covariates": [3]}, "must hold names of columns"),
+        ({"dropout_covariates": ["age", "age"]}, "names 'age' more than once"),
+        ({"penalty": 1.0}, "there are no covariates"),
+        ({"purchase_covariates": ["age"], "penalty": -1.0}, "must be a number from 0 on, or 'cv'"),
+        ({"purchase_covariates": ["age"], "penalty": "CV"}, "must be a number from 0 on, or 'cv'"),
+        ({"purchase_covariates": ["age"], "penalty_folds": 1}, "'penalty_folds' must be a whole number from 2 on"),
+        ({"purchase_covariates": ["age"], "penalty": "cv", "penalty_grid": []}, "'penalty_grid' must list numbers"),
+        ({"purchase_covariates": ["age"], "penalty": 1.0, "method": "map"}, "belongs to method='mle'"),
+        ({"purchase_covariates": ["age"], "segment": "channel", "method": "map"}, "together they are not supported"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        pc.BGNBD(**settings).fit(BASE)
+
+
+def test_customers_of_a_forecast_need_what_the_fit_had(fitted):
+    model, rfm = fitted("bg_nbd")
+    few = rfm[:5].to_pandas()
+    cases = [
+        (
+            few.assign(channel=["tv", "radio", "tv", "radio", "tv"]),
+            "not seen, for 2 of 5 customers .first: customer 2, ",
+        ),
+        (few.assign(age=[1.0, np.nan, 3.0, 4.0, 5.0]), "'age' is missing for 1 of 5 customers .first: customer 2."),
+        (few.assign(age=list("abcde")), "'age' held numbers in the fit, and does not now .first: customer 1, 'a'."),
+    ]
+    for table, message in cases:
+        with pytest.raises(DataError, match=message):
+            model.predict(pc.RFMSummary.from_frame(table, time_unit="week", carry=COLUMNS), 13)
+    bare = pc.RFMSummary.from_frame(few.drop(columns=COLUMNS), time_unit="week")
+    with pytest.raises(DataError, match="'channel' is no carried column; carried are: none"):
+        model.predict(bare, 13)
+    with pytest.raises(ValueError, match="fitted without covariates, so it has no effects"):
+        _ = pc.BGNBD().fit(rfm).effects
+
+
+def test_a_level_that_never_buys_again_is_told():
+    rfm = BASE
+    marked = with_columns(rfm, never=np.where((rfm.frequency == 0) & (np.arange(400) % 2 == 0), "yes", "no"))
+    with pytest.warns(ConvergenceWarning, match=r"purchase\[never=yes\] has no estimate.*Merge rare levels"):
+        model = pc.ParetoNBD(purchase_covariates=["never"]).fit(marked)
+    assert model.effects["low"][0] == -np.inf
+    assert "not determined" in model.effects["meaning"][0]
+
+
+def test_a_fit_without_covariates_forgets_those_before(fitted):
+    model, rfm = fitted("bg_nbd")
+    again = clone(model).fit(rfm).set_params(purchase_covariates=None, dropout_covariates=None).fit(rfm)
+    assert again.covariates_ is None
+    pd.testing.assert_frame_equal(again.predict(rfm[:5], 13), pc.BGNBD().fit(rfm).predict(rfm[:5], 13))
