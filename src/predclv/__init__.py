@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from predclv.backtesting import Backtest as Backtest
     from predclv.backtesting import backtest as backtest
     from predclv.backtesting import select as select
+    from predclv.comparison import Comparison as Comparison
+    from predclv.comparison import compare as compare
     from predclv.data.rfm import RFMSummary as RFMSummary
     from predclv.data.split import Split as Split
     from predclv.data.split import split_transactions as split_transactions
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Backtest": "backtesting",
+    "Comparison": "comparison",
     "RFMSummary": "data.rfm",
     "Split": "data.split",
     "Subscriptions": "data.subscriptions",
     "backtest": "backtesting",
+    "compare": "comparison",
     "purchase_timeline": "data.timeline",
     "select": "backtesting",
     "split_transactions": "data.split",
@@ -74,6 +78,7 @@ __all__ = [
     "NBD",
     "SBG",
     "Backtest",
+    "Comparison",
     "GammaGamma",
     "ParetoNBD",
     "Posterior",
@@ -83,6 +88,7 @@ __all__ = [
     "backtest",
     "backtesting",
     "checks",
+    "compare",
     "datasets",
     "load",
     "plots",

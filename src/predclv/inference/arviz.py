@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from predclv.errors import PredCLVWarning, warn
 from predclv.inference import arviz_versions as az
-from predclv.inference.evidence import Evidence, Replicate, RowLikelihood
+from predclv.inference.evidence import Evidence, Replicate, RowLikelihood, customers_in_order
 from predclv.inference.posterior import N_DRAWS, Posterior, to_plain
 from predclv.priors.distributions import Prior
 
@@ -21,7 +21,6 @@ __all__ = [
     "attributes_of",
     "by_customer",
     "by_name",
-    "customers_in_order",
     "dataset",
     "draw_priors",
     "evidence_of",
@@ -156,12 +155,3 @@ def by_customer(likelihood: RowLikelihood, theta: FloatArray) -> xr.Dataset:
     by_row = likelihood.row_values(theta.reshape(-1, n_parameters), slice(None))
     values = by_row[:, each].reshape(n_chains, n_draws, -1)
     return dataset({"log_likelihood": (("chain", "draw", "customer"), values)}, {"history": ("customer", each)})
-
-
-def customers_in_order(rows: Mapping[str, FloatArray], weight: FloatArray) -> NDArray[np.int64]:
-    """Row of each customer, (n_customers,), ordered by history: alike for any model of the same customers.
-
-    So that scores of two models can be compared customer by customer.
-    """
-    order = np.lexsort(tuple(rows.values())[::-1])
-    return np.repeat(order, weight[order].astype(np.int64))

@@ -13,7 +13,6 @@ from predclv.inference import arviz_versions as az
 from predclv.inference.arviz import (
     attributes_of,
     by_name,
-    customers_in_order,
     dataset,
     draw_priors,
     evidence_of,
@@ -21,7 +20,7 @@ from predclv.inference.arviz import (
     is_wanted,
     theta_of,
 )
-from predclv.inference.evidence import RowLikelihood
+from predclv.inference.evidence import RowLikelihood, customers_in_order
 from predclv.inference.posterior import Posterior
 
 __all__ = ["segments_to_inference_data"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["IS_ONE", "ess_bulk", "ess_mean", "ess_tail", "make_elpd_data", "make_inference_data", "rhat"]
+__all__ = [
+    "IS_ONE",
+    "ess_bulk",
+    "ess_mean",
+    "ess_tail",
+    "make_elpd_data",
+    "make_inference_data",
+    "read_elpd_data",
+    "rhat",
+]
 
 #: Whether ArviZ is version 1 or later.
 IS_ONE = int(version("arviz").split(".")[0]) >= 1
@@ -89,6 +98,24 @@ def make_elpd_data(
             "good_k": good_k,
         }
     )
+
+
+class ElpdParts(NamedTuple):
+    """Results of leave-one-out validation; the last but one are by customer."""
+
+    elpd: float
+    se: float
+    p: float
+    elpd_i: NDArray[np.float64]
+    pareto_k: NDArray[np.float64]
+    good_k: float
+
+
+def read_elpd_data(data: Any) -> ElpdParts:
+    """Read what `make_elpd_data` returned."""
+    names = ("elpd", "se", "p", "elpd_i") if IS_ONE else ("elpd_loo", "se", "p_loo", "loo_i")
+    elpd, se, p, elpd_i = (getattr(data, name) for name in names)
+    return ElpdParts(float(elpd), float(se), float(p), elpd_i.to_numpy(), data.pareto_k.to_numpy(), float(data.good_k))
 
 
 def _measure(name: str, values: NDArray[np.float64], **options: Any) -> float:

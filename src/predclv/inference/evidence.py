@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from predclv.errors import DataError
 from predclv.priors.distributions import Prior
 
-__all__ = ["Evidence", "Replicate", "Replicated", "RowLikelihood"]
+__all__ = ["Evidence", "Replicate", "Replicated", "RowLikelihood", "customers_in_order"]
 
 FloatArray = NDArray[np.float64]
 
@@ -87,3 +87,12 @@ class Evidence:
         if self.likelihood is None:
             raise DataError(f"{self.name}: {what} needs the customers behind the fit. {self.absent}")
         return self.likelihood
+
+
+def customers_in_order(rows: Mapping[str, FloatArray], weight: FloatArray) -> NDArray[np.int64]:
+    """Row of each customer, (n_customers,), ordered by history: alike for any model of the same customers.
+
+    So that scores of two models can be compared customer by customer.
+    """
+    order = np.lexsort(tuple(rows.values())[::-1])
+    return np.repeat(order, weight[order].astype(np.int64))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from predclv.errors import InfluenceWarning, warn
 from predclv.inference import arviz_versions as az
-from predclv.inference.arviz import customers_in_order, evidence_of, theta_of
-from predclv.inference.evidence import RowLikelihood
+from predclv.inference.arviz import evidence_of, theta_of
+from predclv.inference.evidence import RowLikelihood, customers_in_order
 from predclv.inference.pareto import smooth_weights
 from predclv.inference.posterior import Posterior
 

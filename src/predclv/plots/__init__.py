@@ -21,6 +21,7 @@ from predclv.checks import (
 from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_tracking
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
+from predclv.plots.comparison import plot_comparison
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.methods import MethodStyle, method_styles
@@ -43,6 +44,7 @@ __all__ = [
     "plot_alive_history",
     "plot_calibration",
     "plot_calibration_by_decile",
+    "plot_comparison",
     "plot_frequency_histogram",
     "plot_frequency_recency",
     "plot_gains",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ from predclv.models.pair import Pair
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
-__all__ = ["OurMethod", "make_ours"]
+__all__ = ["OurMethod", "forecast_purchases", "make_ours"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -41,6 +42,15 @@ def make_ours(key: str, inference: str, name: str) -> OurMethod:
     model = MODELS[key](**settings)
     assert isinstance(model, TransactionModel)
     return OurMethod(model, GammaGamma(**settings), name=name)
+
+
+def forecast_purchases(model: TransactionModel, rfm: RFMSummary, horizon: float) -> Forecast:
+    """Forecast each customer's purchases by a fitted model: expectation, distribution, chance of any."""
+    parts = [
+        _Part(some, rows, each.bindings, each.thetas(), None, [each.posterior_.draws_array()])
+        for each, some, rows in model.parts(rfm)
+    ]
+    return _joined(parts, [_forecast_part(part, horizon) for part in parts], len(rfm))
 
 
 class _Part(NamedTuple):
@@ -110,26 +120,10 @@ class OurMethod:
         """Forecast purchases and, with amounts, spend and value; see `Method`."""
         parts = self._parts(rfm)
         by_part = [_forecast_part(part, horizon) for part in parts]
-        where = [part.rows for part in parts]
-
-        def joined(name: str) -> FloatArray:
-            column = np.empty(len(rfm))
-            for forecast, rows in zip(by_part, where, strict=True):
-                column[rows] = getattr(forecast, name)
-            return column
-
-        with_spend = parts[0].spend is not None
-        values = [forecast.value for forecast in by_part if forecast.value is not None]
-        totals = self._simulate(rfm, parts, horizon)
         times = np.linspace(0.0, horizon, 27)[1:]
-        return Forecast(
-            joined("expected_purchases"),
-            Counts.joined([forecast.purchases for forecast in by_part if forecast.purchases is not None], where),
-            joined("p_purchase"),
-            joined("expected_spend") if with_spend else None,
-            joined("expected_value") if with_spend else None,
-            Values.joined(values, where) if len(values) == len(parts) else None,
-            totals=totals,
+        return replace(
+            _joined(parts, by_part, len(rfm)),
+            totals=self._simulate(rfm, parts, horizon),
             track=(times, np.sum([_track(*each, times) for each in zip(parts, by_part, strict=True)], axis=0)),
         )
 
@@ -172,6 +166,28 @@ class OurMethod:
         if parts[0].spend is None:
             return {"purchases": both.purchases[:, -1]}
         return {"purchases": both.purchases[:, -1], "value": both.value[:, -1]}
+
+
+def _joined(parts: Sequence[_Part], by_part: Sequence[Forecast], n: int) -> Forecast:
+    """The forecasts of parts as one of all n customers."""
+    where = [part.rows for part in parts]
+
+    def joined(name: str) -> FloatArray:
+        column = np.empty(n)
+        for forecast, rows in zip(by_part, where, strict=True):
+            column[rows] = getattr(forecast, name)
+        return column
+
+    with_spend = parts[0].spend is not None
+    values = [forecast.value for forecast in by_part if forecast.value is not None]
+    return Forecast(
+        joined("expected_purchases"),
+        Counts.joined([forecast.purchases for forecast in by_part if forecast.purchases is not None], where),
+        joined("p_purchase"),
+        joined("expected_spend") if with_spend else None,
+        joined("expected_value") if with_spend else None,
+        Values.joined(values, where) if len(values) == len(parts) else None,
+    )
 
 
 def _seed_of_part(seed: int, number: int) -> int:
