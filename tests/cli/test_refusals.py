@@ -38,6 +38,10 @@ BAD_RUN = {
     "segments that change within a customer": (["LOG", *COLUMNS, *AS_OF, "--by", "paid"], ["paid"]),
     "unknown method": (["LOG", *COLUMNS, *AS_OF, "--method", "nuts"], ["'nuts'", "'mcmc'"]),
     "unknown transaction model": (["LOG", *COLUMNS, *AS_OF, "--transactions", "bgnbd"], ["'bgnbd'", "'mbg_nbd'"]),
+    "a model of contracts": (
+        ["LOG", *COLUMNS, *AS_OF, "--transactions", "sbg"],
+        ["renewals", "Subscriptions.from_log"],
+    ),
     "unknown option": (["LOG", *COLUMNS, "--horizont", "1 year"], ["--horizont", "--horizon"]),
     "missing option": (["LOG", *COLUMNS[2:]], ["--customer-id"]),
     "no config": (["LOG", *COLUMNS, "--config", "absent.toml"], ["absent.toml"]),

@@ -105,6 +105,11 @@ every_transaction_model = pytest.mark.parametrize(
     [model for model in pc.MODELS.values() if model.KIND == "transactions"],
     ids=[key for key, model in pc.MODELS.items() if model.KIND == "transactions"],
 )
+every_contract_model = pytest.mark.parametrize(
+    "model_class",
+    [model for model in pc.MODELS.values() if model.KIND == "contract"],
+    ids=[key for key, model in pc.MODELS.items() if model.KIND == "contract"],
+)
 every_spend_model = pytest.mark.parametrize(
     "model_class",
     [model for model in pc.MODELS.values() if model.KIND == "spend"],
@@ -533,3 +538,65 @@ def test_spend_lies_between_the_customers_own_and_everyones(model_class, fitted)
     weight = (spend[~once] - everyones) / (own[~once] - everyones)
     order = np.argsort(rfm.frequency[~once], kind="stable")
     assert (np.diff(weight[order]) > -1e-6).all()
+
+
+# Contract models
+
+
+@every_contract_model
+@pytest.mark.parametrize("estimate", ["point", "draws"])
+def test_the_distribution_of_renewals_sums_to_one_and_its_mean_is_the_expectation(model_class, fitted, estimate):
+    model, subs = fitted(model_class)
+    few = subs[:200]
+    long = model.renewal_distribution(few, 13, estimate=estimate)
+    assert (long["probability"] >= 0).all()
+    by_customer = long.groupby("customer_id", sort=False)
+    np.testing.assert_allclose(by_customer["probability"].sum(), 1.0, rtol=1e-12)
+    mean = (long["n"] * long["probability"]).groupby(long["customer_id"], sort=False).sum()
+    expected = model.expected_renewals(few, 13, estimate=estimate)["expected_renewals"]
+    np.testing.assert_allclose(mean, expected, rtol=1e-11, atol=1e-13)
+    table = model.predict(few, 13, estimate=estimate)
+    np.testing.assert_array_equal(table["expected_purchases"], expected)
+    none = long[long["n"] == 0].set_index("customer_id")["probability"]
+    np.testing.assert_allclose(table["p_purchase"], 1.0 - none.to_numpy(), atol=1e-13)
+    np.testing.assert_allclose(model.p_renew(few, estimate=estimate)["p_renew"], table["p_purchase"], rtol=1e-13)
+
+
+@every_contract_model
+def test_contracts_that_have_ended_are_forecast_nothing(model_class, fitted):
+    model, subs = fitted(model_class)
+    table = model.predict(subs, 13)
+    assert (table["p_alive"] == ~subs.ended).all()
+    ended = table[subs.ended]
+    assert (ended[["p_purchase", "expected_purchases", "purchases_low", "purchases_high"]] == 0).all(axis=None)
+    assert (table["expected_purchases"][~subs.ended] > 0).all()
+
+
+@every_contract_model
+def test_forecasts_of_contracts_grow_with_horizon_and_tenure(model_class, fitted):
+    model, subs = fitted(model_class)
+    running = subs[~subs.ended]
+    tables = [model.predict(running, horizon) for horizon in (0.5, 1, 6, 24)]
+    for short, long in pairwise(tables):
+        for column in ("p_purchase", "expected_purchases", "purchases_low", "purchases_high"):
+            assert (short[column] <= long[column]).all()
+    order = np.argsort(running.tenure, kind="stable")
+    lifetime = model.expected_residual_lifetime(running, discount_rate=0.10)
+    for name in ("expected_residual_lifetime", "discounted_residual_lifetime"):
+        # Whoever has stayed longer stays longer, in populations as these.
+        assert (np.diff(lifetime[name].to_numpy()[order][np.isfinite(lifetime[name].to_numpy()[order])]) >= 0).all()
+
+
+@every_contract_model
+def test_a_fit_to_collapsed_contracts_is_one_to_all(model_class, fitted):
+    model, subs = fitted(model_class)
+    assert len(model_class()._likelihood(subs).weight) < len(subs)
+    rows = subs.to_pandas().groupby(["tenure", "ended", "lost"], as_index=False)["weight"].sum()
+    collapsed = pc.Subscriptions(
+        customer_id=np.arange(len(rows)),
+        next_renewal=np.ones(len(rows)),
+        **{name: rows[name].to_numpy() for name in ("tenure", "ended", "lost", "weight")},
+    )
+    np.testing.assert_allclose(
+        model_class().fit(collapsed).posterior_.point_array, model.posterior_.point_array, rtol=1e-12
+    )

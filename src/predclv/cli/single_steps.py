@@ -68,6 +68,7 @@ def predict(
     _keep_the_input(table, [check_suffix(out)])
     options = {name: steps.number_or_text(value) for name, value in steps.given(**value_options).items()}
     model = pc.load(folder)
+    steps.refuse_contracts(model, f"The model in '{folder}'")
     if options and not isinstance(model, CLV):
         names = ", --".join(options).replace("_", "-")
         raise DataError(f"The model in '{folder}' forecasts purchases and no money: leave --{names} out.")

@@ -100,8 +100,20 @@ def unfitted(method: str, segment: str | None = None, transactions: str = "bg_nb
     """Return the models to fit; the step around them shows that something goes on, so a sampler need not."""
     settings: dict[str, Any] = {"method": method, "segment": segment, "progressbar": False}
     known = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
+    if transactions in pc.MODELS:
+        refuse_contracts(pc.MODELS[transactions](), f"--transactions {transactions}")
     check_option("transactions", transactions, known)
     return pc.CLV(pc.MODELS[transactions](**settings), pc.GammaGamma(**settings))
+
+
+def refuse_contracts(model: CLV | Model, what: str) -> None:
+    """Raise DataError for a model of contracts: the commands read purchase logs."""
+    own = model.get_params()["transactions"] if isinstance(model, pc.CLV) else model
+    if own is not None and own.KIND == "contract":
+        raise DataError(
+            f"{what} forecasts renewals of contracts ({type(own).__name__}), and this command reads purchase logs. Use "
+            "it in Python: pc.Subscriptions.from_log, then pc.CLV."
+        )
 
 
 def segment_columns(model: CLV | Model) -> list[str]:

@@ -34,10 +34,13 @@ def smooth_weights(log_weights: FloatArray, r_eff: float = 1.0) -> tuple[FloatAr
     log_weights : (n,) array
         Smoothed, and normalized to weights that add up to one.
     k_hat : float
-        Shape of the tail: below 0.5 the weights' variance is finite; infinite where the tail is too short to tell.
+        Shape of the tail: below 0.5 the weights' variance is finite; infinite where the tail is too short to tell, and
+        minus infinity where all weights are equal, so that there is none.
     """
     smoothed = log_weights - log_weights.max()
     n = len(smoothed)
+    if not smoothed.any():
+        return np.full(n, -np.log(n)), -np.inf
     n_tail = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n / r_eff))))
     threshold = max(np.partition(smoothed, n - n_tail - 1)[n - n_tail - 1], np.log(np.finfo(np.float64).tiny))
     tail = np.flatnonzero(smoothed > threshold)

@@ -71,12 +71,31 @@ def mean_survival_table(tenure: Floats, n_max: int, theta: Floats) -> Floats:
     out = np.zeros((len(tenure), n_max + 1))
     for d in range(len(theta)):
         alpha, beta, c = theta[d]
+        known = np.full(_last(tenure, np.full(len(tenure), float(n_max))), np.nan)
         for i in range(len(tenure)):
             share = 1.0
             for j in range(n_max + 1):
                 out[i, j] += share
-                share *= math.exp(-log_drop(tenure[i] + j, 1.0, alpha, beta, c))
+                share *= _stay(int(tenure[i]) + j, alpha, beta, c, known)
     return out / len(theta)
+
+
+@njit(cache=True, error_model="numpy")
+def _last(tenure: Floats, n_renewals: Floats) -> int:
+    """One more than the latest renewal that a finite number of renewals leads to."""
+    last = 0.0
+    for i in range(len(tenure)):
+        if n_renewals[i] < _ENDLESS:
+            last = max(last, tenure[i] + n_renewals[i])
+    return int(last) + 1
+
+
+@njit(cache=True, error_model="numpy")
+def _stay(k: int, alpha: float, beta: float, c: float, known: Floats) -> float:
+    """Share that renews of those who made k renewals; worked out once for all rows."""
+    if np.isnan(known[k]):
+        known[k] = math.exp(-log_drop(float(k), 1.0, alpha, beta, c))
+    return float(known[k])
 
 
 @njit(cache=True, error_model="numpy")
@@ -120,6 +139,7 @@ def _fill_sums(
 ) -> None:
     discount = math.exp(-rate)
     block, at, has_block = np.empty(_BLOCK), 0, False
+    known = np.full(_last(tenure, n_renewals), np.nan)
     for i in range(len(tenure)):
         if n_renewals[i] >= _ENDLESS:
             first = int(tenure[i]) // _BLOCK * _BLOCK
@@ -135,7 +155,7 @@ def _fill_sums(
             continue
         total, term = 0.0, 1.0
         for j in range(int(n_renewals[i])):
-            term *= math.exp(-log_drop(tenure[i] + j, 1.0, alpha, beta, c))
+            term *= _stay(int(tenure[i]) + j, alpha, beta, c, known)
             total += term
             term *= discount
             if term < _NOTHING * total:

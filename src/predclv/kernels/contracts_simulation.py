@@ -105,30 +105,24 @@ def _state(seed: int, draw: int) -> npt.NDArray[np.uint64]:
 
 @njit(cache=True, error_model="numpy")
 def _simulate_draw(rows: Floats, theta: Floats, state: npt.NDArray[np.uint64]) -> Floats:
-    """Renewals of each customer; rows by tenure, and of one tenure by how many come up."""
-    counts = np.zeros(len(rows))
-    alpha, beta, c = theta[0], theta[1], theta[2]
-    shares, known = np.empty(1), 0
+    """Renewals of each customer."""
+    counts, last = np.zeros(len(rows)), 0
     for i in range(len(rows)):
-        if i == 0 or rows[i, 0] != rows[i - 1, 0]:
-            known = 0
-        most = int(rows[i, 1])
+        last = max(last, int(rows[i, 0] + rows[i, 1]))
+    # log S of all times that anyone comes to.
+    log_share = np.zeros(last + 1)
+    for k in range(last):
+        log_share[k + 1] = log_share[k] - log_drop(float(k), 1.0, theta[0], theta[1], theta[2])
+    for i in range(len(rows)):
+        now, most = int(rows[i, 0]), int(rows[i, 1])
         if most == 0:
             continue
-        if most > known:
-            longer = np.empty(most)
-            longer[:known] = shares[:known]
-            share = shares[known - 1] if known > 0 else 1.0
-            for j in range(known, most):
-                share *= math.exp(-log_drop(rows[i, 0] + j, 1.0, alpha, beta, c))
-                longer[j] = share
-            shares, known = longer, most
         # As many as there are j with P(at least j) > u: the shares fall.
-        u = uniform(state)
+        least = log_share[now] + math.log(uniform(state))
         low, high = 0, most
         while low < high:
             middle = (low + high) // 2
-            if shares[middle] > u:
+            if log_share[now + middle + 1] > least:
                 low = middle + 1
             else:
                 high = middle

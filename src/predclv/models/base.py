@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
+from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError
 from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.hierarchy import Hierarchy
@@ -382,6 +383,8 @@ class Model(SavedModel):
 
 def require_summary(rfm: object) -> None:
     """Raise TypeError unless `rfm` is an RFMSummary."""
+    if isinstance(rfm, Subscriptions):
+        raise TypeError("Expected an RFMSummary. Got Subscriptions, which are for contract models: SBG and BDW.")
     if not isinstance(rfm, RFMSummary):
         raise TypeError(
             f"Expected an RFMSummary. Got {type(rfm).__name__}; make one with RFMSummary.from_transactions(log, ...) "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,9 @@ from predclv.data.periods import DAYS_PER_PERIOD
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError
 from predclv.forecast.contracts import Contracts, renewals_due
-from predclv.inference.posterior import check_number
+from predclv.models.horizons import check_discount_rate
 
-__all__ = ["check_discount_rate", "contracts_of", "require_price", "require_subscriptions", "whole_weights"]
+__all__ = ["continuous_rate", "contracts_of", "require_price", "require_subscriptions", "whole_weights"]
 
 FloatArray = NDArray[np.float64]
 
@@ -59,9 +61,6 @@ def whole_weights(subs: Subscriptions) -> NDArray[np.int64]:
     return subs.weight.astype(np.int64)
 
 
-def check_discount_rate(discount_rate: float, period: str) -> float:
-    """Return the continuous rate per period of an effective annual one; ValueError where it is none."""
-    if not 0 <= check_number("discount_rate", discount_rate) < 1:
-        hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
-        raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
-    return float(np.log1p(discount_rate) * DAYS_PER_PERIOD[period] / DAYS_PER_PERIOD["year"])
+def continuous_rate(discount_rate: float, period: str) -> float:
+    """Return the continuous rate per period of an effective annual one; ValueError where it is no share a year."""
+    return math.log1p(check_discount_rate(discount_rate)) * DAYS_PER_PERIOD[period] / DAYS_PER_PERIOD["year"]

@@ -22,7 +22,7 @@ from predclv.kernels import contracts_forecast
 from predclv.models.base import Model
 from predclv.models.contract_fingerprint import ContractFingerprint
 from predclv.models.contract_inputs import (
-    check_discount_rate,
+    continuous_rate,
     contracts_of,
     require_price,
     require_subscriptions,
@@ -30,6 +30,7 @@ from predclv.models.contract_inputs import (
 )
 from predclv.models.contract_likelihood import bind_likelihood, bind_replicate, by_renewal
 from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
+from predclv.models.horizons import warn_long_horizon
 from predclv.models.likelihood import Likelihood
 from predclv.priors.settle import Scales
 
@@ -74,13 +75,15 @@ class ContractModel(Model):
         """Parameters as the kernels take them, (n_draws, 3), of the model's own, (n_draws, n_parameters)."""
         raise NotImplementedError
 
-    def thetas(self, estimate: Estimate | None = None, n_mean_draws: int = MEAN_DRAWS) -> Thetas:
+    def thetas(
+        self, estimate: Estimate | None = None, n_mean_draws: int = MEAN_DRAWS, n_center: int | None = None
+    ) -> Thetas:
         """Return the parameters as forecasts use them, for the kernels; ValueError where each segment has its own."""
         check_is_fitted(self)
         self.require_one_population()
         posterior = self.posterior_
         chosen = (
-            choose_theta(posterior, estimate),
+            choose_theta(posterior, estimate)[:n_center],
             posterior.draws_array(CUSTOMER_DRAWS),
             posterior.draws_array(n_mean_draws),
         )
@@ -190,7 +193,7 @@ class ContractModel(Model):
         self._check_use(subs)
         check_level(level)
         length = np.floor(parse_periods(horizon, subs.period, subs.observation_end).length + 1e-9)
-        rate = check_discount_rate(discount_rate, subs.period)
+        rate = continuous_rate(discount_rate, subs.period)
 
         def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
             lifetimes = residual_lifetimes(model.thetas(estimate), part.tenure, part.ended, length, rate, level)
@@ -316,7 +319,9 @@ class ContractModel(Model):
     def length(self, subs: Subscriptions, horizon: Any) -> float:
         """Length of a horizon in periods, once the subscriptions are found to be of the model's kind."""
         self._check_use(subs)
-        return parse_periods(horizon, subs.period, subs.observation_end).length
+        parsed = parse_periods(horizon, subs.period, subs.observation_end)
+        warn_long_horizon(parsed, self.fingerprint_.longest_age, subs.period)
+        return parsed.length
 
     def contract_parts(self, subs: Subscriptions) -> list[ContractPart[Self]]:
         """Split subscriptions by who speaks of which, as `parts` does."""

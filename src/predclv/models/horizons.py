@@ -12,7 +12,7 @@ from predclv.errors import HorizonWarning, warn
 from predclv.inference.posterior import check_number
 from predclv.kernels.discounting import continuous_rate
 
-__all__ = ["parse_discount_rate", "parse_finite_horizon", "warn_long_horizon"]
+__all__ = ["check_discount_rate", "parse_discount_rate", "parse_finite_horizon", "warn_long_horizon"]
 
 
 def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
@@ -29,14 +29,21 @@ def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> H
 
 def parse_discount_rate(discount_rate: float, horizon: Horizon, time_unit: str) -> float:
     """Return the continuous rate per time unit, or raise ValueError where the rate a year means nothing."""
-    if not 0 <= check_number("discount_rate", discount_rate) < 1:
-        hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
-        raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
+    check_discount_rate(discount_rate)
     if discount_rate == 0 and not np.isfinite(horizon.length):
         raise ValueError(
             "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
         )
     return continuous_rate(discount_rate, time_unit)
+
+
+def check_discount_rate(discount_rate: float) -> float:
+    """Return a discount rate as a float, or raise ValueError where it is no share a year."""
+    rate = check_number("discount_rate", discount_rate)
+    if not 0 <= rate < 1:
+        hint = f"; did you mean {discount_rate / 100:g}?" if 1 <= discount_rate < 100 else "."
+        raise ValueError(f"'discount_rate' must be in [0, 1), a share a year. Got {discount_rate:g}{hint}")
+    return rate
 
 
 def warn_long_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> None:

@@ -17,7 +17,7 @@ from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choos
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel
 
-__all__ = ["Pair", "PairPart"]
+__all__ = ["Pair", "PairPart", "choose_segment"]
 
 M = TypeVar("M", bound=Model)
 FloatArray = NDArray[np.float64]
@@ -43,7 +43,7 @@ class Pair(NamedTuple):
         """Return the models of one segment, named alone or by column; ValueError where it is not said, or not known."""
         if segment is not None and not (self.transactions.segments_ or self.spend.segments_):
             raise ValueError(f"The models have no segments. Leave segment={segment!r} out.")
-        return Pair(_choose(self.transactions, segment), _choose(self.spend, segment))
+        return Pair(choose_segment(self.transactions, segment), choose_segment(self.spend, segment))
 
     def of_covariates(self, values: Mapping[str, Any] | None) -> Pair:
         """Return the models of a customer with these covariates; ValueError where they are not those of the model."""
@@ -72,7 +72,8 @@ class PairPart(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def _choose(model: M, segment: str | Mapping[str, str] | None) -> M:
+def choose_segment(model: M, segment: str | Mapping[str, str] | None) -> M:
+    """Return the model of one segment, or the model itself where it has none; ValueError where it is not known."""
     if model.segment is None:
         return model
     named = segment.get(model.segment) if isinstance(segment, Mapping) else segment

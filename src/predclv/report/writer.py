@@ -83,6 +83,11 @@ def write_report(
     from predclv.report.inputs import ReportInputs
     from predclv.report.page import render
 
+    if not hasattr(clv, "spend_"):
+        raise TypeError(
+            f"A report is on purchases, and {type(clv.transactions_).__name__} forecasts renewals. See "
+            "retention_curve and recurring_revenue, and their plots."
+        )
     segments = clv.transactions_.segments_ or clv.spend_.segments_
     if segments:
         raise ValueError(

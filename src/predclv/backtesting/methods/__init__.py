@@ -131,11 +131,12 @@ def _make(name: str | None, method: Any, random_state: int) -> Candidate:
     from predclv.models.transactions import TransactionModel
     from predclv.value import CLV
 
-    if isinstance(method, TransactionModel | CLV):
+    model = method.transactions if isinstance(method, CLV) and method.transactions is not None else method
+    if isinstance(model, TransactionModel | CLV):
         method = OurMethod(method)
-    elif isinstance(method, tuple(MODELS.values())):
+    elif isinstance(model, tuple(MODELS.values())):
         raise TypeError(
-            f"{type(method).__name__} forecasts no purchases from a log. Give a transaction model, or a CLV."
+            f"{type(model).__name__} forecasts no purchases from a log. Give a transaction model, or a CLV of one."
         )
     for call in ("fit", "predict"):
         if not callable(getattr(method, call, None)):

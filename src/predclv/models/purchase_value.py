@@ -1,0 +1,207 @@
+"""Value of purchases: a transaction model and a spend model of the same customers, discounted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predclv.data.columns import check_margin, histories, margins, mean_spend
+from predclv.data.durations import Horizon, parse_horizon
+from predclv.data.rfm import RFMSummary
+from predclv.forecast import portfolio
+from predclv.forecast.customers import Customers, count_columns, value_columns
+from predclv.inference.posterior import check_level
+from predclv.models.base import require_summary
+from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
+from predclv.models.horizons import parse_discount_rate, warn_long_horizon
+from predclv.models.pair import Pair, PairPart
+from predclv.models.valuation import THREE_YEARS_IN_DAYS, portfolio_segments, portfolio_table, seed_of_part
+
+__all__ = ["PurchaseValue"]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A checked request: how far, at what continuous rate, and for whom."""
+
+    horizon: Horizon
+    delta: float
+    customers: Customers
+
+
+@dataclass(frozen=True)
+class PurchaseValue:
+    """What customers' purchases are worth; a `Valuation`, whose options `CLV` explains.
+
+    Attributes
+    ----------
+    pair : Pair
+        Fitted.
+    """
+
+    pair: Pair
+
+    def score(self, rfm: RFMSummary) -> float:
+        """See `Valuation`."""
+        return self.pair.transactions.score(rfm) + self.pair.spend.score(rfm)
+
+    def predict(
+        self,
+        rfm: RFMSummary,
+        horizon: Any,
+        *,
+        discount_rate: float,
+        margin: float | str,
+        level: float,
+        estimate: Estimate | None,
+    ) -> Any:
+        """See `Valuation`."""
+        task = self._task(rfm, horizon, discount_rate, margin, level)
+        table: dict[str, NDArray[Any]] = {"customer_id": rfm.customer_id}
+        for part in self.pair.parts(rfm):
+            columns = self._columns(part, task, level, estimate)
+            for name, column in columns.items():
+                table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[part.rows] = column
+        return rfm.to_native(pd.DataFrame(table))
+
+    def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
+        """Columns of the customers of one part."""
+        counts, spend = part.pair.thetas(estimate, n_center=center_draws(task.horizon.length))
+        bindings = self.pair.transactions.bindings
+        rows, inverse = histories(part.rfm)
+        by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
+        columns = {name: column[inverse] for name, column in by_row.items()}
+        # Customers of one history together: their histories are worked out once.
+        order = np.argsort(inverse, kind="stable")
+        customers = task.customers.take(part.rows[order])
+        values = value_columns(bindings, counts, spend, customers, task.horizon.length, task.delta, level)
+        for name, column in values.items():
+            columns[name] = np.empty_like(column)
+            columns[name][order] = column
+        return columns
+
+    def portfolio(
+        self,
+        rfm: RFMSummary,
+        horizon: Any,
+        *,
+        by: str | None,
+        discount_rate: float,
+        margin: float | str,
+        level: float,
+        estimate: Estimate | None,
+        n_draws: int | None,
+    ) -> pd.DataFrame:
+        """See `Valuation`."""
+        require_summary(rfm)
+        rfm.require_customers("A portfolio, which simulates each customer by themselves,")
+        names, codes = portfolio_segments(rfm, by)
+        task = self._task(rfm, horizon, discount_rate, margin, level, codes)
+        n_segments = max(len(names), 1)
+        draws = portfolio.number_of_draws(len(rfm), n_segments) if n_draws is None else n_draws
+        mean_draws = draws if np.isfinite(task.horizon.length) else MEAN_DRAWS
+        sums, totals = [], []
+        for number, part in enumerate(self.pair.parts(rfm)):
+            customers = task.customers.take(part.rows)
+            order = np.argsort(histories(part.rfm)[1], kind="stable")
+            counts, spend = part.pair.thetas(estimate, mean_draws, center_draws(task.horizon.length))
+            arguments = n_segments, task.horizon.length, task.delta
+            sums.append(
+                portfolio.expected_sums(
+                    self.pair.transactions.bindings,
+                    counts,
+                    spend,
+                    customers.take(order),
+                    *arguments,
+                    long_run=THREE_YEARS_IN_DAYS / rfm.days_per_unit,
+                )
+            )
+            # Parts' draws belong together row by row, and chance in one part is not that in another.
+            theta, theta_spend = part.pair.draws(draws)
+            totals.append(
+                portfolio.simulate_totals(
+                    self.pair.transactions.bindings,
+                    theta,
+                    theta_spend,
+                    customers,
+                    *arguments,
+                    seed=seed_of_part(self.pair.transactions.random_state, number),
+                )
+            )
+        finite = bool(np.isfinite(task.horizon.length))
+        return portfolio_table(names, sums, totals, by=by, level=level, finite=finite)
+
+    def new_customer(
+        self,
+        horizon: Any,
+        *,
+        segment: str | Mapping[str, str] | None,
+        covariates: Mapping[str, Any] | None,
+        include_first: bool,
+        price: float | None,
+        discount_rate: float,
+        margin: float,
+        level: float,
+        estimate: Estimate | None,
+    ) -> pd.DataFrame:
+        """See `Valuation`."""
+        if price is not None:
+            raise ValueError("price= is what a contract costs; what a purchase is worth, the spend model says.")
+        check_level(level)
+        pair = self.pair.of_segment(segment).of_covariates(covariates)
+        parsed = parse_horizon(horizon, self._time_unit, None)
+        delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
+        margin = check_margin(margin)
+        self._warn_long(parsed)
+        counts, spend = pair.thetas(estimate, n_center=center_draws(parsed.length))
+        bindings = self.pair.transactions.bindings
+        zero = np.zeros(1)
+        customer = Customers(zero, zero, zero, zero, np.array([margin]), np.zeros(1, dtype=np.int64))
+        by_count = count_columns(bindings, counts, zero, zero, zero, parsed.length, level)
+        by_value = value_columns(
+            bindings, counts, spend, customer, parsed.length, delta, level, first_purchase=include_first
+        )
+        return pd.DataFrame({**by_count, **by_value})
+
+    def of_segment(self, segment: str | Mapping[str, str] | None) -> PurchaseValue:
+        """See `Valuation`."""
+        return PurchaseValue(self.pair.of_segment(segment))
+
+    @property
+    def _time_unit(self) -> str:
+        return self.pair.transactions.fingerprint_.time_unit
+
+    def _task(
+        self,
+        rfm: RFMSummary,
+        horizon: Any,
+        discount_rate: float,
+        margin: float | str,
+        level: float,
+        segment: NDArray[np.int64] | None = None,
+    ) -> _Task:
+        require_summary(rfm)
+        check_level(level)
+        fitted = self.pair.spend.fingerprint_
+        rfm.require_compatible(time_unit=self._time_unit, currency=fitted.currency, collapse=fitted.collapse)
+        parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+        delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
+        customers = Customers(
+            rfm.frequency.astype(np.float64),
+            rfm.recency,
+            rfm.T,
+            mean_spend(rfm),
+            margins(rfm, margin),
+            np.zeros(len(rfm), dtype=np.int64) if segment is None else segment,
+        )
+        self._warn_long(parsed)
+        self.pair.transactions.warn_outside(rfm)
+        return _Task(parsed, delta, customers)
+
+    def _warn_long(self, horizon: Horizon) -> None:
+        warn_long_horizon(horizon, self.pair.transactions.fingerprint_.longest_age, self._time_unit)
