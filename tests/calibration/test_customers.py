@@ -1,12 +1,13 @@
 """Each customer's intervals, on simulated customers whose future is known.
 
-Twenty populations of 5,000 with CDNOW's parameters. A model fitted to 10 to 52 weeks of each customer forecasts
+Twenty populations of 5,000 with published parameters. A model fitted to 10 to 52 weeks of each customer forecasts
 purchases, revenue and discounted value one and three years ahead. All runs are seeded: a test that fails is a defect.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 from scipy import stats
 
 import predclv as pc
+from predclv.datasets import SimulatedSummary
 from predclv.datasets.populations import CDNOW_SPEND, settle_parameters
 from predclv.errors import DependenceWarning, HorizonWarning
 from predclv.inference.posterior import paired_draws
@@ -28,8 +30,11 @@ N_POPULATIONS, N_CUSTOMERS = 20, 5_000
 N_GROUPS = 25
 NOBODY_LEAVES = ("nbd",)
 KEYS = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
-# All outcomes of the first model; of the others, whose code for money is the same, the first year's.
-CASES = [(key, outcome) for key in KEYS for outcome in (OUTCOMES if key == "bg_nbd" else OUTCOMES[:3])]
+# All outcomes of the first model; of the others, whose code for money is the same, purchases and value in a year.
+CASES = [(key, outcome) for key in KEYS for outcome in (OUTCOMES if key == "bg_nbd" else OUTCOMES[:3:2])]
+# Of the 64 that users get, and cost as much more. The parameters' variance is 0.2 % of a customer's on average, and at
+# most 3 %; four draws lack a quarter of it, which takes 0.0001 off the coverage, and 0.001 at most.
+N_DRAWS = 4
 
 
 def unfitted(key: str) -> TransactionModel:
@@ -57,10 +62,9 @@ def test_intervals_hold_in_all_and_in_every_group(key, outcome):
     everyone = np.sort(np.concatenate([actual(population, outcome) for population in populations]))
     fits = [pc.CLV(unfitted(key)).fit(population.rfm) for population in populations]
     scores = [
-        score(population, Draws(fit.transactions_.bindings, *few_draws(fit)), outcome, everyone, seed)
+        score(population, draws_of(fit, N_DRAWS), outcome, everyone, seed)
         for seed, (population, fit) in enumerate(zip(populations, fits, strict=True))
     ]
-    check_table(fits[0], populations[0].rfm, outcome, scores[0])
     check_groups(coverage_by_group(scores, "covered", GROUPS), outcome, key)
     check_without_history(coverage_by_group(scores, "marginal_covered", GROUPS), key)
 
@@ -73,17 +77,27 @@ def test_intervals_hold_in_all_and_in_every_group(key, outcome):
     assert 0.92 < raw.mean() < 0.98
 
 
-def few_draws(clv: pc.CLV) -> list[np.ndarray]:
-    return paired_draws([clv.transactions_.posterior_, clv.spend_.posterior_], CUSTOMER_DRAWS)
+def draws_of(clv: pc.CLV, n: int) -> Draws:
+    draws = paired_draws([clv.transactions_.posterior_, clv.spend_.posterior_], n)
+    return Draws(clv.transactions_.bindings, *draws)
 
 
-def check_table(clv: pc.CLV, rfm: pc.RFMSummary, outcome: Outcome, scored: pd.DataFrame) -> None:
-    """What is scored is what users get."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HorizonWarning)  # years ahead, from 52 weeks: meant
-        table = clv.predict(rfm, f"{outcome.years} years", discount_rate=0.10 if outcome.what == "value" else 0.0)
-    name = "purchases" if outcome.what == "purchases" else "clv"
-    np.testing.assert_allclose(scored[["low", "high"]], table[[f"{name}_low", f"{name}_high"]], rtol=1e-12)
+@pytest.mark.parametrize("key", ["bg_nbd", "mbg_cnbd"])
+def test_what_is_scored_is_what_users_get(key):
+    population = first(simulate(N_CUSTOMERS, 0, key), 60)
+    clv = pc.CLV(unfitted(key)).fit(simulate(N_CUSTOMERS, 0, key).rfm)
+    for outcome in OUTCOMES[:3]:
+        scored = score(population, draws_of(clv, CUSTOMER_DRAWS), outcome, np.sort(actual(population, outcome)), seed=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HorizonWarning)  # a year ahead, from 52 weeks: meant
+            table = clv.predict(population.rfm, "1 year", discount_rate=0.10 if outcome.what == "value" else 0.0)
+        name = "purchases" if outcome.what == "purchases" else "clv"
+        np.testing.assert_allclose(scored[["low", "high"]], table[[f"{name}_low", f"{name}_high"]], rtol=1e-12)
+
+
+def first(population: SimulatedSummary, n: int) -> SimulatedSummary:
+    futures = {name: getattr(population, name)[:, :n] for name in ("purchases", "spend", "value")}
+    return replace(population, rfm=population.rfm[:n], truth=population.truth[:n], **futures)
 
 
 def check_groups(table: pd.DataFrame, outcome: Outcome, key: str) -> None:
@@ -99,8 +113,9 @@ def check_without_history(table: pd.DataFrame, key: str) -> None:
     """The forecast that is one for all customers passes in all and fails where it should."""
     assert 0.88 < table.loc["all", "coverage"] < 0.92
     failed = table["t"].abs() > largest_t(N_POPULATIONS, N_GROUPS * len(OUTCOMES))
-    # A group of middling customers may be held as often as all are, by accident.
-    assert failed[["x 0", "x 4+", "expected_purchases 0", "expected_purchases 9"]].all()
+    # A group may be held as often as all are, by accident: where half of all buy nothing, the PIT of who never does is
+    # even on (0, 1/2), and within the interval nine times in ten.
+    assert failed[["x 0", "x 4+", "expected_purchases 9"]].all()
     assert key in NOBODY_LEAVES or failed["p_alive 9"]
     assert failed[table.index.str.startswith("expected_purchases ")].sum() >= 8
 
@@ -113,7 +128,7 @@ def test_the_interval_of_the_mean_holds_the_mean_given_the_history():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HorizonWarning)  # a year ahead, from 52 weeks: meant
             warnings.simplefilter("ignore", DependenceWarning)  # by chance, once in a hundred populations
-            some = population.rfm[:100]
+            some = population.rfm[:30]
             table = pc.CLV().fit(population.rfm).predict(some, "1 year")
         x = some.frequency.astype(float)
         purchases = KNOWN.bindings.discounted_expected_purchases(
