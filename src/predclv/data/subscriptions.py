@@ -288,6 +288,31 @@ class Subscriptions:
         }
         return replace(self, **own, carried={name: column[picked] for name, column in self.carried.items()})
 
+    def observed_retention(self) -> pd.DataFrame:
+        """Who came to each renewal, and who renewed: the data behind a retention curve.
+
+        Returns
+        -------
+        DataFrame
+            period (from 0 to the last renewal that anyone came to), at_risk, renewed (NaN at 0, as is retention),
+            retention, survival: the product of the shares so far, by Kaplan and Meier.
+        """
+        from predclv.kernels.contracts_likelihood import count_by_renewal
+
+        stayed, left = count_by_renewal(self.tenure.astype(np.float64), self.lost.astype(np.float64), self.weight)
+        came = stayed + left
+        n = int(np.count_nonzero(came))  # those who came to a renewal came to all before it
+        share = stayed[:n] / came[:n]
+        return pd.DataFrame(
+            {
+                "period": np.arange(n + 1),
+                "at_risk": np.r_[np.nan, came[:n]],
+                "renewed": np.r_[np.nan, stayed[:n]],
+                "retention": np.r_[np.nan, share],
+                "survival": np.cumprod(np.r_[1.0, share]),
+            }
+        )
+
     def to_pandas(self) -> pd.DataFrame:
         """Return customer_id, tenure, ended, lost, weight, next_renewal, price and start where known, and the rest."""
         columns = {name: getattr(self, name) for name in subscription_checks.COLUMNS if getattr(self, name) is not None}

@@ -22,6 +22,7 @@ from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
 from predclv.plots.comparison import plot_comparison
+from predclv.plots.contracts import plot_recurring_revenue, plot_retention
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.methods import MethodStyle, method_styles
@@ -55,7 +56,9 @@ __all__ = [
     "plot_portfolio",
     "plot_prior_predictive",
     "plot_recency",
+    "plot_recurring_revenue",
     "plot_reliability",
+    "plot_retention",
     "plot_score_against_cost",
     "plot_scores",
     "plot_spend_density",
