@@ -103,7 +103,8 @@ def test_totals_hold(key):
     held = []
     for seed in range(60):
         population = pc.datasets.simulate_contracts(key, n_customers=4_000, observed=(0, 24), seed=500 + seed)
-        total = pc.CLV(pc.MODELS[key]()).fit(population.subs).portfolio(population.subs, HORIZON, level=LEVEL, n_draws=256)
+        clv = pc.CLV(pc.MODELS[key]()).fit(population.subs)
+        total = clv.portfolio(population.subs, HORIZON, level=LEVEL, n_draws=256)
         actual = population.renewals_within(HORIZON).sum()
         held.append(bool(total["purchases_low"][0] <= actual <= total["purchases_high"][0]))
     assert stats.binomtest(sum(held), len(held), LEVEL).pvalue > FAMILY
