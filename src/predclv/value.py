@@ -178,8 +178,8 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             A carried column; one row for each of its values, in order, before the total.
         n_draws : int, optional
             Joint draws of the parameters, each with one simulation of every customer; by default 1,024, fewer
-            from 200,000 customers or 10,000 segments on, never below 256. Intervals of means over an infinite
-            horizon always take 256.
+            from 200,000 customers, 10,000 segments or 500 patterns of covariates on, never below 256. Intervals of
+            means over an infinite horizon always take 256.
 
         Returns
         -------

@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError
 from predclv.priors import LogNormal, Normal
+from predclv.report import write_report
 
 KEYS = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 every_model = pytest.mark.parametrize("key", KEYS)
@@ -495,3 +496,36 @@ def test_a_fit_without_covariates_forgets_those_before(fitted):
     again = clone(model).fit(rfm).set_params(purchase_covariates=None, dropout_covariates=None).fit(rfm)
     assert again.covariates_ is None
     pd.testing.assert_frame_equal(again.predict(rfm[:5], 13), pc.BGNBD().fit(rfm).predict(rfm[:5], 13))
+
+
+def test_plots_of_effects_and_of_the_penalty(fitted):
+    from matplotlib import pyplot as plt
+
+    model, rfm = fitted("bg_nbd")
+    ax = pc.plots.plot_effects(model)
+    assert next(label.get_text() for label in ax.get_yticklabels()).startswith("channel: paid instead")
+    assert "effects point one way" in ax.get_title(loc="left")
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {
+        "purchase rate",
+        "odds of leaving after a purchase",
+    }
+    held = pc.BGNBD(purchase_covariates=["age"], penalty="cv", penalty_grid=[0, 10, 1000]).fit(rfm[:600])
+    _, given = plt.subplots()
+    assert pc.plots.plot_penalty_path(held, ax=given) is given
+    assert len(given.get_lines()) == 3
+    plt.close("all")
+    with pytest.raises(ValueError, match="no penalty path: fit with penalty='cv'"):
+        pc.plots.plot_penalty_path(model)
+    with pytest.raises(ValueError, match="fitted without covariates, so there is no effect"):
+        pc.plots.plot_effects(pc.BGNBD().fit(rfm))
+
+
+def test_what_speaks_of_one_population_says_so(fitted, tmp_path):
+    model, rfm = fitted("bg_nbd")
+    with pytest.raises(ValueError, match=r"take those of some values, as for_covariates"):
+        pc.checks.check_frequencies(model, rfm)
+    clv = pc.CLV(clone(model), pc.GammaGamma()).fit(rfm)
+    with pytest.raises(ValueError, match="differ by their covariates"):
+        write_report(tmp_path / "report.html", clv=clv, rfm=rfm, horizon=26)
+    own = model.for_covariates({"channel": "tv", "age": 0.0})
+    assert pc.plots.plot_frequency_recency(own) is not None

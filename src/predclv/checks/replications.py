@@ -34,7 +34,7 @@ def check_arguments(model: Model, kind: str, level: float, n_draws: int) -> Floa
     NotFittedError
         It is not fitted.
     ValueError
-        `level` or `n_draws` mean nothing, or each segment has parameters of its own.
+        `level` or `n_draws` mean nothing, or each segment or customer has parameters of its own.
     """
     if getattr(model, "KIND", None) != kind:
         hint = f"; give its .{kind}_" if hasattr(model, f"{kind}_") else ""
@@ -46,6 +46,8 @@ def check_arguments(model: Model, kind: str, level: float, n_draws: int) -> Floa
             f"Each of the {len(segments):,} segments of this {type(model).__name__} has parameters of its own: check "
             f"one at a time, as segments_[{first!r}], with a summary of its customers."
         )
+    if getattr(model, "covariates_", None) is not None:
+        model.require_one_population()
     check_level(level)
     return model.posterior_.draws_array(check_count("n_draws", n_draws))
 

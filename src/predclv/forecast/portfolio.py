@@ -55,8 +55,12 @@ IntArray = NDArray[np.int64]
 # Customer-draws a portfolio is worth: some ten seconds of one core.
 _BUDGET = 200_000_000
 _FEWEST, _MOST = 256, 1024
+# Customers times draws whose means are worked out at a time.
+_BLOCK = 16_384
 # Totals held: 80 MB of floats for purchases and as much for value.
 _TOTALS = 10_000_000
+# Simulations of a part at a draw: some ten seconds.
+_CALLS = 500_000
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,14 @@ class Totals:
     value: FloatArray
 
 
-def number_of_draws(n_customers: int, n_segments: int = 1) -> int:
+def number_of_draws(n_customers: int, n_segments: int = 1, n_parts: int = 1) -> int:
     """How many draws a portfolio of this size gets: 1,024, never below 256.
 
     Fewer from 200,000 customers on, for the time, and from 10,000 segments on, for the memory: every draw holds
-    two totals a segment.
+    two totals a segment. Fewer from 500 parts on, customers with parameters of their own, each of which costs a call a
+    draw.
     """
-    affordable = min(_BUDGET // max(n_customers, 1), _TOTALS // max(n_segments, 1))
+    affordable = min(_BUDGET // max(n_customers, 1), _TOTALS // max(n_segments, 1), _CALLS // max(n_parts, 1))
     return int(np.clip(affordable, _FEWEST, _MOST))
 
 
@@ -183,10 +188,15 @@ def expected_sums(
         columns["early_clv"] *= worth
         for name, column in columns.items():
             sums[name] = sums[name] + _by_segment(column, part.segment, n_segments)
-        for i in range(len(means)):
-            discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, draws[i : i + 1])[0]
-            spent = discounted[inverse] * expected_spend(part.x, part.mean_spend, spend_draws[i : i + 1])[0]
-            means[i] += _by_segment(times_margin(part.margin, spent), part.segment, n_segments)
+        # Many customers by the draw, few by many draws: a part of one customer costs one call.
+        block = max(_BLOCK // max(len(part.x), 1), 1)
+        for start in range(0, len(means), block):
+            some = slice(start, start + block)
+            discounted = bindings.discounted_expected_purchases(*rows, horizon, delta, draws[some])
+            spends = expected_spend(part.x, part.mean_spend, spend_draws[some])
+            for mean, by_row, spend_of_draw in zip(means[some], discounted, spends, strict=True):
+                spent = times_margin(part.margin, by_row[inverse] * spend_of_draw)
+                mean += _by_segment(spent, part.segment, n_segments)
     if horizon <= long_run:
         # Nothing lies beyond: there is no share to tell.
         sums["early_clv"] = np.full(n_segments, np.nan)

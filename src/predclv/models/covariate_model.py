@@ -271,14 +271,14 @@ class CovariateModel(TransactionModel):
         """Speak of the covariates as `rfm` has them, while something is made of it and the model stays as it is."""
         self._check_settings()
         self._require_data(rfm)
-        before = self.__dict__.get("covariates_")
+        was_there, before = "covariates_" in self.__dict__, self.covariates_
         self.covariates_ = self._learn(rfm)
         try:
             yield
         finally:
-            del self.covariates_
-            if before is not None:
-                self.covariates_ = before
+            self.covariates_ = before
+            if not was_there:
+                del self.covariates_
 
     def _fitted_covariates(self, what: str) -> Covariates:
         check_is_fitted(self, "posterior_")

@@ -103,10 +103,11 @@ class PurchaseValue:
         names, codes = portfolio_segments(rfm, by)
         task = self._task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
-        draws = portfolio.number_of_draws(len(rfm), n_segments) if n_draws is None else n_draws
+        parts = self.pair.parts(rfm)
+        draws = portfolio.number_of_draws(len(rfm), n_segments, len(parts)) if n_draws is None else n_draws
         mean_draws = draws if np.isfinite(task.horizon.length) else MEAN_DRAWS
         sums, totals = [], []
-        for number, part in enumerate(self.pair.parts(rfm)):
+        for number, part in enumerate(parts):
             customers = task.customers.take(part.rows)
             order = np.argsort(histories(part.rfm)[1], kind="stable")
             counts, spend = part.pair.thetas(estimate, mean_draws, center_draws(task.horizon.length))

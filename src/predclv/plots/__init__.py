@@ -23,6 +23,7 @@ from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
 from predclv.plots.comparison import plot_comparison
 from predclv.plots.contracts import plot_recurring_revenue, plot_retention
+from predclv.plots.covariates import plot_effects, plot_penalty_path
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.methods import MethodStyle, method_styles
@@ -46,12 +47,14 @@ __all__ = [
     "plot_calibration",
     "plot_calibration_by_decile",
     "plot_comparison",
+    "plot_effects",
     "plot_frequency_histogram",
     "plot_frequency_recency",
     "plot_gains",
     "plot_lorenz_curve",
     "plot_method_tracking",
     "plot_p_values",
+    "plot_penalty_path",
     "plot_pit",
     "plot_portfolio",
     "plot_prior_predictive",

@@ -94,6 +94,11 @@ def write_report(
             f"A report is on one population, and this CLV has {len(segments)} segments with parameters of their own. "
             f"Report on one at a time: clv.of_segment({next(iter(segments))!r}), with its customers."
         )
+    if clv.transactions_.is_divided:
+        raise ValueError(
+            f"A report is on one population, and the customers of this {type(clv.transactions_).__name__} differ by "
+            "their covariates. Report on a fit without them; `effects` and plots.plot_effects say what they do."
+        )
     rfm.require_customers("A report")
     options: dict[str, Any] = {"discount_rate": discount_rate, "margin": margin, "level": level}
     if customers is None:

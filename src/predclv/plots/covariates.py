@@ -1,0 +1,136 @@
+"""What covariates do, and how a penalty holds them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.models.covariate_model import CovariateModel
+from predclv.models.encoding import Coefficient
+from predclv.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_effects", "plot_penalty_path"]
+
+_COLORS = {"purchase": style.MODEL, "dropout": style.HIGHLIGHT}
+_ROW = 0.38  # inches
+
+
+def plot_effects(model: CovariateModel, *, level: float = 0.9, ax: Axes | None = None) -> Axes:
+    """By how much each covariate multiplies the purchase rate, and leaving, with intervals.
+
+    Numeric columns by one standard deviation, so that effects can be compared; `model.effects` has them by unit.
+
+    Parameters
+    ----------
+    model : fitted model with covariates
+    level : float
+        Probability of the intervals.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        The model was fitted without covariates.
+    """
+    check_is_fitted(model, "posterior_")
+    if model.covariates_ is None:
+        raise ValueError(f"This {type(model).__name__} was fitted without covariates, so there is no effect to plot.")
+    coefficients = model.covariates_.coefficients
+    table = model.posterior_.summary(level).iloc[-len(coefficients) :]
+    middle, low, high = (np.exp(table[name].to_numpy(dtype=np.float64)) for name in ("estimate", "low", "high"))
+    known = np.isfinite(table["std_error"].to_numpy(dtype=np.float64))
+    place = np.arange(len(coefficients))[::-1]
+    ax = style.get_axes(ax, (6.4, 1.4 + _ROW * len(coefficients)))
+    for on, color in _COLORS.items():
+        some = np.array([prefix == on for prefix, _ in coefficients]) & known
+        if some.any():
+            reach = np.array([middle[some] - low[some], high[some] - middle[some]])
+            label = "purchase rate" if on == "purchase" else type(model).DROPOUT_EFFECT
+            ax.errorbar(middle[some], place[some], xerr=reach, fmt="o", ms=5, color=color, capsize=2, label=label)
+    ax.axvline(1.0, color=style.QUIET, lw=1)
+    ax.set_xscale("log")
+    ends = low[known].min(initial=0.8) * 0.95, high[known].max(initial=1.25) * 1.05
+    ticks = [tick for tick in (_FINE if ends[1] < 6.0 * ends[0] else _COARSE) if ends[0] < tick < ends[1]]
+    ax.set_xlim(*ends)
+    ax.set_xticks(ticks, [f"× {tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    names = [
+        f"{_label(each)}{'' if sure else ' (not determined)'}"
+        for (_, each), sure in zip(coefficients, known, strict=True)
+    ]
+    ax.set_yticks(place, [style.escape(style.shorten(name)) for name in names])
+    # Room for the legend below the effects.
+    ax.set_ylim(-2.4, len(coefficients) - 0.3)
+    style.legend(ax, "lower right")
+    clear = int(np.sum((low[known] > 1.0) | (high[known] < 1.0)))
+    title = f"{clear} of {len(coefficients)} effects point one way with {level:.0%} probability"
+    return style.dress(ax, title=title, x=f"Factor, with {level:.0%} interval", y="")
+
+
+_FINE = (0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0, 2.5)
+_COARSE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+def _label(each: Coefficient) -> str:
+    if each.scale != 1.0:
+        return f"{each.source} + {each.scale:.3g} (1 s.d.)"
+    return f"{each.source}: {each.contrast}"
+
+
+def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
+    """Coefficients by penalty, from nothing to the maximum of the likelihood, and the penalty that was chosen.
+
+    Parameters
+    ----------
+    model : model fitted with penalty="cv"
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        No penalty was chosen by cross-validation.
+    """
+    path = getattr(model, "penalty_path_", None)
+    if path is None:
+        raise ValueError("There is no penalty path: fit with penalty='cv' (a loaded model holds none).")
+    ax = style.get_axes(ax)
+    positive = path["penalty"].to_numpy()[path["penalty"] > 0]
+    # No penalty stands a step to the left of the smallest one.
+    ends = positive.min() if len(positive) else 1.0
+    step = (positive.max() / ends) ** (1 / max(len(positive) - 1, 1)) if len(positive) > 1 else 10.0
+    where = np.where(path["penalty"] > 0, path["penalty"], ends / step)
+    for name in path.columns[4:]:
+        color = _COLORS[str(name).partition("[")[0]]
+        ax.plot(where, path[name], color=color, lw=1.4, alpha=0.85)
+        ax.annotate(
+            f" {style.escape(style.shorten(str(name)))}",
+            (float(where[-1]), float(path[name].iloc[-1])),
+            fontsize=8,
+            color=color,
+            va="bottom",
+        )
+    chosen = int(np.argmax(path["chosen"].to_numpy()))
+    ax.axvline(where[chosen], color=style.QUIET, lw=1, ls=(0, (4, 1.5)))
+    ax.axhline(0.0, color=style.QUIET, lw=0.8)
+    ax.set_xscale("log")
+    if (path["penalty"] == 0).any():
+        ticks = [ends / step, *positive[:: max(len(positive) // 5, 1)]]
+        ax.set_xticks(ticks, ["0", *(f"{tick:.3g}" for tick in ticks[1:])])
+        ax.minorticks_off()
+    gain = path["log_likelihood"].iloc[chosen] - path["log_likelihood"].iloc[-1]
+    best = path["penalty"].iloc[chosen]
+    title = f"Penalty {best:.3g} forecasts unseen customers best, by {gain:.2g} a customer over the smallest"
+    return style.dress(ax, title=title, x="Penalty", y="Standardised coefficient")
