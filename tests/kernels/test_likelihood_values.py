@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import gammaln
 
 from predclv.kernels import bg_family, gamma_gamma
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family_stage_values import log_likelihood_stage_values, tabulate_stages
 from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.kernels.gamma_gamma_compiled import log_likelihood_derivatives as spend_derivatives
 from predclv.kernels.gamma_gamma_compiled import log_likelihood_values as spend_values
@@ -27,6 +29,26 @@ def test_bg_family(first):
     np.testing.assert_allclose(values, expected, rtol=1e-11)
     literal = [weight @ bg_family.log_likelihood(x, t_x, T, *row, dropout_at_first=first) for row in theta]
     np.testing.assert_allclose(values, literal, rtol=1e-9)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("k", [2, 3, 12])
+def test_regular_buyers(k, first):
+    rng = np.random.default_rng(1)
+    n = 3000  # more than a chunk, and no multiple of one
+    x = np.where(rng.random(n) < 0.3, 0, rng.negative_binomial(0.5, 0.02, n)).astype(float)
+    x[0] = 3000
+    T = rng.uniform(0.1, 500.0, n)
+    T[:20] = 0.1
+    t_x = np.where(x > 0, T * rng.random(n), 0.0)
+    t_x[:10] = (x > 0)[:10] * T[:10]
+    weight = rng.integers(1, 5, n).astype(float)
+    theta = np.exp(rng.uniform(-7, 7, (20, 4)))
+    values = log_likelihood_stage_values(tabulate_stages(x, t_x, T, weight, k, first), theta)
+    expected = [log_likelihood_derivatives(x, t_x, T, weight, row, k, first)[0] for row in theta]
+    np.testing.assert_allclose(values, expected, rtol=1e-11)
+    literal = [weight @ bg_family.log_likelihood(x, t_x, T, *row, k=k, dropout_at_first=first) for row in theta]
+    np.testing.assert_allclose(values, literal + weight @ x * gammaln(k), rtol=1e-9)
 
 
 def test_rows_without_repeat_purchases_alone():

@@ -244,14 +244,14 @@ def test_another_unit_is_the_same_model(model_class, fitted, simulated):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["map", "mle"])
-def test_value_and_totals_of_regular_buyers(method, simulated):
+def test_value_and_totals_of_regular_buyers(simulated):
     """Everything a CLV says: quantiles in their order, totals that hold the customers' means, a new customer."""
     rfm = simulated[MBGCNBD][:800]
-    few = rfm[:20]
+    # Tables of value are made for each count of purchases: three of them.
+    few = rfm[np.flatnonzero(np.isin(rfm.frequency, [0, 1, 5]))[:20]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HorizonWarning)
-        clv = pc.CLV(MBGCNBD(method), pc.GammaGamma()).fit(rfm)
+        clv = pc.CLV(MBGCNBD("map"), pc.GammaGamma()).fit(rfm)
         table = clv.predict(few, "1 year")
         totals = clv.portfolio(few, "1 year")
         new = clv.new_customer("1 year")

@@ -24,6 +24,7 @@ from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
 from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
 from predclv.kernels.bg_family_replicates import replicate_histories
+from predclv.kernels.bg_family_stage_values import log_likelihood_stage_values, tabulate_stages
 from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
@@ -127,7 +128,9 @@ class BGFamily:
     ) -> Callable[[FloatArray], FloatArray]:
         """See `TransactionBindings`."""
         if self.k > 1:
-            return partial(_values_one_by_one, self.log_likelihood(x, t_x, T, weight))
+            return partial(
+                log_likelihood_stage_values, tabulate_stages(x, t_x, T, weight, self.k, self.dropout_at_first)
+            )
         return partial(log_likelihood_values, tabulate(x, t_x, T, weight, self.dropout_at_first))
 
     def log_likelihood_gradient(
@@ -266,9 +269,3 @@ class BGFamily:
         """See `TransactionBindings`."""
         x, t_x = replicate_histories(generator, T, theta, self.k, self.dropout_at_first)
         return x, t_x
-
-
-def _values_one_by_one(
-    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]], theta: FloatArray
-) -> FloatArray:
-    return np.array([evaluate(row)[0] for row in theta])
