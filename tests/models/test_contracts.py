@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 import warnings
@@ -9,8 +10,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import predclv as pc
+from predclv.data.periods import renewal_date
 from predclv.errors import ConvergenceWarning, DataError, DataQualityWarning, HorizonWarning, UnitError
 from predclv.models.contracts import ContractModel
 from published import CONTRACT_FITS
@@ -52,6 +55,31 @@ def test_bdw_at_c_1_is_sbg():
     assert other.derivatives(np.r_[theta, 1.0 + 1e-12]).value == pytest.approx(mine.value, rel=1e-11)
     better = pc.BDW().fit(subs).score(subs) - pc.SBG().fit(subs).score(subs)
     assert 0 < better < 0.002
+
+
+def test_notice_given_early_does_not_make_customers_look_less_loyal():
+    """Who leaves says so within the last period; who stays has said nothing when observation ends."""
+    rng = np.random.default_rng(6)
+    n = 20_000
+    start = np.datetime64("2023-08-01") + rng.integers(0, 162, n).astype("timedelta64[D]")
+    made = np.minimum(rng.geometric(rng.beta(1.0, 3.0, n)) - 1, 1_000)
+    # Some day of the month after the last renewal that was made.
+    days = rng.integers(1, 28, n).astype("timedelta64[D]")
+    last = pd.Series((renewal_date(start, made, "month") + days).astype("datetime64[s]"))
+    as_of = pd.Timestamp("2024-01-10")
+    log = pd.DataFrame({"customer_id": np.arange(n), "start": start, "end": last.where(last <= as_of)})
+    subs = pc.Subscriptions.from_log(log, period="month", observation_end=as_of)
+    early = subs.ended & ~subs.lost
+    assert 1_000 < early.sum() < 3_000
+    np.testing.assert_array_equal(subs.tenure[subs.ended], made[subs.ended])
+
+    def distance(lost: np.ndarray) -> float:
+        model = pc.SBG().fit(dataclasses.replace(subs, lost=lost))
+        error = np.log(model.posterior_.point_array) - np.log([1.0, 3.0])
+        return float(error @ np.linalg.solve(model.posterior_.covariance_unconstrained, error))
+
+    assert distance(subs.lost) < stats.chi2.ppf(0.999, 2)
+    assert distance(subs.ended) > distance(subs.lost) + 10
 
 
 # Curves

@@ -34,7 +34,7 @@ _NOTHING = 1e-25
 
 @njit(cache=True, error_model="numpy")
 def retention_rates(n: int, theta: Floats) -> Floats:
-    """Share of those who came to the 1st, ..., n-th renewal that renew, (n_draws, n); Fader & Hardie (2007), eq. (8).
+    """Share of those who came to the 1st, ..., n-th renewal that renew, (n_draws, n); Fader & Hardie (2007).
 
     With c = 1 it is (beta + t - 1) / (alpha + beta + t - 1).
     """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,82 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.periods import DAYS_PER_PERIOD, parse_periods
 from predclv.data.subscriptions import Subscriptions
-from predclv.errors import DataError, UnitError
 from predclv.forecast.contract_paths import residual_lifetimes, retention_curve, revenue_path, with_dates
 from predclv.forecast.contracts import count_columns
-from predclv.forecast.customers import Thetas
-from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.posterior import check_level
 from predclv.kernels import contracts_forecast
-from predclv.models.base import Model
-from predclv.models.contract_fingerprint import ContractFingerprint
-from predclv.models.contract_inputs import (
-    continuous_rate,
-    contracts_of,
-    require_price,
-    require_subscriptions,
-    whole_weights,
-)
-from predclv.models.contract_likelihood import bind_likelihood, bind_replicate, by_renewal
-from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
-from predclv.models.horizons import warn_long_horizon
-from predclv.models.likelihood import Likelihood
-from predclv.priors.settle import Scales
+from predclv.models.contract_base import ContractBase
+from predclv.models.contract_inputs import continuous_rate, contracts_of, require_price, whole_weights
+from predclv.models.estimates import Estimate, choose_theta
 
-__all__ = ["ContractModel", "ContractPart"]
-
-M = TypeVar("M")
-FloatArray = NDArray[np.float64]
-
-_NO_CUSTOMERS = (
-    "The percentages it was fitted on are no whole numbers of customers: give from_cohorts size=, the customers at the "
-    "start."
-)
+__all__ = ["ContractModel"]
 
 
-class ContractPart(NamedTuple, Generic[M]):
-    """Contracts that one fitted model speaks of, and their rows."""
-
-    model: M
-    subs: Subscriptions
-    rows: NDArray[np.int64]
-
-
-class ContractModel(Model):
+class ContractModel(ContractBase):
     """Base of the models of renewals: see `Model` for parameters and fitted attributes."""
-
-    KIND = "contract"
-    FINGERPRINT = ContractFingerprint
-
-    def fit(self, subs: Any, y: None = None) -> Self:
-        """Estimate the parameters from subscriptions; errors and warnings as in `Model.fit`.
-
-        Parameters
-        ----------
-        subs : Subscriptions
-        y : None
-            Ignored by convention of scikit-learn.
-        """
-        return super().fit(subs)
-
-    @staticmethod
-    def full_theta(theta: FloatArray) -> FloatArray:
-        """Parameters as the kernels take them, (n_draws, 3), of the model's own, (n_draws, n_parameters)."""
-        raise NotImplementedError
-
-    def thetas(
-        self, estimate: Estimate | None = None, n_mean_draws: int = MEAN_DRAWS, n_center: int | None = None
-    ) -> Thetas:
-        """Return the parameters as forecasts use them, for the kernels; ValueError where each segment has its own."""
-        check_is_fitted(self)
-        self.require_one_population()
-        posterior = self.posterior_
-        chosen = (
-            choose_theta(posterior, estimate)[:n_center],
-            posterior.draws_array(CUSTOMER_DRAWS),
-            posterior.draws_array(n_mean_draws),
-        )
-        return Thetas(*map(self.full_theta, chosen))
 
     def retention_curve(
         self, periods: int = 12, *, level: float = 0.9, n_customers: int | None = None, estimate: Estimate | None = None
@@ -130,7 +66,7 @@ class ContractModel(Model):
         """
         self._check_use(subs)
 
-        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+        def of_part(model: Self, part: Subscriptions) -> dict[str, NDArray[Any]]:
             theta = self.full_theta(choose_theta(model.posterior_, estimate))
             tenure, inverse = np.unique(part.tenure.astype(np.float64), return_inverse=True)
             stay = contracts_forecast.mean_survival(tenure, np.ones(len(tenure)), theta)[inverse]
@@ -149,7 +85,7 @@ class ContractModel(Model):
         """
         length = self.length(subs, horizon)
 
-        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+        def of_part(model: Self, part: Subscriptions) -> dict[str, NDArray[Any]]:
             theta = self.full_theta(choose_theta(model.posterior_, estimate))
             tenure, n, inverse = contracts_of(part, length).distinct()
             return {"expected_renewals": contracts_forecast.expected_renewals(tenure, n, 0.0, theta)[inverse]}
@@ -195,7 +131,7 @@ class ContractModel(Model):
         length = np.floor(parse_periods(horizon, subs.period, subs.observation_end).length + 1e-9)
         rate = continuous_rate(discount_rate, subs.period)
 
-        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+        def of_part(model: Self, part: Subscriptions) -> dict[str, NDArray[Any]]:
             lifetimes = residual_lifetimes(model.thetas(estimate), part.tenure, part.ended, length, rate, level)
             return {"tenure": part.tenure, **lifetimes}
 
@@ -260,7 +196,7 @@ class ContractModel(Model):
         check_level(level)
         length = self.length(subs, horizon)
 
-        def of_part(model: ContractModel, part: Subscriptions) -> dict[str, NDArray[Any]]:
+        def of_part(model: Self, part: Subscriptions) -> dict[str, NDArray[Any]]:
             columns = count_columns(model.thetas(estimate), contracts_of(part, length), level)
             return {"p_alive": np.where(part.ended, 0.0, 1.0), **columns}
 
@@ -315,63 +251,3 @@ class ContractModel(Model):
                 )
             )
         return with_dates(paths, level, subs.observation_end, subs.period)
-
-    def length(self, subs: Subscriptions, horizon: Any) -> float:
-        """Length of a horizon in periods, once the subscriptions are found to be of the model's kind."""
-        self._check_use(subs)
-        parsed = parse_periods(horizon, subs.period, subs.observation_end)
-        warn_long_horizon(parsed, self.fingerprint_.longest_age, subs.period)
-        return parsed.length
-
-    def contract_parts(self, subs: Subscriptions) -> list[ContractPart[Self]]:
-        """Split subscriptions by who speaks of which, as `parts` does."""
-        return [ContractPart(model, cast(Any, part), rows) for model, part, rows in self.parts(cast(Any, subs))]
-
-    def _by_contract(
-        self, subs: Subscriptions, of_part: Callable[[ContractModel, Subscriptions], dict[str, NDArray[Any]]]
-    ) -> pd.DataFrame:
-        table: dict[str, NDArray[Any]] = {"customer_id": subs.customer_id}
-        for model, part, where in self.contract_parts(subs):
-            for name, column in of_part(model, part).items():
-                table.setdefault(name, np.empty(len(subs), dtype=column.dtype))[where] = column
-        return pd.DataFrame(table)
-
-    def _likelihood(self, subs: Any) -> Likelihood:
-        return bind_likelihood(subs, self.PARAMETERS, self.full_theta)
-
-    def _replicate(self, likelihood: Likelihood) -> Replicate:
-        return bind_replicate(likelihood, self.full_theta)
-
-    def _evidence(self, likelihood: Likelihood) -> Evidence:
-        if (np.floor(likelihood.weight) == likelihood.weight).all():
-            return super()._evidence(likelihood)
-        return Evidence(type(self).__name__, self.priors_ or None, absent=_NO_CUSTOMERS)
-
-    def _check_data(self, subs: Any, likelihood: Likelihood) -> None:
-        if not (subs.tenure.any() or subs.lost.any()):
-            raise DataError(
-                f"None of the {subs.n_customers:,.0f} contracts has come to its first renewal by the as-of date. "
-                "Observe for longer, or renew by a shorter period."
-            )
-
-    def _start(self, subs: Any) -> FloatArray:
-        stayed, left = by_renewal(subs)
-        rate = float(np.clip((left.sum() + 0.5) / (stayed.sum() + left.sum() + 1.0), 0.01, 0.9))
-        return np.array([1.0, (1.0 - rate) / rate, *[1.0] * (len(self.PARAMETERS) - 2)])
-
-    def _check_use(self, subs: Any) -> None:
-        check_is_fitted(self)
-        self._require_data(subs)
-        fitted = self.fingerprint_.time_unit
-        if subs.period != fitted:
-            raise UnitError(
-                f"The model was fitted on contracts renewed by the {fitted}, and these are renewed by the "
-                f"{subs.period}. Give period={fitted!r}, or fit again."
-            )
-
-    def _require_data(self, rfm: object) -> None:
-        require_subscriptions(rfm)
-
-    def _scales(self, subs: Any) -> Scales:
-        # No parameter has a unit, so nothing is a multiple of these.
-        return Scales("day", subs.currency, 1.0, None)
