@@ -99,7 +99,9 @@ def test_quantiles_invert_the_distribution_averaged_over_draws():
         fill_tables(pmf[np.newaxis], blocks, moments, p, Q, False, 0.2, tables[:, d])
     n = 50
     alive, scale = rng.random((n, 3)), 15 * np.exp(rng.standard_normal((n, 1)) + 0.1 * rng.standard_normal((n, 3)))
-    quantiles = solve_quantiles(tables, np.zeros(n, np.int64), np.ones((n, 1)), alive, scale, 0.2, LEVELS)
+    quantiles = solve_quantiles(
+        tables, np.array([tables.shape[2]]), np.zeros(n, np.int64), np.ones((n, 1)), alive, scale, 0.2, LEVELS
+    )
     for i in range(n):
         exceed = 0.0
         at_zero = 0.0

@@ -5,7 +5,8 @@ A row's result depends on the parameters, the options and that row alone, whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,14 +15,30 @@ from numpy.typing import NDArray
 
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
-from predclv.forecast.lifetime_value import value_quantiles
+from predclv.forecast.lifetime_value import finite_horizon
 from predclv.forecast.spend import mean_expected_spend
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.forecast.value_tables import ValueTables
+from predclv.kernels.mean_quantiles import expected_value_quantiles
 
-__all__ = ["CHUNK", "Customers", "Thetas", "count_columns", "runs", "times_margin", "value_columns"]
+__all__ = [
+    "CHUNK",
+    "COUNT_COLUMNS",
+    "VALUE_COLUMNS",
+    "Customers",
+    "Thetas",
+    "count_columns",
+    "runs",
+    "times_margin",
+    "value_columns",
+    "value_tables",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+#: What `count_columns` and `value_columns` give, in the order of the per-customer table.
+COUNT_COLUMNS = ("p_alive", "p_purchase", "expected_purchases", "purchases_low", "purchases_high")
+VALUE_COLUMNS = ("expected_spend", "expected_clv", "clv_low", "clv_high", "expected_clv_low", "expected_clv_high")
 
 #: Customers worked at a time: bounds the memory, changes no result.
 CHUNK = 16_384
@@ -94,31 +111,45 @@ def count_columns(
     T: FloatArray,
     horizon: float,
     level: float,
+    *,
+    columns: Collection[str] = COUNT_COLUMNS,
 ) -> dict[str, NDArray[Any]]:
-    """Columns on purchases, each (n_rows,).
+    """Columns on purchases, each (n_rows,); of `COUNT_COLUMNS` those in `columns`, and no others are worked out.
 
     Over an infinite horizon the mean of the count need not exist: its three columns are NaN, and `p_purchase`
     equals `p_alive`, since whoever is alive buys again some day.
     """
-    alive = bindings.mean_p_alive(x, t_x, T, thetas.center)
-    if not np.isfinite(horizon):
-        unknown = np.full(len(x), np.nan)
-        return {
-            "p_alive": alive,
-            "p_purchase": alive.copy(),
-            "expected_purchases": unknown,
-            "purchases_low": unknown.copy(),
-            "purchases_high": unknown.copy(),
-        }
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    low_high = purchases.purchase_quantiles(bindings, x, t_x, T, horizon, thetas.draws, ends)
-    return {
-        "p_alive": alive,
-        "p_purchase": purchases.p_purchase(bindings, x, t_x, T, horizon, thetas.center),
-        "expected_purchases": bindings.mean_expected_purchases(x, t_x, T, horizon, thetas.center),
-        "purchases_low": low_high[:, 0],
-        "purchases_high": low_high[:, 1],
-    }
+    finite, history = math.isfinite(horizon), (x, t_x, T)
+    found: dict[str, NDArray[Any]] = {}
+    if "p_alive" in columns or ("p_purchase" in columns and not finite):
+        found["p_alive"] = bindings.mean_p_alive(*history, thetas.center)
+    if not finite:
+        found["p_purchase"] = found.get("p_alive", np.empty(0)).copy()
+        unknown = ("expected_purchases", "purchases_low", "purchases_high")
+        found |= {name: np.full(len(x), np.nan) for name in unknown}
+        return {name: found[name] for name in COUNT_COLUMNS if name in columns}
+    if "p_purchase" in columns:
+        found["p_purchase"] = purchases.p_purchase(bindings, *history, horizon, thetas.center)
+    if "expected_purchases" in columns:
+        found["expected_purchases"] = bindings.mean_expected_purchases(*history, horizon, thetas.center)
+    if "purchases_low" in columns or "purchases_high" in columns:
+        low_high = purchases.purchase_quantiles(bindings, *history, horizon, thetas.draws, _ends(level))
+        found |= {"purchases_low": low_high[:, 0], "purchases_high": low_high[:, 1]}
+    return {name: found[name] for name in COUNT_COLUMNS if name in columns}
+
+
+def value_tables(
+    bindings: TransactionBindings,
+    thetas: Thetas,
+    spend: Thetas,
+    horizon: float,
+    delta: float,
+    *,
+    first_purchase: bool = False,
+) -> ValueTables:
+    """Make what `value_columns` may keep from call to call; the arguments are those of the calls."""
+    until = finite_horizon(horizon, delta)
+    return ValueTables(bindings, thetas.draws, spend.draws, until, delta, first_purchase)
 
 
 def value_columns(
@@ -131,6 +162,8 @@ def value_columns(
     level: float,
     *,
     first_purchase: bool = False,
+    columns: Collection[str] = VALUE_COLUMNS,
+    tables: ValueTables | None = None,
 ) -> dict[str, FloatArray]:
     """Columns on spend and value, each (n_customers,).
 
@@ -142,15 +175,31 @@ def value_columns(
         Window, possibly infinite, and continuous discount rate, in one time unit.
     first_purchase : bool
         Add a purchase at time 0, for a customer about to be won.
+    columns : collection of str
+        Which of `VALUE_COLUMNS` are wanted; no others are worked out.
+    tables : ValueTables, optional
+        From `value_tables`, for more calls than one; they change no result.
     """
-    chunks = [
-        _value_chunk(bindings, thetas, spend, part, horizon, delta, level, first_purchase)
-        for part in customers.chunks()
-    ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    if tables is None:
+        tables = value_tables(bindings, thetas, spend, horizon, delta, first_purchase=first_purchase)
+    now = 1.0 if first_purchase else 0.0
+    chunks = []
+    for part in customers.chunks():
+        found = _mean_columns(bindings, thetas, spend, part, horizon, delta, level, now, columns)
+        if "clv_low" in columns or "clv_high" in columns:
+            # Customers of one history and one basket, one-time buyers above all, have one distribution.
+            distinct, back = runs(part.x, part.t_x, part.T, part.mean_spend)
+            levels = np.array(_ends(level))
+            low_high = tables.quantiles(
+                part.x[distinct], part.t_x[distinct], part.T[distinct], part.mean_spend[distinct], levels
+            )[back]
+            found["clv_low"] = times_margin(part.margin, low_high[:, 0])
+            found["clv_high"] = times_margin(part.margin, low_high[:, 1])
+        chunks.append(found)
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in VALUE_COLUMNS if name in columns}
 
 
-def _value_chunk(
+def _mean_columns(
     bindings: TransactionBindings,
     thetas: Thetas,
     spend: Thetas,
@@ -158,44 +207,43 @@ def _value_chunk(
     horizon: float,
     delta: float,
     level: float,
-    first_purchase: bool,
+    now: float,
+    columns: Collection[str],
 ) -> dict[str, FloatArray]:
+    """Expected spend and value, and the interval of the latter."""
     x, mean_spend, margin = customers.x, customers.mean_spend, customers.margin
     rows, inverse = customers.histories()
-    now = 1.0 if first_purchase else 0.0
-    ends = [(1 - level) / 2, (1 + level) / 2]
+    found: dict[str, FloatArray] = {}
+    if "expected_spend" in columns or "expected_clv" in columns:
+        found["expected_spend"] = mean_expected_spend(x, mean_spend, spend.center)
+    if "expected_clv" in columns:
+        center = np.zeros(rows[0].shape[0])
+        # One by one, because NumPy adds up a single customer's draws in another order than those of many.
+        for of_draw in bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.center):
+            center += of_draw
+        center /= len(thetas.center)
+        found["expected_clv"] = times_margin(margin, (center[inverse] + now) * found["expected_spend"])
+    if "expected_clv_low" in columns or "expected_clv_high" in columns:
+        # A draw with p x + q <= 1 has an infinite mean; interpolation between infinities would be NaN.
+        theta = np.ascontiguousarray(spend.for_means())
+        by_draw = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.for_means())
+        ranks = np.array([_rank(end, len(theta)) for end in _ends(level)])
+        # Of one history and one basket, one distribution.
+        distinct, back = runs(x, customers.t_x, customers.T, mean_spend)
+        few = inverse[distinct], x[distinct], mean_spend[distinct]
+        low_high = expected_value_quantiles(by_draw, *few, theta, now, ranks)[back]
+        found["expected_clv_low"] = times_margin(margin, low_high[:, 0])
+        found["expected_clv_high"] = times_margin(margin, low_high[:, 1])
+    return found
 
-    center = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.center)
-    spend_at_center = mean_expected_spend(x, mean_spend, spend.center)
-    by_draw = bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.for_means())
-    means = expected_spend(x, mean_spend, spend.for_means())
-    means *= by_draw[:, inverse] + now
-    # A draw with p x + q <= 1 has an infinite mean; interpolation between infinities would be NaN.
-    mean_low, mean_high = np.quantile(means, ends, axis=0, method="inverted_cdf")
 
-    # Customers of one history and one basket, one-time buyers above all, have one distribution.
-    distinct, back = runs(customers.x, customers.t_x, customers.T, mean_spend)
-    low_high = value_quantiles(
-        bindings,
-        thetas.draws,
-        spend.draws,
-        x[distinct],
-        customers.t_x[distinct],
-        customers.T[distinct],
-        mean_spend[distinct],
-        horizon,
-        delta,
-        ends,
-        first_purchase=first_purchase,
-    )[back]
-    return {
-        "expected_spend": spend_at_center,
-        "expected_clv": times_margin(margin, (center.mean(axis=0)[inverse] + now) * spend_at_center),
-        "clv_low": times_margin(margin, low_high[:, 0]),
-        "clv_high": times_margin(margin, low_high[:, 1]),
-        "expected_clv_low": times_margin(margin, mean_low),
-        "expected_clv_high": times_margin(margin, mean_high),
-    }
+def _ends(level: float) -> list[float]:
+    return [(1 - level) / 2, (1 + level) / 2]
+
+
+def _rank(level: float, n: int) -> int:
+    """Place, in order, of the smallest of n values whose share of values not above it reaches the level."""
+    return max(math.ceil(n * level - 1), 0)
 
 
 def times_margin(margin: FloatArray, spend: FloatArray) -> FloatArray:

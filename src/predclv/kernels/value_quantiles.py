@@ -13,13 +13,16 @@ __all__ = ["solve_quantiles"]
 
 
 @njit(cache=True, error_model="numpy")
-def solve_quantiles(tables, node, lagrange, alive, scale, step, levels):  # type: ignore[no-untyped-def]
+def solve_quantiles(tables, used, node, lagrange, alive, scale, step, levels):  # type: ignore[no-untyped-def]
     """Quantiles of value, averaged over draws, for rows that share tables.
 
     Parameters
     ----------
     tables : (n_nodes, n_draws, n_grid, 2) array
-        From `fill_tables`.
+        From `fill_tables`, all as long as the longest.
+    used : (n_nodes,) int64 array
+        Grid points of each node beyond which its tables are 0. A row looks no further than its own nodes' reach, so
+        that its result does not depend on how long other tables are.
     node : (n_rows,) int64 array
         First of the tables between which a row is interpolated.
     lagrange : (n_rows, n_stencil) array
@@ -37,13 +40,14 @@ def solve_quantiles(tables, node, lagrange, alive, scale, step, levels):  # type
     (n_rows, n_levels) array
         The smallest value whose probability of not being exceeded reaches the level.
     """
-    n_rows, n_draws, n_grid = alive.shape[0], alive.shape[1], tables.shape[2]
+    n_rows, n_draws, n_grid = alive.shape[0], alive.shape[1], 0
     out = np.zeros((n_rows, levels.shape[0]))
-    table = np.empty((n_draws, n_grid, 2))
+    table = np.empty((n_draws, tables.shape[2], 2))
     ratio = np.empty(n_draws)
     for i in range(n_rows):
         if i == 0 or node[i] != node[i - 1] or np.any(lagrange[i] != lagrange[i - 1]):
-            _combine(tables, node[i], lagrange[i], table)
+            n_grid = used[node[i] : node[i] + lagrange.shape[1]].max()
+            _combine(tables, node[i], lagrange[i], n_grid, table)
         center = scale[i].mean()
         some = 0.0
         for d in range(n_draws):
@@ -52,27 +56,27 @@ def solve_quantiles(tables, node, lagrange, alive, scale, step, levels):  # type
         for j in range(levels.shape[0]):
             exceed = (1.0 - levels[j]) * n_draws
             if some > exceed:
-                sinh = np.sinh(0.5 * _solve(table, ratio, alive[i], exceed, step))
+                sinh = np.sinh(0.5 * _solve(table, n_grid, ratio, alive[i], exceed, step))
                 out[i, j] = center * sinh * sinh
     return out
 
 
 @njit(cache=True, error_model="numpy")
-def _combine(tables, node, lagrange, out):  # type: ignore[no-untyped-def]
-    out[:] = 0.0
+def _combine(tables, node, lagrange, n_grid, out):  # type: ignore[no-untyped-def]
+    out[:, :n_grid] = 0.0
     for j in range(lagrange.shape[0]):
         if lagrange[j] != 0.0:
             source = tables[node + j]
             for d in range(out.shape[0]):
-                for g in range(out.shape[1]):
+                for g in range(n_grid):
                     out[d, g, 0] += lagrange[j] * source[d, g, 0]
                     out[d, g, 1] += lagrange[j] * source[d, g, 1]
 
 
 @njit(cache=True, error_model="numpy")
-def _solve(table, ratio, alive, exceed, step):  # type: ignore[no-untyped-def]
+def _solve(table, n_grid, ratio, alive, exceed, step):  # type: ignore[no-untyped-def]
     """Newton's method within a bracket, in the xi of a customer whose scale is the draws' mean."""
-    n_draws, n_grid = table.shape[0], table.shape[1]
+    n_draws = table.shape[0]
     # The first guess takes all draws to have the same scale.
     below, above = 0, n_grid - 1
     while above - below > 1:
@@ -89,7 +93,7 @@ def _solve(table, ratio, alive, exceed, step):  # type: ignore[no-untyped-def]
     high = step * above - 2.0 * np.log(ratio.min())
     xi = step * (below + 0.5)
     for _ in range(100):
-        excess, slope = _exceedance(table, ratio, alive, xi, step)
+        excess, slope = _exceedance(table, n_grid, ratio, alive, xi, step)
         excess -= exceed
         if excess > 0.0:
             low = xi
@@ -106,12 +110,12 @@ def _solve(table, ratio, alive, exceed, step):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _exceedance(table, ratio, alive, xi, step):  # type: ignore[no-untyped-def]
+def _exceedance(table, n_grid, ratio, alive, xi, step):  # type: ignore[no-untyped-def]
     """Sum over draws of P(V > v), and its negative slope in xi, by cubic Hermite interpolation."""
     sinh = np.sinh(0.5 * xi)
     outer = sinh / np.sqrt(1.0 + sinh * sinh)
     total = slope = 0.0
-    last = table.shape[1] - 2
+    last = n_grid - 2
     for d in range(ratio.shape[0]):
         own = sinh * ratio[d]
         cosh = np.sqrt(1.0 + own * own)

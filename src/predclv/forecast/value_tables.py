@@ -1,0 +1,280 @@
+"""Survival tables of value, between which customers of one x and of any age are interpolated; kept from call to call.
+
+A table depends on its node and on the parameters alone, bit for bit: not on the other nodes that it is worked out with,
+and not on when. So what is forgotten to bound the memory, and worked out again, is what it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.forecast.bindings import TransactionBindings
+from predclv.kernels.value_distribution import TAIL, count_blocks, fill_tables
+from predclv.kernels.value_quantiles import solve_quantiles
+
+__all__ = ["ValueTables", "discount_moments", "shares", "stage_pmf"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_STENCIL = 6
+# In standard deviations of the log of value: an error of some 1e-5 in probability.
+_NODE_SPACING = 0.35
+# In standard deviations of a table's narrowest part: some 1e-5 in probability.
+_STEP = 0.4
+_MOST_COUNTS = 1 << 17
+# Up to this delta * horizon discounts spread so little that one gamma holds all ways to a count.
+_SHORT = 0.35
+_ROWS = 4096
+# Nodes worked out together: so many, and fewer where fine steps make long tables. Bytes of tables kept, at most.
+_NODES, _COARSE = 64, 0.003
+_MOST_BYTES = 128 << 20
+
+
+class _Future(NamedTuple):
+    """What all tables of one forecast share."""
+
+    bindings: TransactionBindings
+    theta: FloatArray
+    spend: FloatArray
+    horizon: float
+    delta: float
+    first_purchase: bool
+
+
+class ValueTables:
+    """Tables of one forecast for whatever customers come; the least recently used are forgotten.
+
+    Parameters
+    ----------
+    bindings : TransactionBindings
+    theta : (n_draws, n_parameters) array
+    spend : (n_draws, 3) array
+        p, q, gamma; paired with `theta` by row.
+    horizon, delta : float
+        Finite window and continuous discount rate, in one time unit.
+    first_purchase : bool
+        Add an undiscounted purchase at time 0.
+    """
+
+    def __init__(
+        self,
+        bindings: TransactionBindings,
+        theta: FloatArray,
+        spend: FloatArray,
+        horizon: float,
+        delta: float,
+        first_purchase: bool = False,
+    ) -> None:
+        theta = np.ascontiguousarray(theta, dtype=np.float64)
+        spend = np.ascontiguousarray(spend, dtype=np.float64)
+        self._future = _Future(bindings, theta, spend, horizon, delta, first_purchase)
+        self._lattices: OrderedDict[float, _Lattice] = OrderedDict()
+
+    def quantiles(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, levels: FloatArray
+    ) -> FloatArray:
+        """Quantiles of value, (n_rows, n_levels); see `lifetime_value.value_quantiles`."""
+        out = np.empty((x.shape[0], levels.shape[0]))
+        order = np.lexsort((t_x, T, x))
+        starts = np.flatnonzero(np.diff(x[order], prepend=np.nan))
+        for rows in np.split(order, starts[1:]) if order.size else []:
+            lattice = self._lattice(float(x[rows[0]]))
+            for part in lattice.windows(rows, T[rows]):
+                lattice.prepare(T[part])
+                for begin in range(0, part.size, _ROWS):
+                    some = part[begin : begin + _ROWS]
+                    out[some] = lattice.quantiles(t_x[some], T[some], mean_spend[some], levels)
+                self._forget(lattice)
+        return out
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the tables take."""
+        return sum(lattice.n_bytes for lattice in self._lattices.values())
+
+    def _lattice(self, x: float) -> _Lattice:
+        if x not in self._lattices:
+            self._lattices[x] = _Lattice(self._future, x)
+        self._lattices.move_to_end(x)
+        return self._lattices[x]
+
+    def _forget(self, current: _Lattice) -> None:
+        """Keep within bounds, the tables in use for last."""
+        total = self.n_bytes
+        while total > _MOST_BYTES and len(self._lattices) > 1:
+            total -= self._lattices.popitem(last=False)[1].n_bytes
+        if total > _MOST_BYTES:
+            current.clear()
+
+
+class _Lattice:
+    """Survival tables of all draws and stages for one x, at the nodes that have been asked for."""
+
+    def __init__(self, future: _Future, x: float) -> None:
+        self.future, self.x = future, x
+        spend = future.spend
+        self.Q = spend[:, 1] + spend[:, 0] * x
+        self.step = min(_STEP / math.sqrt(self.Q.max()), 0.4)
+        shape, self.alpha = future.bindings.rate_gamma(x, future.theta)
+        deviation = math.sqrt(1 / shape + 1 / float(self.Q.mean()))
+        self.spacing = _NODE_SPACING * min(deviation, 1.0)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all tables."""
+        n_tables = self.future.theta.shape[0] * _n_tables(self.future.bindings, self.future.first_purchase)
+        self.nodes, self.used = np.empty(0, np.int64), np.empty(0, np.int64)
+        self.tables = np.empty((0, n_tables, 2, 2))
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the tables take."""
+        return self.tables.nbytes
+
+    def windows(self, rows: IntArray, T: FloatArray) -> list[IntArray]:
+        """Cut rows in the order of T where they would need too many nodes at once."""
+        first, _ = self._stencils(T)
+        n_nodes = max(int(_NODES * min(self.step / _COARSE, 1.0)), 1)
+        return np.split(rows, np.flatnonzero(np.diff(first // n_nodes)) + 1)
+
+    def prepare(self, T: FloatArray) -> None:
+        """Fill the tables between which rows of these ages are interpolated."""
+        first, _ = self._stencils(T)
+        wanted = np.unique(np.unique(first)[:, np.newaxis] + np.arange(_STENCIL))
+        missing = np.setdiff1d(wanted, self.nodes, assume_unique=True)
+        if missing.size == 0:
+            return
+        tables, used = self._fill(self.alpha * np.expm1(missing * self.spacing))
+        nodes = np.concatenate([self.nodes, missing])
+        order = np.argsort(nodes)
+        longest = max(self.tables.shape[2], tables.shape[2])
+        merged = np.zeros((nodes.size, tables.shape[1], longest, 2))
+        merged[: self.nodes.size, :, : self.tables.shape[2]] = self.tables
+        merged[self.nodes.size :, :, : tables.shape[2]] = tables
+        self.nodes, self.used = nodes[order], np.concatenate([self.used, used])[order]
+        self.tables = merged if missing.size == nodes.size else merged[order]
+
+    def quantiles(self, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, levels: FloatArray) -> FloatArray:
+        """Quantiles of rows in the order of T, (n_rows, n_levels)."""
+        first, lagrange = self._stencils(T)
+        future, x = self.future, np.full(T.shape[0], self.x)
+        share = shares(future.bindings, x, t_x, T, future.theta, future.first_purchase)
+        n_tables = share.shape[2]
+        # A draw in a stage is to the solver a draw of its own, of which there are so many times more.
+        alive = np.ascontiguousarray(share.reshape(T.shape[0], -1) * n_tables)
+        scale = np.repeat(future.spend[:, 2] + self.x * mean_spend[:, np.newaxis], n_tables, axis=1)
+        node = np.searchsorted(self.nodes, first)
+        return np.asarray(solve_quantiles(self.tables, self.used, node, lagrange, alive, scale, self.step, levels))
+
+    def _stencils(self, T: FloatArray) -> tuple[IntArray, FloatArray]:
+        """First node and Lagrange weights of each row's stencil; one-sided next to T = 0."""
+        place = np.log1p(T / self.alpha) / self.spacing
+        first = np.maximum(np.floor(place).astype(np.int64) - (_STENCIL // 2 - 1), 0)
+        distance = (place - first)[:, np.newaxis] - np.arange(_STENCIL)
+        weights = np.ones((T.shape[0], _STENCIL))
+        for j in range(_STENCIL):
+            for other in range(_STENCIL):
+                if other != j:
+                    weights[:, j] *= distance[:, other] / (j - other)
+        return first, weights
+
+    def _fill(self, T: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Tables at these ages, (n_nodes, n_draws * n_tables, n_grid, 2), and how much of them each age uses."""
+        future = self.future
+        n_tables = _n_tables(future.bindings, future.first_purchase)
+        tables = np.zeros((T.shape[0], future.theta.shape[0] * n_tables, 256, 2))
+        starts: dict[int, IntArray] = {}
+        for table in range(tables.shape[1]):
+            d, stage = divmod(table, n_tables)
+            for which, pmf in self._pmfs(T, future.theta[d], stage):
+                rows = np.full(which.size, self.x), T[which]
+                n_max = pmf.shape[1] - 1
+                if n_max not in starts:
+                    starts[n_max] = count_blocks(n_max, float(self.Q.max()))
+                blocks = starts[n_max]
+                moments = discount_moments(
+                    future.bindings, rows, future.horizon, future.delta, future.theta[d], blocks, stage
+                )
+                p, Q = future.spend[d, 0], self.Q[d]
+                while True:
+                    filled = np.empty((which.size, tables.shape[2], 2))
+                    end = fill_tables(pmf, blocks, moments, p, Q, future.first_purchase, self.step, filled)
+                    if end <= tables.shape[2]:
+                        break
+                    tables = np.concatenate([tables, np.zeros_like(tables)], axis=2)
+                tables[which, table] = filled
+        reached = np.asarray(tables.any(axis=(1, 3)))
+        used = np.maximum(tables.shape[2] - np.argmax(reached[:, ::-1], axis=1), 2)
+        return np.ascontiguousarray(tables[:, :, : used.max()]), used
+
+    def _pmfs(self, T: FloatArray, theta: FloatArray, stage: int) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Counts of rows that need as many; a row's own number does not depend on what others need."""
+        left, n_max = np.arange(T.shape[0]), 32
+        while left.size:
+            rows = np.full(left.size, self.x), T[left]
+            pmf = stage_pmf(self.future.bindings, rows, self.future.horizon, theta, n_max, stage)
+            done = (1.0 - pmf.sum(axis=1) < TAIL) | (n_max >= _MOST_COUNTS)
+            if done.any():
+                yield left[done], np.ascontiguousarray(pmf[done])
+            left, n_max = left[~done], 2 * n_max
+
+
+def _n_tables(bindings: TransactionBindings, first_purchase: bool) -> int:
+    """Tables of a draw: one a stage, and where the first purchase is made either way, one of who is gone after it."""
+    return bindings.n_stages + first_purchase
+
+
+def shares(
+    bindings: TransactionBindings,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    theta: FloatArray,
+    first_purchase: bool,
+) -> FloatArray:
+    """Probability that the value is of each table, (n_rows, n_draws, n_tables); what lacks to one is no value."""
+    share = np.transpose(bindings.p_alive_by_stage(x, t_x, T, theta), (2, 1, 0))
+    if not first_purchase:
+        return share
+    return np.concatenate([share, 1 - share.sum(axis=2, keepdims=True)], axis=2)
+
+
+def stage_pmf(
+    bindings: TransactionBindings,
+    rows: tuple[FloatArray, FloatArray],
+    horizon: float,
+    theta: FloatArray,
+    n_max: int,
+    stage: int,
+) -> FloatArray:
+    """Probabilities of 0, ..., n_max purchases in a stage; the stage after the last is of who is gone."""
+    if stage == bindings.n_stages:
+        return np.eye(1, n_max + 1).repeat(len(rows[0]), axis=0)
+    return bindings.stage_purchase_pmf(*rows, horizon, theta, n_max, stage)
+
+
+def discount_moments(
+    bindings: TransactionBindings,
+    rows: tuple[FloatArray, FloatArray],
+    horizon: float,
+    delta: float,
+    theta: FloatArray,
+    blocks: IntArray,
+    stage: int,
+) -> FloatArray:
+    """Discount moments at the middles of the blocks, (4, n_rows, n_parts, n_blocks)."""
+    if delta == 0 or stage == bindings.n_stages:
+        return np.ones((4, rows[0].shape[0], 1, blocks.shape[0] - 1))
+    middles: FloatArray = (blocks[:-1] + blocks[1:] - 1) * np.float64(0.5)
+    moments = np.stack(bindings.discount_moments(*rows, horizon, delta, theta, middles, stage))
+    if delta * horizon > _SHORT:
+        return moments
+    share = moments[0]
+    return np.asarray(np.stack([share, *(share * moments[1:])]).sum(axis=2, keepdims=True))
