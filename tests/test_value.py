@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 import predclv as pc
 from engines import ENGINES
 from predclv.errors import DataError, DependenceWarning, HorizonWarning, UnitError
-from predclv.forecast import customers, lifetime_value
+from predclv.forecast import customers, value_tables
 
 # Design: one order of columns for every per-customer table.
 COLUMNS = [
@@ -190,7 +190,9 @@ def test_the_other_customers_change_no_bit(clv, cdnow, table):
 
 def test_chunks_change_no_bit(clv, cdnow, table, monkeypatch):
     monkeypatch.setattr(customers, "CHUNK", 101)
-    monkeypatch.setattr(lifetime_value, "_ROWS", 17)
+    monkeypatch.setattr(value_tables, "_ROWS", 17)
+    monkeypatch.setattr(value_tables, "_NODES", 2)
+    monkeypatch.setattr(value_tables, "_MOST_BYTES", 1 << 20)
     pd.testing.assert_frame_equal(clv.predict(cdnow, "39 weeks"), table, check_exact=True)
 
 

@@ -17,9 +17,10 @@ from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
 from predclv.inference.posterior import check_level
 from predclv.models.base import require_summary
+from predclv.models.customer_table import Request, value_columns_of
 from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
-from predclv.models.pair import Pair, PairPart
+from predclv.models.pair import Pair
 from predclv.models.valuation import THREE_YEARS_IN_DAYS, portfolio_segments, portfolio_table, seed_of_part
 
 __all__ = ["PurchaseValue"]
@@ -62,28 +63,12 @@ class PurchaseValue:
     ) -> Any:
         """See `Valuation`."""
         task = self._task(rfm, horizon, discount_rate, margin, level)
+        request = Request(task.horizon.length, task.delta, level, estimate)
         table: dict[str, NDArray[Any]] = {"customer_id": rfm.customer_id}
         for part in self.pair.parts(rfm):
-            columns = self._columns(part, task, level, estimate)
-            for name, column in columns.items():
+            for name, column in value_columns_of(part, task.customers, request).items():
                 table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[part.rows] = column
         return rfm.to_native(pd.DataFrame(table))
-
-    def _columns(self, part: PairPart, task: _Task, level: float, estimate: Estimate | None) -> dict[str, NDArray[Any]]:
-        """Columns of the customers of one part."""
-        counts, spend = part.pair.thetas(estimate, n_center=center_draws(task.horizon.length))
-        bindings = self.pair.transactions.bindings
-        rows, inverse = histories(part.rfm)
-        by_row = count_columns(bindings, counts, rows.x, rows.t_x, rows.T, task.horizon.length, level)
-        columns = {name: column[inverse] for name, column in by_row.items()}
-        # Customers of one history together: their histories are worked out once.
-        order = np.argsort(inverse, kind="stable")
-        customers = task.customers.take(part.rows[order])
-        values = value_columns(bindings, counts, spend, customers, task.horizon.length, task.delta, level)
-        for name, column in values.items():
-            columns[name] = np.empty_like(column)
-            columns[name][order] = column
-        return columns
 
     def portfolio(
         self,

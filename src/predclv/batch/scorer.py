@@ -1,0 +1,322 @@
+"""Batches of RFM rows in, batches of scores out: what every engine runs.
+
+A scored row is a pure function of the model, the options and that row, bit for bit: whatever the size of the batches,
+the rows beside it and their order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.batch.rows import REASONS, Needs, Rows, read_rows, reason_column
+from predclv.data.checks import quote_list, suggest
+from predclv.data.columns import check_margin
+from predclv.data.durations import parse_horizon, parse_moment
+from predclv.data.rfm import RFMSummary
+from predclv.errors import DataError, FitError
+from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS, Customers
+from predclv.inference.posterior import check_level
+from predclv.models.customer_table import Kept, Request, count_columns_of, value_columns_of
+from predclv.models.estimates import Estimate, choose_theta
+from predclv.models.horizons import parse_discount_rate, warn_long_horizon
+from predclv.models.pair import Pair
+from predclv.models.transactions import TransactionModel
+from predclv.value import CLV
+
+__all__ = ["BLOCK_ROWS", "Scorer"]
+
+#: Rows worked at a time, by default: they bound the memory and change no result.
+BLOCK_ROWS = 262_144
+
+_WHOLE = ("purchases_low", "purchases_high")
+_NO_NUMBER = REASONS.index("the forecast is not a number")
+
+
+class Scorer:
+    """Score RFM rows with a fitted model, batch by batch.
+
+    Parameters
+    ----------
+    model : CLV or TransactionModel
+        Fitted; a transaction model alone gives the columns on purchases.
+    horizon : str, number, Timedelta or date
+        As in `CLV.predict`; an end date, or months, need `observation_end`.
+    discount_rate, margin, level, estimate
+        As in `CLV.predict`; `margin` is a number or a column of the rows.
+    columns : sequence of str, optional
+        Which columns of the per-customer table are wanted; the others are not worked out. All by default.
+    observation_end : str, date or datetime, optional
+        As-of date of the rows; by default that of the fit.
+    block_rows : int
+        Rows worked at a time: more of them share more work and take more memory.
+
+    Attributes
+    ----------
+    input_columns : tuple of str
+        Columns that are read; others may be there.
+    schema : pyarrow.Schema
+        Columns that are given, after customer_id.
+    n_scored : int
+        Rows scored so far.
+    n_outside : int
+        Of these, how many lie outside twice the range of the fit, as `CLV.predict` warns of.
+    rejected : Counter of str
+        Rows split off so far, by reason.
+
+    Raises
+    ------
+    TypeError
+        The model is of another kind.
+    ValueError, DataError
+        An option means nothing, or a column is unknown.
+
+    Notes
+    -----
+    Rows are taken one by one: an id that comes twice is scored twice, as it comes. Whether ids are unique is for who
+    holds the whole table to say (`predclv score` does, within bounded memory).
+    """
+
+    def __init__(
+        self,
+        model: CLV | TransactionModel,
+        horizon: Any = "1 year",
+        *,
+        discount_rate: float = 0.10,
+        margin: float | str = 1.0,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+        columns: Sequence[str] | None = None,
+        observation_end: Any = None,
+        block_rows: int = BLOCK_ROWS,
+    ) -> None:
+        if not isinstance(model, CLV | TransactionModel):
+            raise TypeError(f"'model' must be a fitted CLV or transaction model. Got {type(model).__name__}.")
+        check_is_fitted(model)
+        if isinstance(model, CLV) and not isinstance(model.transactions_, TransactionModel):
+            raise TypeError("This CLV is of contracts. A batch holds customers' purchases: frequency, recency, T.")
+        self._model = model
+        self._transactions: TransactionModel = model.transactions_ if isinstance(model, CLV) else model
+        self._fitted = self._transactions.fingerprint_
+        as_of = self._fitted.observation_end if observation_end is None else observation_end
+        parsed = parse_horizon(horizon, self._fitted.time_unit, parse_moment("observation_end", as_of))
+        wanted = _check_columns(columns, isinstance(model, CLV))
+        if not isinstance(model, CLV) and not math.isfinite(parsed.length):
+            raise ValueError("Without a spend model the horizon must be finite: purchases may have no finite mean.")
+        delta = parse_discount_rate(discount_rate, parsed, self._fitted.time_unit)
+        self._request = Request(parsed.length, delta, check_level(level), estimate, wanted)
+        choose_theta(self._transactions.posterior_, estimate)  # refuses an unknown estimate
+        self._margin = 1.0 if isinstance(margin, str) else check_margin(margin)
+        asks_value = bool(set(wanted) & set(VALUE_COLUMNS))
+        by_column = margin if isinstance(margin, str) and asks_value else None
+        self._needs = Needs(asks_value, by_column, _segments(model))
+        self._block_rows = _check_rows(block_rows)
+        self._kept = Kept()
+        self.n_scored, self.n_outside, self.rejected = 0, 0, Counter[str]()
+        warn_long_horizon(parsed, self._fitted.longest_age, self._fitted.time_unit)
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """Columns that are read."""
+        return self._needs.columns
+
+    @property
+    def needs(self) -> Needs:
+        """What is read, and how it is checked."""
+        return self._needs
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns that are given, after customer_id."""
+        finite = math.isfinite(self._request.horizon)
+        return pa.schema(
+            [
+                pa.field(name, pa.int64() if name in _WHOLE and finite else pa.float64(), nullable=False)
+                for name in self._request.columns
+            ]
+        )
+
+    def schema_for(self, rows: pa.Schema) -> pa.Schema:
+        """Schema of the scores of rows of a schema: their customer_id, then `schema`."""
+        self._needs.check(rows)
+        return pa.schema([pa.field("customer_id", rows.field("customer_id").type, nullable=False), *self.schema])
+
+    def quarantine_schema(self, rows: pa.Schema) -> pa.Schema:
+        """Schema of rows split off: as they came, and the reason."""
+        return pa.schema([pa.field("reason", pa.string(), nullable=False), *(field for field in rows)])
+
+    def score(
+        self, batches: Iterable[pa.RecordBatch], quarantine: Callable[[pa.Table], object] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the scores of the rows that can be scored, in their order.
+
+        Parameters
+        ----------
+        batches : iterable of pyarrow.RecordBatch
+            With `input_columns`, all of one schema.
+        quarantine : callable of pyarrow.Table, optional
+            Takes the rows that cannot be scored: a first column "reason", then the row as it came.
+
+        Raises
+        ------
+        DataError
+            Columns are missing or hold no numbers; or rows cannot be scored and there is no `quarantine`.
+        """
+        for block in _blocks(batches, self._block_rows):
+            scores, rest = self.split(block)
+            if rest.num_rows:
+                if quarantine is None:
+                    raise DataError(_refusal(rest, block.num_rows))
+                quarantine(rest)
+            yield from scores.to_batches()
+
+    def split(self, table: pa.Table, also_rejected: NDArray[np.int8] | None = None) -> tuple[pa.Table, pa.Table]:
+        """Score a table in one piece; return the scores, and the rows that cannot be scored with their reasons.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+        also_rejected : (n_rows,) int8 array, optional
+            Codes in `rows.REASONS` of what the caller knows against rows; 0 for nothing. A row's own faults come first.
+        """
+        schema = self.schema_for(table.schema)
+        rows = read_rows(table, self._needs, self._margin)
+        reason = rows.reason
+        if also_rejected is not None:
+            reason = np.where(reason == 0, also_rejected, reason)
+        columns = {field.name: np.zeros(table.num_rows, field.type.to_pandas_dtype()) for field in self.schema}
+        which = np.flatnonzero(reason == 0)
+        if which.size:
+            self._fill(rows, which, columns, reason)
+        good = reason == 0
+        arrays = [table["customer_id"].filter(pa.array(good)), *(column[good] for column in columns.values())]
+        bad = pa.array(~good)
+        rest = table.filter(bad).add_column(0, "reason", reason_column(reason[~good]))
+        self._count(rows, good, reason)
+        return pa.table(arrays, schema=schema), rest.cast(self.quarantine_schema(table.schema))
+
+    def _count(self, rows: Rows, good: NDArray[np.bool_], reason: NDArray[np.int8]) -> None:
+        seen = self._fitted
+        outside = (rows.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < rows.T)
+        self.n_scored += int(good.sum())
+        self.n_outside += int((outside & good).sum())
+        self.rejected.update(
+            {REASONS[code]: int(n) for code, n in enumerate(np.bincount(reason, minlength=1)) if code and n}
+        )
+
+    def _fill(
+        self, rows: Rows, which: NDArray[np.int64], columns: dict[str, NDArray[Any]], reason: NDArray[np.int8]
+    ) -> None:
+        """Score some rows; those without an answer get a reason."""
+        try:
+            found = self._forecast(rows, which)
+        except FitError:
+            # An interval of counts beyond all bounds: found by halves, for the others have their answers.
+            if which.size == 1:
+                reason[which] = _NO_NUMBER
+                return
+            for half in np.array_split(which, 2):
+                self._fill(rows, half, columns, reason)
+            return
+        for name, column in found.items():
+            columns[name][which] = column
+            if column.dtype.kind == "f" and (math.isfinite(self._request.horizon) or name in VALUE_COLUMNS):
+                reason[which[np.isnan(column)]] = _NO_NUMBER
+
+    def _forecast(self, rows: Rows, which: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        rfm = RFMSummary(
+            np.arange(which.size),
+            rows.frequency[which].astype(np.int64),
+            rows.recency[which],
+            rows.T[which],
+            rows.mean_spend[which] if self._needs.spend else None,
+            carried={name: column[which] for name, column in rows.segments.items()},
+            time_unit=self._fitted.time_unit,
+        )
+        found: dict[str, NDArray[Any]] = {}
+        for where, columns in self._parts(rfm, rows.margin[which]):
+            for name, column in columns.items():
+                found.setdefault(name, np.empty(which.size, dtype=column.dtype))[where] = column
+        return found
+
+    def _parts(
+        self, rfm: RFMSummary, margin: NDArray[np.float64]
+    ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
+        """Columns of each part of a summary, and its rows."""
+        if not isinstance(self._model, CLV):
+            for model, part, where in self._transactions.parts(rfm):
+                yield where, count_columns_of(model.bindings, model.thetas(self._request.estimate), part, self._request)
+            return
+        spend = np.zeros(len(rfm)) if rfm.monetary_value is None else rfm.monetary_value
+        segment = np.zeros(len(rfm), dtype=np.int64)
+        customers = Customers(rfm.frequency.astype(np.float64), rfm.recency, rfm.T, spend, margin, segment)
+        for pair in Pair(self._model.transactions_, self._model.spend_).parts(rfm):
+            yield pair.rows, value_columns_of(pair, customers, self._request, self._kept)
+
+
+def _check_columns(columns: Sequence[str] | None, with_value: bool) -> tuple[str, ...]:
+    known = (*COUNT_COLUMNS, *VALUE_COLUMNS) if with_value else COUNT_COLUMNS
+    if columns is None:
+        return known
+    if isinstance(columns, str):
+        raise ValueError(f"columns={columns!r} must be a list of columns: [{columns!r}].")
+    wanted = [name for name in columns if name != "customer_id"]
+    for name in wanted:
+        if name not in known:
+            raise ValueError(
+                f"{name!r} is no column of the forecast.{suggest(name, known)} There are {quote_list(known)}."
+            )
+    if not wanted:
+        raise ValueError(f"'columns' names nothing to forecast. There are {quote_list(known)}.")
+    return tuple(name for name in known if name in wanted)
+
+
+def _check_rows(block_rows: int) -> int:
+    if isinstance(block_rows, bool) or not isinstance(block_rows, int) or block_rows < 1:
+        raise ValueError(f"'block_rows' must be a whole number from 1 on. Got {block_rows!r}.")
+    return block_rows
+
+
+def _segments(model: CLV | TransactionModel) -> dict[str, list[str]]:
+    """Columns that say which segment a row is in, and the segments that every model of it knows."""
+    found: dict[str, list[str]] = {}
+    for one in (model.transactions_, model.spend_) if isinstance(model, CLV) else (model,):
+        if one.segments_ and one.segment is not None:
+            known = found.get(one.segment, list(one.segments_))
+            found[one.segment] = [name for name in known if name in one.segments_]
+    return found
+
+
+def _blocks(batches: Iterable[pa.RecordBatch], n: int) -> Iterator[pa.Table]:
+    """Tables of n rows, the last of what is left."""
+    waiting: list[pa.RecordBatch] = []
+    have = 0
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, n - have)
+            waiting.append(part)
+            have += part.num_rows
+            start += part.num_rows
+            if have == n:
+                yield pa.Table.from_batches(waiting)
+                waiting, have = [], 0
+    if have:
+        yield pa.Table.from_batches(waiting)
+
+
+def _refusal(rest: pa.Table, n: int) -> str:
+    reasons = Counter(rest["reason"].to_pylist())
+    first, customer = rest["reason"][0].as_py(), rest["customer_id"][0].as_py()
+    more = f", for {len(reasons)} reasons in all" if len(reasons) > 1 else ""
+    return (
+        f"{rest.num_rows:,} of {n:,} rows cannot be scored{more} (first: customer {customer}, {first}). Mend them, or "
+        "say where they go: quarantine=."
+    )

@@ -1,0 +1,132 @@
+"""The per-customer table, part by part of a summary: what a notebook's `predict` and a batch job both call."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.data.columns import histories
+from predclv.data.rfm import RFMSummary
+from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.customers import (
+    COUNT_COLUMNS,
+    VALUE_COLUMNS,
+    Customers,
+    Thetas,
+    count_columns,
+    value_columns,
+    value_tables,
+)
+from predclv.forecast.value_tables import ValueTables
+from predclv.models.base import Model
+from predclv.models.estimates import Estimate, center_draws
+from predclv.models.pair import PairPart
+
+__all__ = ["Kept", "Request", "count_columns_of", "value_columns_of"]
+
+# Of all parts together, beyond the one in use.
+_MOST_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is forecast.
+
+    Attributes
+    ----------
+    horizon, delta : float
+        Window, possibly infinite, and continuous discount rate, in the time unit of the fit.
+    level : float
+    estimate : "point", "draws" or None
+    columns : collection of str
+        Names from `COUNT_COLUMNS` and `VALUE_COLUMNS`; no others are worked out.
+    """
+
+    horizon: float
+    delta: float
+    level: float
+    estimate: Estimate | None
+    columns: Collection[str] = (*COUNT_COLUMNS, *VALUE_COLUMNS)
+
+
+class _Part(NamedTuple):
+    """Parameters of one population, and the tables made for them."""
+
+    models: tuple[Model, ...]
+    counts: Thetas
+    spend: Thetas | None
+    tables: ValueTables | None
+
+
+class Kept:
+    """Parameters and tables of the parts, for the next customers; they speed up one request and change no result."""
+
+    def __init__(self) -> None:
+        self._parts: OrderedDict[tuple[int, ...], _Part] = OrderedDict()
+
+    def part(self, models: tuple[Model, ...], make: Callable[[], _Part]) -> _Part:
+        """Return what was made for these models, or make it; the least recently used tables are forgotten."""
+        # By identity: the models stay referenced here, so that no other can take their place in memory.
+        key = tuple(map(id, models))
+        if key not in self._parts:
+            self._parts[key] = make()
+        self._parts.move_to_end(key)
+        total = sum(part.tables.n_bytes for part in self._parts.values() if part.tables is not None)
+        while total > _MOST_BYTES and len(self._parts) > 1:
+            tables = self._parts.popitem(last=False)[1].tables
+            total -= 0 if tables is None else tables.n_bytes
+        return self._parts[key]
+
+
+def count_columns_of(
+    bindings: TransactionBindings, thetas: Thetas, rfm: RFMSummary, request: Request
+) -> dict[str, NDArray[Any]]:
+    """Columns on purchases of the customers of one part, each (n_customers,)."""
+    rows, inverse = histories(rfm)
+    by_row = count_columns(
+        bindings, thetas, rows.x, rows.t_x, rows.T, request.horizon, request.level, columns=request.columns
+    )
+    return {name: column[inverse] for name, column in by_row.items()}
+
+
+def value_columns_of(
+    part: PairPart, customers: Customers, request: Request, kept: Kept | None = None
+) -> dict[str, NDArray[Any]]:
+    """Columns on purchases, spend and value of the customers of one part.
+
+    Parameters
+    ----------
+    part : PairPart
+    customers : Customers
+        All of the summary that the part was taken from.
+    request : Request
+    kept : Kept, optional
+        Of this request, where there will be more customers.
+    """
+    pair = part.pair
+    bindings, horizon, delta = pair.transactions.bindings, request.horizon, request.delta
+
+    def make() -> _Part:
+        counts, spend = pair.thetas(request.estimate, n_center=center_draws(horizon))
+        return _Part(tuple(pair), counts, spend, value_tables(bindings, counts, spend, horizon, delta))
+
+    _, counts, spend, tables = (kept or Kept()).part(tuple(pair), make)
+    assert spend is not None
+    columns = count_columns_of(bindings, counts, part.rfm, request)
+    if not any(name in request.columns for name in VALUE_COLUMNS):
+        return columns
+    # Customers of one history together: their histories are worked out once.
+    order = np.argsort(histories(part.rfm)[1], kind="stable")
+    few = customers.take(part.rows[order])
+    values = value_columns(
+        bindings, counts, spend, few, horizon, delta, request.level, columns=request.columns, tables=tables
+    )
+    for name, column in values.items():
+        columns[name] = np.empty_like(column)
+        columns[name][order] = column
+    return columns
