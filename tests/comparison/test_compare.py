@@ -204,6 +204,46 @@ def test_segments_have_no_largest_likelihood():
     assert set(found.fitted) == {"flat", "halves", "nbd"}
 
 
+def test_covariates_are_tested_against_the_model_without_them():
+    simulated = pc.datasets.simulate_rfm(n_customers=800, T=(20.0, 80.0), seed=3, lattice=7).rfm
+    table = simulated.to_pandas()[["customer_id", "frequency", "recency", "T"]]
+    noise = np.random.default_rng(0).normal(size=800)
+    rfm = pc.RFMSummary.from_frame(table.assign(noise=noise), time_unit="week", carry=["noise"])
+    models = {
+        "flat": pc.BGNBD(),
+        "noise": pc.BGNBD(purchase_covariates=["noise"]),
+        "penalised": pc.BGNBD(purchase_covariates=["noise"], penalty=1e4),
+    }
+    found = pc.compare(rfm, models)
+    table = found.table.set_index("model")
+    assert table["parameters"].to_dict() == {"flat": 4, "noise": 5, "penalised": 5}
+    # The largest likelihood is without the penalty; who forecasts has it.
+    assert table.loc["penalised", "log_likelihood"] == pytest.approx(table.loc["noise", "log_likelihood"], abs=1e-6)
+    coefficient = {name: found.fitted[name].posterior_.point_array[-1] for name in ("noise", "penalised")}
+    assert abs(coefficient["penalised"]) < 0.1 * abs(coefficient["noise"])
+    row = found.nested.set_index(["model", "within"]).loc[("flat", "noise")]
+    assert row["df"] == 1
+    assert row["note"] == "purchase[noise] = 0"
+    # Of what explains nothing hardly anything is gained, and hardly a customer's likelihood is another.
+    assert row["p_value"] > 0.01
+    assert (table["difference_high"] - table["difference"]).max() < 20
+
+
+def test_contracts_are_compared_by_the_same_words():
+    survivors = [1000, 631, 468, 382, 326, 289, 262, 241]  # Fader & Hardie (2007), table 1, "Regular"
+    found = pc.compare(pc.Subscriptions.from_cohorts(survivors, period="year"), ["sbg", "bdw"])
+    row = found.nested.iloc[0]
+    assert (row["model"], row["within"], row["df"]) == ("sbg", "bdw", 1)
+    assert row["note"].startswith("c = 1")
+    log_likelihood = found.table.set_index("model")["log_likelihood"]
+    assert log_likelihood["sbg"] / 1000 == pytest.approx(-1.680265, abs=1e-5)
+    assert row["statistic"] == pytest.approx(2 * (log_likelihood["bdw"] - log_likelihood["sbg"]), abs=1e-9)
+    with pytest.raises(TypeError, match="A holdout goes with an RFMSummary"):
+        pc.compare(
+            pc.Subscriptions.from_cohorts(survivors, period="year"), ["sbg", "bdw"], holdout=object.__new__(pc.Split)
+        )
+
+
 def test_models_given_are_left_alone(cdnow):
     given = pc.BGNBD(random_state=3)
     already = pc.NBD().fit(cdnow[:500])

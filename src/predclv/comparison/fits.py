@@ -47,7 +47,7 @@ class Candidate:
     model : Model
         As given, not fitted.
     likely : Model or None
-        Fitted by maximum likelihood; None where that failed, or is not to be had.
+        Fitted by maximum likelihood, without priors or a penalty; None where that failed, or is not to be had.
     fitted : Model or None
         Fitted as given: who forecasts.
     left_out : LeftOut or None
@@ -177,12 +177,15 @@ def _fit(name: str, model: Model, data: Any, loo: bool) -> Candidate:
             return None
 
     likely = None
+    settings: dict[str, Any] = {"method": "mle", "priors": None}
+    if "penalty" in model.get_params():
+        settings["penalty"] = 0.0
     if model.segment is None:
-        settings = {"method": "mle", "priors": None}
         likely = attempt("maximum likelihood", lambda: clone(model).set_params(**settings).fit(data))
     else:
         notes.append("with segments there is no largest likelihood, and no AIC")
-    fitted = likely if model.method == "mle" else attempt("fit", lambda: clone(model).fit(data))
+    is_likely = all(model.get_params()[name] == value for name, value in settings.items())
+    fitted = likely if is_likely else attempt("fit", lambda: clone(model).fit(data))
     left_out = None
     if loo and (likely is not None or fitted is not None):
         drawn = fitted

@@ -94,7 +94,8 @@ def compare(
     -----
     Log-likelihoods are of the exact times of purchases, in the time unit of the summary, for all models of buyers in
     continuous time, so their differences mean something; a CNBD model's is complete only where the summary holds the
-    times between purchases. A k chosen by likelihood counts as a parameter.
+    times between purchases. They are largest ones, without priors, penalties or segments; forecasts and elpd_loo are of
+    the models as given. A k chosen by likelihood counts as a parameter.
 
     The interval of a difference in AIC, BIC or elpd_loo is a normal one from its spread over customers (Vuong 1989),
     customers of one history counted as alike. It is meant for models neither of which is a special case of the other;
