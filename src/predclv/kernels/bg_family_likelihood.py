@@ -129,7 +129,11 @@ def derivatives(
         if n == 0 and k == 1:
             continue
         by_row = log_ratio[rows], log_D[rows], smaller[rows], log_1_D[rows]
-        left, spread, spread_r, spread_alpha = _add_left(timed, t_x[rows], T[rows], weight[rows], *by_row, alpha, m, k)
+        if k == 1:
+            sums = _add_left_at_once(timed, t_x[rows], T[rows], weight[rows], *by_row, alpha, m)
+        else:
+            sums = _add_left(timed, t_x[rows], T[rows], weight[rows], *by_row, alpha, m, k)
+        left, spread, spread_r, spread_alpha = sums
         # The derivatives of log(a / (b+n-1)), and with them the rest of those of log D; n = 0 has left = spread = 0.
         odds_a, odds_b = 1.0 / a, -1.0 / (b + max(n, 1) - 1)
         gradient[2] += left * odds_a
@@ -232,6 +236,45 @@ def _add_left(
         spread_alpha += w_spread * D_alpha
     timed += np.array((value, d_r, d_alpha, d_rr, d_ra, d_aa))
     return left, spread, spread_r, spread_alpha
+
+
+# Sums in any order, so that a processor takes several rows at once.
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _add_left_at_once(
+    timed: Floats,
+    t_x: Floats,
+    T: Floats,
+    weight: Floats,
+    log_ratio: Floats,
+    log_D: Floats,
+    smaller: Floats,
+    log_1_D: Floats,
+    alpha: float,
+    m: float,
+) -> tuple[float, float, float, float]:
+    """`_add_left` for k = 1, where s is 1; with one division for three reciprocals, since nothing else is as slow."""
+    value = d_r = d_alpha = d_rr = d_ra = d_aa = left = spread = 0.0
+    spread_r = spread_alpha = curve = 0.0
+    for i in range(len(T)):
+        at_T, at_t, both = alpha + T[i], alpha + t_x[i], 1.0 + smaller[i]
+        inverse = 1.0 / (at_T * at_t * both)
+        inverse_T, inverse_t, share = inverse * at_t * both, inverse * at_T * both, inverse * at_T * at_t
+        difference = inverse_T - inverse_t
+        w = weight[i] * (1.0 if log_D[i] > 0.0 else smaller[i]) * share
+        w_spread = weight[i] * smaller[i] * share * share
+        value += weight[i] * log_1_D[i]
+        left += w
+        spread += w_spread
+        d_r += w * log_ratio[i]
+        d_alpha += w * difference
+        d_aa += w * difference * (inverse_T + inverse_t)
+        d_rr += w_spread * log_ratio[i] * log_ratio[i]
+        spread_r += w_spread * log_ratio[i]
+        spread_alpha += w_spread * difference
+        d_ra += w_spread * log_ratio[i] * difference
+        curve += w_spread * difference * difference
+    timed += np.array((value, d_r, m * d_alpha, d_rr, m * d_ra + d_alpha, m * (m * curve - d_aa)))
+    return left, spread, spread_r, m * spread_alpha
 
 
 @njit(cache=True, error_model="numpy")

@@ -149,8 +149,11 @@ class BGFamily:
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`."""
-        r = 0.5
-        return np.array([r, r * mean_age / (self.k * mean_frequency), 1.0, 3.0])
+        r, alpha = 0.5, 0.5 * mean_age / (self.k * mean_frequency)
+        if self.dropout_at_first:
+            # Many have left at once, so that those who stay buy faster than all do together.
+            return np.array([r, 0.6 * alpha, 0.8, 1.5])
+        return np.array([r, alpha, 1.0, 3.0])
 
     def p_alive(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
