@@ -1,11 +1,17 @@
-"""What a BG/NBD fit costs against lifetimes, in CPU seconds of one run: medians, ratio, and what compiling adds.
+"""What fits cost, in CPU seconds of one run: against lifetimes, against a budget, and what compiling adds.
 
-Every repeat fits a summary made anew outside the clock, so that nothing worked out before is used again: merging equal
-histories is part of the fit. The targets are 30 times less at CDNOW's 2,357 customers and 100 times at a million.
+    python benchmarks/fit.py                     every row
+    python benchmarks/fit.py --only pareto_nbd --customers 10_000
+    python benchmarks/fit.py --list
+
+Against a peer every repeat fits a summary made anew outside the clock, so that nothing worked out before is used again:
+merging equal histories is part of the fit. Against a budget the clock runs from the float columns on. A row is a line
+in ROWS; the exit code is the number of rows that missed their target.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -13,66 +19,137 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-COLD = "cold"
+COLD = "--cold"
+MILLION = 1_000_000
+# CPU seconds that a million customers may take, from float columns on.
+BUDGET = 3.0
 
 
-def simulate(weeks: float, lattice: int) -> pd.DataFrame:
-    """A million BG/NBD customers of CDNOW's kind, aged up to so many weeks; `lattice` time steps to a week."""
+@dataclass(frozen=True)
+class Row:
+    """A model's fit to simulated customers of its own kind, or to CDNOW where there are none.
+
+    Attributes
+    ----------
+    key : str
+        Of the model, in `MODELS`.
+    customers : int
+        0 is CDNOW.
+    target : float
+        How many times less CPU than the peer is wanted; without a peer, at most how many seconds.
+    peer : str
+        Class of lifetimes; empty where there is none, or none is asked.
+    weeks, lattice : float, int
+        Customers are aged up to so many weeks, in so many time steps a week.
+    repeats, peer_repeats : int
+    settings : mapping
+        Of the model.
+    """
+
+    key: str
+    customers: int
+    target: float
+    peer: str = ""
+    weeks: float = 730 / 7
+    lattice: int = 7
+    repeats: int = 7
+    peer_repeats: int = 1
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        if not self.customers:
+            return f"{self.key}, CDNOW, 2,357 customers"
+        return f"{self.key}, {self.customers:,} customers, up to {self.weeks:.0f} weeks in steps of 1/{self.lattice}"
+
+
+ROWS = (
+    Row("bg_nbd", 0, 30, "BetaGeoFitter", repeats=21, peer_repeats=11),
+    Row("bg_nbd", MILLION, 100, "BetaGeoFitter", weeks=52, lattice=1, peer_repeats=3),
+    Row("bg_nbd", MILLION, 100, "BetaGeoFitter", peer_repeats=3),
+    Row("mbg_nbd", 100_000, 100, "ModifiedBetaGeoFitter", weeks=52, peer_repeats=3),
+    Row("pareto_nbd", 100_000, 50, "ParetoNBDFitter"),
+    Row("bg_nbd", MILLION, BUDGET, repeats=3),
+    Row("mbg_nbd", MILLION, BUDGET, repeats=3),
+    Row("pareto_nbd", MILLION, BUDGET, repeats=3),
+    Row("nbd", MILLION, BUDGET, repeats=3),
+)
+
+
+def histories(row: Row) -> pd.DataFrame:
+    """The columns of an RFM table, as floats."""
     import predclv as pc
 
-    return columns(pc.datasets.simulate_rfm(n_customers=1_000_000, T=(0.0, weeks), lattice=lattice, seed=1).rfm)
+    if not row.customers:
+        rfm = pc.RFMSummary.from_transactions(pc.datasets.load_cdnow(), observation_end="1997-09-30")
+    else:
+        rfm = pc.datasets.simulate_rfm(
+            row.key, n_customers=row.customers, T=(0.0, row.weeks), lattice=row.lattice, seed=1
+        ).rfm
+    known = ["frequency", "recency", "T", *(["log_itt"] if rfm.log_itt is not None else [])]
+    return rfm.to_pandas()[known].astype(float)
 
 
-def columns(rfm: Any) -> pd.DataFrame:
-    return rfm.to_pandas()[["frequency", "recency", "T"]].astype(float)
-
-
-def cdnow() -> pd.DataFrame:
+def fit_seconds(row: Row, table: pd.DataFrame) -> tuple[float, float, Any]:
+    """Seconds of the fit, and with making the summary; the model."""
     import predclv as pc
 
-    rfm = pc.RFMSummary.from_transactions(pc.datasets.load_cdnow(), observation_end="1997-09-30")
-    return columns(rfm)
-
-
-CASES: dict[str, tuple[Callable[[], pd.DataFrame], int, int, int]] = {
-    # Histories; repeats here and of lifetimes; how many times less is wanted.
-    "CDNOW, 2,357 customers": (cdnow, 21, 11, 30),
-    "1,000,000 customers, 1 year in weeks": (lambda: simulate(52, 1), 7, 3, 100),
-    "1,000,000 customers, 2 years in days": (lambda: simulate(730 / 7, 7), 7, 3, 100),
-}
-
-
-def fit_seconds(table: pd.DataFrame) -> tuple[float, Any]:
-    import predclv as pc
-
-    model, rfm = pc.BGNBD(), pc.RFMSummary.from_frame(table, time_unit="week")
+    begin = time.process_time()
+    rfm = pc.RFMSummary.from_frame(table, time_unit="week")
+    model = pc.MODELS[row.key](**dict(row.settings))
     start = time.process_time()
     model.fit(rfm)
-    return time.process_time() - start, model
+    end = time.process_time()
+    return end - start, end - begin, model
 
 
-def lifetimes_seconds(table: pd.DataFrame) -> tuple[float, Any]:
-    from lifetimes import BetaGeoFitter
+def peer_seconds(row: Row, table: pd.DataFrame) -> tuple[float, dict[str, float]]:
+    import lifetimes
 
-    model = BetaGeoFitter()
-    start = time.process_time()
+    model = getattr(lifetimes, row.peer)()
+    # Its Pareto/NBD draws its start from the global generator.
+    start = {"initial_params": [1.0] * 4} if row.peer == "ParetoNBDFitter" else {}
+    begin = time.process_time()
     with warnings.catch_warnings():
-        # Its search leaves the domain on the way, and it meets newer pandas.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        model.fit(table["frequency"], table["recency"], table["T"])
-    return time.process_time() - start, model
+        # Its search leaves the domain on the way, and it meets newer pandas and scipy.
+        warnings.simplefilter("ignore")
+        model.fit(table["frequency"], table["recency"], table["T"], **start)
+    return time.process_time() - begin, {name: float(value) for name, value in model.params_.items()}
 
 
-def fresh_seconds(cache: str) -> tuple[float, float]:
+def run(row: Row) -> bool:
+    """Print a row; whether it met its target."""
+    table = histories(row)
+    fit_seconds(row, table)  # compiles, or reads what was compiled
+    runs = [fit_seconds(row, table) for _ in range(row.repeats)]
+    place = 0 if row.peer else 1
+    seconds = [each[place] for each in runs]
+    own, estimates = statistics.median(seconds), runs[0][2].posterior_.point
+    print(row)
+    print(f"  predclv    {own:9.4f} s CPU (median of {row.repeats}, {min(seconds):.4f} to {max(seconds):.4f})")
+    if row.peer:
+        theirs = [peer_seconds(row, table) for _ in range(row.peer_repeats)]
+        peer = statistics.median(spent for spent, _ in theirs)
+        met = peer >= row.target * own
+        print(f"  lifetimes  {peer:9.4f} s CPU (median of {row.peer_repeats})")
+        print(f"  {peer / own:.0f} times less; the target is {row.target:.0f}: {'met' if met else 'MISSED'}")
+        print("  " + ", ".join(f"{name} {value:.6f} ({theirs[0][1][name]:.6f})" for name, value in estimates.items()))
+    else:
+        met = own <= row.target
+        print(f"  from float columns; the target is {row.target:.1f} s: {'met' if met else 'MISSED'}")
+        print("  " + ", ".join(f"{name} {value:.6f}" for name, value in estimates.items()))
+    return met
+
+
+def fresh_seconds(cache: str, key: str) -> tuple[float, float]:
     """First and second fit of CDNOW in a new process that keeps compiled code in `cache`."""
     done = subprocess.run(
-        [sys.executable, __file__, COLD],
+        [sys.executable, __file__, COLD, key],
         env={**os.environ, "NUMBA_CACHE_DIR": cache},
         capture_output=True,
         text=True,
@@ -82,37 +159,46 @@ def fresh_seconds(cache: str) -> tuple[float, float]:
     return first, second
 
 
-def main() -> int:
-    missed = 0
-    for name, (make, repeats, peer_repeats, target) in CASES.items():
-        table = make()
-        fit_seconds(table)  # compiles, or reads what was compiled
-        ours, theirs = (
-            [seconds(table) for _ in range(n)]
-            for seconds, n in ((fit_seconds, repeats), (lifetimes_seconds, peer_repeats))
-        )
-        (own, peer), (model, reference) = zip(
-            *((statistics.median(s for s, _ in runs), runs[0][1]) for runs in (ours, theirs)), strict=True
-        )
-        print(f"{name}\n  predclv    {own:9.4f} s CPU (median of {repeats}, {min(ours)[0]:.4f} to {max(ours)[0]:.4f})")
-        print(f"  lifetimes  {peer:9.4f} s CPU (median of {peer_repeats})")
-        met = peer >= target * own
-        missed += not met
-        print(f"  {peer / own:.0f} times less; the target is {target}: {'met' if met else 'MISSED'}")
-        estimates = {p: (v, float(reference.params_[p])) for p, v in model.posterior_.point.items()}
-        print("  " + ", ".join(f"{p} {v:.6f} ({w:.6f})" for p, (v, w) in estimates.items()))
+def run_cold(key: str) -> None:
     with tempfile.TemporaryDirectory() as cache:
         for state in ("empty", "filled"):
-            first, second = fresh_seconds(cache)
+            first, second = fresh_seconds(cache, key)
             print(
-                f"first fit of a process, cache of compiled code {state}: {first:.3f} s CPU, the second {second:.4f} s"
+                f"{key}: first fit of a process, cache of compiled code {state}: {first:.3f} s CPU, "
+                f"the second {second:.4f} s"
             )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="CPU seconds of fits.")
+    parser.add_argument("--only", nargs="+", metavar="KEY", help="models, by key")
+    parser.add_argument("--customers", type=lambda text: int(text.replace("_", "")), help="instead of each row's own")
+    parser.add_argument("--repeats", type=int, help="instead of each row's own")
+    parser.add_argument("--no-peers", action="store_true", help="leave rows with a peer out")
+    parser.add_argument("--no-cold", action="store_true", help="leave out what compiling adds")
+    parser.add_argument("--list", action="store_true", help="name the rows and stop")
+    asked = parser.parse_args(arguments)
+    chosen = [
+        row for row in ROWS if (asked.only is None or row.key in asked.only) and not (asked.no_peers and row.peer)
+    ]
+    if asked.customers is not None:
+        chosen = [replace(row, customers=asked.customers if row.customers else 0) for row in chosen]
+    if asked.repeats is not None:
+        chosen = [replace(row, repeats=asked.repeats) for row in chosen]
+    if asked.list:
+        print(*chosen, sep="\n")
+        return 0
+    missed = sum([not run(row) for row in chosen])
+    if not asked.no_cold:
+        for key in dict.fromkeys(row.key for row in chosen):
+            run_cold(key)
     return missed
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == [COLD]:
-        histories = cdnow()
-        print(*(fit_seconds(histories)[0] for _ in range(2)))
+    if sys.argv[1:2] == [COLD]:
+        case = Row(sys.argv[2], 0, 0)
+        columns = histories(case)
+        print(*(fit_seconds(case, columns)[0] for _ in range(2)))
         sys.exit()
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
