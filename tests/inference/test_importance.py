@@ -57,8 +57,14 @@ def test_pareto_fit_finds_the_shape(k):
 
 
 def test_a_tail_too_short_to_tell_is_infinite():
-    flat, k_hat = smooth_weights(np.zeros(1000))
+    weights, k_hat = smooth_weights(np.log([1.0, 2.0, 3.0, 4.0]))
     assert k_hat == np.inf
+    np.testing.assert_allclose(weights, np.log([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_equal_weights_have_no_tail():
+    flat, k_hat = smooth_weights(np.zeros(1000))
+    assert k_hat == -np.inf
     np.testing.assert_allclose(flat, -np.log(1000))
 
 
@@ -84,6 +90,25 @@ def test_draws_have_the_moments_of_a_skewed_density():
     # 64 independent draws would have standard errors of 0.125 and 9 %.
     np.testing.assert_allclose((leading.mean(axis=0) - digamma(shape)) / error, 0.0, atol=0.12)
     np.testing.assert_allclose(leading.std(axis=0) / error, 1.0, atol=0.12)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_bent_ridge_is_covered_by_pieces(seed):
+    # v = u + 0.1 (u^2 - 1) + 0.15 e: long, narrow, and bent by as much as it is narrow.
+    def ridge(u):
+        bend = u[:, 1] - u[:, 0] - 0.1 * (u[:, 0] ** 2 - 1)
+        return -0.5 * (u[:, 0] ** 2 + (bend / 0.15) ** 2 + u[:, 2] ** 2)
+
+    covariance = np.array([[1.0, 1.0, 0.0], [1.0, 1.0225, 0.0], [0.0, 0.0, 1.0]])
+    draws, diagnostics = ImportanceDraws(Given(ridge), np.exp([0.0, -0.1, 0.0]), covariance, seed, "Model")()
+    assert diagnostics["n_pieces"] == 5
+    assert diagnostics["n_rounds"] == 3
+    assert diagnostics["gate"] == "passed"
+    assert diagnostics["effective_sample_size"] > 3500
+    log_draws = np.log(draws)
+    # 1,024 stratified draws of more than 3,500 effective points: one standard error of a mean is below 0.02.
+    np.testing.assert_allclose(log_draws.mean(axis=0), 0.0, atol=0.07)
+    np.testing.assert_allclose(log_draws.std(axis=0), [1.0, np.sqrt(1.0425), 1.0], rtol=0.06)
 
 
 def test_same_seed_same_draws():

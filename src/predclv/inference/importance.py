@@ -1,13 +1,14 @@
 """Draws from a posterior by importance sampling: a multivariate t at its mode, and weights that correct it.
 
 Twice: from the mode and curvature, and again from the mean and covariance that the first round found. Draws come
-from the second. Where both rounds agree, and the weights' tail is short, no chain is needed.
+from the second. Where both rounds agree, and the weights' tail is short, no chain is needed. Where not, the posterior
+is often a bent ridge, which several t distributions along it cover: a last round of them is tried.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ _BUDGET = 420_000_000
 _DEGREES = 5.0  # of the t: heavier tails than any posterior under proper priors that the data inform
 _FARTHEST = 300.0  # unconstrained, mostly the logarithm of a parameter
 _NARROWEST = 1e-4
+# Pieces along a ridge; a bent one leaves each of them wider than its own points are spread.
+_N_PIECES, _WIDER = 4, 1.5
 _LARGEST_K = 0.5
 _LARGEST_SHIFT = 0.1
 _LARGEST_STRETCH = 0.05
@@ -66,7 +69,8 @@ class ImportanceDraws:
     warns : bool
         Whether to warn where the gate does not hold.
     most_rounds : int
-        How many proposals, each made from what the last one found, may be tried until two agree; at least 2.
+        How many proposals, each made from what the last one found, may be tried until two agree; at least 2. Where
+        they do not, one of several pieces follows.
     most_points : int
         A power of two; halved where rows are very many.
     """
@@ -101,16 +105,19 @@ class ImportanceDraws:
             final = self._sample(*adapted, n_points, self.seed + n_rounds - 1)
             diagnostics = {
                 "approximation": "importance sampling",
-                "k_hat": _number(final.k_hat),
                 "k_hat_at_mode": k_hat_at_mode,
                 "n_points": n_points,
                 "n_rounds": n_rounds,
-                "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
-                **_disagreement(pilot, final),
+                **_describe(pilot, final),
             }
             objection = gate(diagnostics)
             if not objection:
                 break
+        if objection and (pieces := _pieces(final)) is not None:
+            pilot, final = final, self._sample_pieces(pieces, n_points // _N_PIECES, self.seed + n_rounds)
+            about: dict[str, Any] = {"n_points": len(final.points), "n_rounds": n_rounds + 1, "n_pieces": len(pieces)}
+            diagnostics |= about | _describe(pilot, final)
+            objection = gate(diagnostics)
         diagnostics["gate"] = objection or "passed"
         if objection and self.warns:
             warn(
@@ -124,7 +131,16 @@ class ImportanceDraws:
         return Draws(np.ascontiguousarray(natural), diagnostics)
 
     def _sample(self, center: FloatArray, covariance: FloatArray, n: int, seed: int) -> _Round:
-        points, log_proposal = draw_t(center, covariance, n, seed)
+        return self._weigh(*draw_t(center, covariance, n, seed))
+
+    def _sample_pieces(self, pieces: Sequence[_Piece], n: int, seed: int) -> _Round:
+        """So many points of each of a mixture's t distributions, which have equal shares of it."""
+        # A stream of its own for each.
+        points = np.concatenate([draw_t(*piece, n, [seed, i])[0] for i, piece in enumerate(pieces)])
+        return self._weigh(points, np.logaddexp.reduce([log_t(points, *piece) for piece in pieces]))
+
+    def _weigh(self, points: FloatArray, log_proposal: FloatArray) -> _Round:
+        n = len(points)
         # Far out a value, or its density, leaves the range of numbers: such a point weighs nothing.
         log_weight = np.full(n, -np.inf)
         with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
@@ -139,10 +155,43 @@ class ImportanceDraws:
         return _Round(points, weight, k_hat, mean, (centered.T * weight) @ centered)
 
 
-def _disagreement(pilot: _Round, final: _Round) -> dict[str, float | None]:
-    """How far two rounds are apart, in standard deviations, for the parameter in which they are farthest."""
+class _Piece(NamedTuple):
+    """A t distribution of a mixture."""
+
+    mean: FloatArray
+    covariance: FloatArray
+
+
+def _pieces(of: _Round) -> list[_Piece] | None:
+    """Cut a round along its longest axis into pieces of equal weight; None where some have too few points.
+
+    The first is the whole, in case that the others miss something.
+    """
+    deviation = np.sqrt(np.diag(of.covariance))
+    if not (deviation > 0).all():
+        return None
+    centered = of.points - of.mean
+    axis = np.linalg.eigh(of.covariance / np.outer(deviation, deviation))[1][:, -1]
+    order = np.argsort((centered / deviation) @ axis, kind="stable")
+    piece = np.empty(len(order), dtype=np.int64)
+    piece[order] = np.minimum((np.cumsum(of.weight[order]) * _N_PIECES).astype(np.int64), _N_PIECES - 1)
+    found = [_Piece(of.mean, of.covariance)]
+    for number in range(_N_PIECES):
+        weight, points = of.weight[piece == number], of.points[piece == number]
+        weight = weight / weight.sum()
+        mean = weight @ points
+        covariance = ((points - mean).T * weight) @ (points - mean)
+        found.append(_Piece(mean, _WIDER * covariance))
+    least = _NARROWEST * np.linalg.eigvalsh(of.covariance)[0]
+    return found if all(np.linalg.eigvalsh(each.covariance)[0] > least for each in found) else None
+
+
+def _describe(pilot: _Round, final: _Round) -> dict[str, float | None]:
+    """The last round by itself; and how far two are apart, in standard deviations, where they are farthest."""
     error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
     return {
+        "k_hat": _number(final.k_hat),
+        "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
         "disagreement_mean": _number(np.max(np.abs(pilot.mean - final.mean) / error)),
         "disagreement_sd": _number(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
     }
