@@ -62,6 +62,8 @@ class Scorer:
     ----------
     input_columns : tuple of str
         Columns that are read; others may be there.
+    time_unit : str
+        Unit of recency and T.
     schema : pyarrow.Schema
         Columns that are given, after customer_id.
     n_scored : int
@@ -128,6 +130,11 @@ class Scorer:
         return self._needs.columns
 
     @property
+    def time_unit(self) -> str:
+        """Unit of recency and T."""
+        return self._fitted.time_unit
+
+    @property
     def needs(self) -> Needs:
         """What is read, and how it is checked."""
         return self._needs
@@ -177,7 +184,9 @@ class Scorer:
                 quarantine(rest)
             yield from scores.to_batches()
 
-    def split(self, table: pa.Table, also_rejected: NDArray[np.int8] | None = None) -> tuple[pa.Table, pa.Table]:
+    def split(
+        self, table: pa.Table, also_rejected: NDArray[np.int8] | None = None, original: pa.Table | None = None
+    ) -> tuple[pa.Table, pa.Table]:
         """Score a table in one piece; return the scores, and the rows that cannot be scored with their reasons.
 
         Parameters
@@ -185,6 +194,8 @@ class Scorer:
         table : pyarrow.Table
         also_rejected : (n_rows,) int8 array, optional
             Codes in `rows.REASONS` of what the caller knows against rows; 0 for nothing. A row's own faults come first.
+        original : pyarrow.Table, optional
+            The rows as they came, where `table` is made from them, to give back those that cannot be scored.
         """
         schema = self.schema_for(table.schema)
         rows = read_rows(table, self._needs, self._margin)
@@ -196,11 +207,14 @@ class Scorer:
         if which.size:
             self._fill(rows, which, columns, reason)
         good = reason == 0
-        arrays = [table["customer_id"].filter(pa.array(good)), *(column[good] for column in columns.values())]
-        bad = pa.array(~good)
-        rest = table.filter(bad).add_column(0, "reason", reason_column(reason[~good]))
+        arrays = [table["customer_id"], *columns.values()]
+        if not good.all():
+            kept = pa.array(good)
+            arrays = [arrays[0].filter(kept), *(column[good] for column in columns.values())]
+        source = table if original is None else original
+        rest = source.filter(pa.array(~good)).add_column(0, "reason", reason_column(reason[~good]))
         self._count(rows, good, reason)
-        return pa.table(arrays, schema=schema), rest.cast(self.quarantine_schema(table.schema))
+        return pa.table(arrays, schema=schema), rest.cast(self.quarantine_schema(source.schema))
 
     def _count(self, rows: Rows, good: NDArray[np.bool_], reason: NDArray[np.int8]) -> None:
         seen = self._fitted

@@ -1,6 +1,7 @@
-"""The command line: `predclv demo`, `run`, `summarize`, `fit`, `predict` and `backtest`.
+"""The command line: `predclv demo`, `run`, `summarize`, `fit`, `predict`, `score` and `backtest`.
 
-Exit codes: 0 done, 2 the input or an option is at fault (one readable line on stderr), 1 predclv is.
+Exit codes: 0 done, 3 done with rows set aside (`score` alone), 2 the input or an option is at fault (one readable line
+on stderr), 1 predclv is.
 """
 
 from __future__ import annotations

@@ -245,6 +245,43 @@ def predict_command(
         single_steps.predict(current, model, table, _data_options(context), horizon, level, value_options, out)
 
 
+@app.command("score")
+def score_command(
+    table: o.Rows,
+    *,
+    model: o.ModelFolder,
+    horizon: o.Horizon = "1 year",
+    discount_rate: o.DiscountRateIfAny = None,
+    margin: o.MarginIfAny = None,
+    level: o.Level = 0.9,
+    observation_end: o.ObservationEnd = None,
+    engine: o.Engine = "duckdb",
+    memory_limit: o.MemoryLimit = "1GB",
+    partitions: o.Partitions = None,
+    columns: o.Columns = None,
+    out: o.OutScores,
+    quarantine: o.Quarantine = None,
+    resume: o.Resume = False,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> int:
+    """Score a table of customers of any size, unattended; exit code 3 where rows had to be set aside."""
+    from predclv.cli import score
+
+    options = {
+        "horizon": horizon,
+        "discount_rate": discount_rate,
+        "margin": margin,
+        "level": level,
+        "observation_end": observation_end,
+    }
+    with session(quiet, json) as current:
+        what = score.Work(table, model, out, engine, memory_limit, partitions, columns, quarantine, resume)
+        return score.show(current, what, options)
+
+
 @app.command("backtest")
 def backtest_command(
     context: typer.Context,

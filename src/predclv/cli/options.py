@@ -187,3 +187,32 @@ ForecastsFile = Annotated[
 OutTables = Annotated[
     Path | None, typer.Option("--out", help="Folder for all tables, as Parquet.", rich_help_panel=OUTPUT)
 ]
+
+Rows = Annotated[
+    str,
+    typer.Argument(
+        help="Rows of customer_id, frequency, recency, T and monetary_value: a Parquet file or folder, a CSV file, or "
+        "a DuckDB table as file.duckdb::table.",
+        metavar="TABLE",
+        show_default=False,
+    ),
+]
+OutScores = Annotated[Path, typer.Option("--out", help="Folder for the scores.", rich_help_panel=OUTPUT)]
+Engine = Annotated[str, typer.Option(help="Who reads the rows: duckdb or pyarrow.", rich_help_panel=DATA)]
+MemoryLimit = Annotated[
+    str, typer.Option(help="Memory that the job may take, about: 1GB, 800MiB.", rich_help_panel=OUTPUT)
+]
+Partitions = Annotated[
+    int | None, typer.Option(help="Parts to write, at most. Default: one a million rows.", rich_help_panel=OUTPUT)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the job in --out, if there is one.", rich_help_panel=OUTPUT)
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Columns to work out, between commas. Default: all.", rich_help_panel=OUTPUT),
+]
+Quarantine = Annotated[
+    Path | None,
+    typer.Option(help="Folder for rows that cannot be scored. Default: _quarantine in --out.", rich_help_panel=OUTPUT),
+]

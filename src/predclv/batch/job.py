@@ -1,0 +1,355 @@
+"""Score a table on disk with a saved model, part by part: what is killed goes on where it stood, and nothing is lost.
+
+A part is a run of rows, in the order of the input. It is written whole or not at all, first the rows that cannot be
+scored, then the scores; then the manifest says that it is there. Whatever is not in the manifest is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from predclv.batch.ids import repeated_ids
+from predclv.batch.lock import LOCK, locked_folder
+from predclv.batch.manifest import MANIFEST, Manifest, Part, model_fingerprint
+from predclv.batch.memory import Memory
+from predclv.batch.rows import REASONS
+from predclv.batch.scorer import Scorer
+from predclv.batch.sources import Reading, Source, open_source
+from predclv.batch.text import to_numbers
+from predclv.errors import DataError, ModelFileError, UnitError
+from predclv.files import replace_file
+from predclv.models.transactions import TransactionModel
+from predclv.value import CLV, load
+
+__all__ = ["QUARANTINE", "Job", "run_job"]
+
+#: Folder for rows that cannot be scored, where no other is given; readers of Parquet folders pass over it.
+QUARANTINE = "_quarantine"
+_SPILL = ".spill"
+_ROWS_PER_PART = 1_000_000
+_PART = re.compile(r"part-\d{5}\.parquet")
+_NOT_UNIQUE = np.int8(REASONS.index("customer_id is not unique"))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for.
+
+    Attributes
+    ----------
+    model : path
+        Folder of a saved model.
+    table : str
+        A .parquet or .csv file, a folder of .parquet files, or "file.duckdb::table".
+    out : path
+        Folder for the scores.
+    options : mapping
+        Keyword arguments of `Scorer`.
+    engine : {"duckdb", "pyarrow"}
+        Who reads.
+    memory : Memory
+    partitions : int, optional
+        Number of parts; by default one for each million of rows.
+    resume : bool
+        Go on with a job that was begun in `out`, if there is one.
+    quarantine : path, optional
+        Folder for rows that cannot be scored; `QUARANTINE` in `out` by default.
+    """
+
+    model: Path
+    table: str
+    out: Path
+    options: Mapping[str, Any]
+    engine: str
+    memory: Memory
+    partitions: int | None = None
+    resume: bool = False
+    quarantine: Path | None = None
+
+    @property
+    def rejects(self) -> Path:
+        """Folder for rows that cannot be scored."""
+        return self.out / QUARANTINE if self.quarantine is None else self.quarantine
+
+
+def run_job(job: Job, report: Callable[[dict[str, Any]], None] = lambda event: None) -> Manifest:
+    """Do what is left of a job; return its manifest, finished.
+
+    Parameters
+    ----------
+    job : Job
+    report : callable
+        Told of what was done: dicts with "event", one of "begin", "part" and "end", and figures.
+
+    Raises
+    ------
+    DataError, ModelFileError
+        The model, the input or an option is at fault; the job was begun otherwise; another one is at work; a part
+        could not be written. Finished parts stay.
+    """
+    if job.partitions is not None and job.partitions < 1:
+        raise DataError(f"'partitions' must be at least 1. Got {job.partitions}.")
+    scorer, fingerprint = _load(job)
+    source = open_source(job.table, scorer.needs, job.engine)
+    if source.time_unit not in (None, scorer.time_unit):
+        raise UnitError(
+            f"'{job.table}' counts time in {source.time_unit}s and the model in {scorer.time_unit}s. Summarise with "
+            f"--time-unit {scorer.time_unit}, or fit again."
+        )
+    _check_apart(job, source)
+    with locked_folder(job.out), locked_folder(job.rejects):
+        begun = _look_at(job)
+        stamp = source.stamp()
+        reading = Reading(job.engine, job.memory.for_duckdb, job.out / _SPILL)
+        n_rows, repeated = _count(source, reading)
+        manifest = _manifest(job, scorer, source, fingerprint, n_rows)
+        if begun is not None:
+            manifest.require_same(begun, job.out)
+            manifest.parts = {number: part for number, part in begun.parts.items() if _is_whole(job, part)}
+        manifest.write(job.out)
+        report({"event": "begin", "rows": n_rows, "parts": manifest.n_parts, "finished": len(manifest.parts)})
+        try:
+            _score_parts(job, scorer, source, reading, repeated, manifest, stamp, report)
+        finally:
+            shutil.rmtree(job.out / _SPILL, ignore_errors=True)
+        report({"event": "end", "rows": n_rows, "quarantined": manifest.rejected.total()})
+    return manifest
+
+
+def _load(job: Job) -> tuple[Scorer, str]:
+    """Make the scorer; the model must not change while it is read."""
+    fingerprint = model_fingerprint(job.model)
+    model = load(job.model)
+    if model_fingerprint(job.model) != fingerprint:
+        raise ModelFileError(f"'{job.model}' changed while it was read. Begin again when it is whole.")
+    if not isinstance(model, CLV | TransactionModel):
+        raise DataError(f"The model in '{job.model}' is a {type(model).__name__}, which does not score RFM rows.")
+    return Scorer(model, block_rows=job.memory.block_rows, **job.options), fingerprint
+
+
+def _check_apart(job: Job, source: Source) -> None:
+    """Refuse to write into what is read."""
+    read = {path.resolve() for path in (source.root, job.model)}
+    for folder in (job.out, job.rejects):
+        place = folder.resolve()
+        if any(place == path or place.is_relative_to(path) or path.is_relative_to(place) for path in read):
+            raise DataError(f"'{folder}' and what is read lie within one another. Give another folder for the results.")
+
+
+def _look_at(job: Job) -> Manifest | None:
+    """Return the manifest of what was begun; refuse folders with other things, and remove what a killed job left."""
+    begun = Manifest.read(job.out)
+    if begun is not None and not job.resume:
+        state = "a finished job" if begun.finished else f"{len(begun.parts)} of {begun.n_parts} parts of a job"
+        raise DataError(f"'{job.out}' holds {state}. Go on with it by --resume, or give another folder.")
+    for folder in {job.out, job.rejects}:
+        names = sorted(path.name for path in folder.iterdir())
+        ours = {LOCK, _SPILL, MANIFEST, QUARANTINE} if folder == job.out else {LOCK}
+        left = [name for name in names if name.startswith(".") and ".tmp" in name]
+        # Parts come after the manifest, so that without one they are somebody else's.
+        parts = [name for name in names if begun is not None and _PART.fullmatch(name)]
+        others = [name for name in names if name not in (*ours, *left, *parts)]
+        if others:
+            raise DataError(
+                f"'{folder}' holds {len(others)} entries that this job did not write (first: '{others[0]}'). Give a "
+                "new or empty folder."
+            )
+        for name in left:
+            (folder / name).unlink()
+    return begun
+
+
+def _count(source: Source, reading: Reading) -> tuple[int, pa.Array | None]:
+    """Count the rows, and find the ids that come more than once."""
+    n_rows = source.count(reading)
+
+    def ids() -> Iterator[pa.Array]:
+        return (batch.column(0) for batch in source.batches(reading, ["customer_id"]))
+
+    return n_rows, repeated_ids(ids, n_rows)
+
+
+def _manifest(job: Job, scorer: Scorer, source: Source, fingerprint: str, n_rows: int) -> Manifest:
+    per_part = _ROWS_PER_PART if job.partitions is None else max(-(-n_rows // job.partitions), 1)
+    schema = scorer.schema_for(_read_as(scorer, source))
+    options = {name: _plain(value) for name, value in job.options.items() if name != "columns"}
+    return Manifest(
+        model=fingerprint,
+        input=source.fingerprint(),
+        options={**options, "columns": list(scorer.schema.names), "quarantine": str(job.rejects.name)},
+        schema=[{"name": field.name, "type": str(field.type)} for field in schema],
+        rows=n_rows,
+        rows_per_part=per_part,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _read_as(scorer: Scorer, source: Source) -> pa.Schema:
+    """Schema of the rows as they are scored: what is text in a CSV file becomes numbers where numbers belong."""
+    if source.kind != "csv":
+        return source.schema
+    numbers = scorer.needs.numbers
+    return pa.schema([pa.field(f.name, pa.float64() if f.name in numbers else f.type) for f in source.schema])
+
+
+def _is_whole(job: Job, part: Part) -> bool:
+    """Whether a finished part's files are what was written; if not, it is made again."""
+    for name, digest in part.files.items():
+        folder = job.rejects if name.startswith(f"{QUARANTINE}/") else job.out
+        path = folder / Path(name).name
+        if not path.is_file() or path.is_symlink() or _digest(path) != digest:
+            return False
+    return True
+
+
+def _score_parts(
+    job: Job,
+    scorer: Scorer,
+    source: Source,
+    reading: Reading,
+    repeated: pa.Array | None,
+    manifest: Manifest,
+    stamp: list[tuple[str, int, int, int]],
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    left = [number for number in range(manifest.n_parts) if number not in manifest.parts]
+    if not left:
+        return
+    skip = left[0] * manifest.rows_per_part
+    rows = _Rows(source.batches(reading, skip=skip))
+    for number in range(left[0], manifest.n_parts):
+        blocks = rows.take(min(manifest.rows_per_part, manifest.rows - number * manifest.rows_per_part), job)
+        if number in manifest.parts:
+            for _ in blocks:
+                pass
+            continue
+        begun = time.monotonic()
+        part = _write_part(job, scorer, source, blocks, repeated, number)
+        if source.stamp() != stamp:
+            raise DataError(f"The input '{job.table}' changed while it was read. Begin again in another folder.")
+        manifest.parts[number] = part
+        manifest.write(job.out)
+        report(
+            {
+                "event": "part",
+                "part": number,
+                "parts": manifest.n_parts,
+                "finished": len(manifest.parts),
+                "rows": part.rows,
+                "quarantined": sum(part.rejected.values()),
+                "seconds": round(time.monotonic() - begun, 3),
+            }
+        )
+
+
+class _Rows:
+    """Batches of a source, handed on in blocks that end where a part does."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._rest: pa.RecordBatch | None = None
+
+    def take(self, n: int, job: Job) -> Iterator[pa.Table]:
+        """Yield the next n rows in blocks; DataError where there are not so many."""
+        waiting: list[pa.RecordBatch] = []
+        have = 0
+        while n > 0:
+            batch = self._rest if self._rest is not None else next(self._batches, None)
+            if batch is None:
+                raise DataError(f"'{job.table}' has fewer rows than when they were counted: {n:,} are missing.")
+            part = batch.slice(0, min(n, job.memory.block_rows - have))
+            self._rest = batch.slice(part.num_rows) if part.num_rows < batch.num_rows else None
+            waiting.append(part)
+            have, n = have + part.num_rows, n - part.num_rows
+            if have == job.memory.block_rows or n == 0:
+                yield pa.Table.from_batches(waiting)
+                waiting, have = [], 0
+
+
+def _write_part(
+    job: Job, scorer: Scorer, source: Source, blocks: Iterator[pa.Table], repeated: pa.Array | None, number: int
+) -> Part:
+    """Score and write one part; its two files appear whole or not at all."""
+    name = f"part-{number:05}.parquet"
+    before = scorer.n_scored, scorer.n_outside, scorer.rejected.copy()
+    scores, rejects = job.out / name, job.rejects / name
+    n_rows = n_rejected = 0
+    try:
+        with replace_file(scores) as score_file, replace_file(rejects) as reject_file:
+            with (
+                pq.ParquetWriter(score_file, scorer.schema_for(_read_as(scorer, source)), **_PARQUET) as score_writer,
+                pq.ParquetWriter(reject_file, scorer.quarantine_schema(source.schema)) as reject_writer,
+            ):
+                for block in blocks:
+                    found, rest = _score_block(scorer, source, block, repeated)
+                    score_writer.write_table(found)
+                    if rest.num_rows:
+                        reject_writer.write_table(rest)
+                    n_rows, n_rejected = n_rows + block.num_rows, n_rejected + rest.num_rows
+            _sync(score_file)
+            _sync(reject_file)
+            digests = {name: _digest(score_file)}
+            if n_rejected:
+                digests[f"{QUARANTINE}/{name}"] = _digest(reject_file)
+    except OSError as error:
+        if isinstance(error, DataError | ModelFileError):
+            raise
+        raise DataError(
+            f"Part {number} could not be written: {error}. What is finished stays; go on by --resume."
+        ) from error
+    if not n_rejected:
+        rejects.unlink()
+    return Part(
+        number,
+        n_rows,
+        scorer.n_scored - before[0],
+        scorer.n_outside - before[1],
+        dict(scorer.rejected - before[2]),
+        digests,
+    )
+
+
+# Digits of scores hardly repeat: dictionaries and compression cost more than they save.
+_PARQUET: dict[str, Any] = {"use_dictionary": ["customer_id", "purchases_low", "purchases_high"], "compression": "lz4"}
+
+
+def _score_block(
+    scorer: Scorer, source: Source, block: pa.Table, repeated: pa.Array | None
+) -> tuple[pa.Table, pa.Table]:
+    codes = None
+    if repeated is not None:
+        twice = pc.is_in(block["customer_id"], value_set=repeated).to_numpy()
+        codes = np.where(twice, _NOT_UNIQUE, np.int8(0))
+    if source.kind == "csv":
+        return scorer.split(to_numbers(block, scorer.needs.numbers), codes, original=block)
+    return scorer.split(block, codes)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,39 @@
+"""One job a folder: a lock that the operating system gives back when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from predclv.errors import DataError
+
+__all__ = ["LOCK", "locked_folder"]
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made where it is absent; DataError where another process holds it.
+
+    The file stays when the lock is gone: a lock is what the system knows of it, so that a file left by a process that
+    was killed locks nothing.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise DataError(
+                f"Another job is at work in '{folder}' (process {file.read().strip() or 'unknown'}). Wait for it, or "
+                "give another folder."
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
