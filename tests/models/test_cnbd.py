@@ -223,6 +223,10 @@ def test_scikit_learn_conventions(model_class, simulated):
         "posterior_", "segments_", "priors_", "fingerprint_",
     }  # fmt: skip
     assert not hasattr(clone(model), "posterior_")
+    # Kernels are known before a fit where k is.
+    assert clone(model).bindings.k == 2
+    for unknown in (None, 0, "2"):
+        assert "bindings" not in dir(model_class(k=unknown))
     # A new fit chooses again.
     refitted = model.set_params(k=None).fit(simulated[model_class][:500])
     assert refitted.k_ == 2

@@ -117,6 +117,20 @@ def clv(request, models):
 
 
 @pytest.fixture(scope="module")
+def predicted(rfm):
+    """What a CLV of the models above says of all customers, worked out once."""
+    made = {}
+
+    def once(clv):
+        key = id(clv.transactions_), id(clv.spend_)
+        if key not in made:
+            made[key] = clv.predict(rfm, HORIZON)
+        return made[key]
+
+    return once
+
+
+@pytest.fixture(scope="module")
 def crossed(models):
     return value_model(models["counts"], models["by country"])
 
@@ -155,8 +169,8 @@ def test_segments_are_ordinary_fitted_models(models, rfm):
     assert models["by country"].segments_.keys() == {"DE", "FR"}
 
 
-def test_forecasts_are_those_of_the_segments(clv, rfm):
-    whole = clv.predict(rfm, HORIZON)
+def test_forecasts_are_those_of_the_segments(clv, rfm, predicted):
+    whole = predicted(clv)
     n = 0
     for part, rows in pieces(clv, rfm):
         own = part.predict(rfm[rows], HORIZON)
@@ -197,9 +211,9 @@ def test_segments_do_differ(crossed, rfm):
     assert max(values) > 1.2 * min(values)
 
 
-def test_order_of_customers_changes_nothing(crossed, rfm):
+def test_order_of_customers_changes_nothing(crossed, rfm, predicted):
     order = np.random.default_rng(5).permutation(len(rfm))
-    expected = crossed.predict(rfm, HORIZON).iloc[order].reset_index(drop=True)
+    expected = predicted(crossed).iloc[order].reset_index(drop=True)
     pd.testing.assert_frame_equal(crossed.predict(rfm[order], HORIZON), expected)
     for model in (crossed.transactions_, crossed.spend_):
         # Up to the order of sums, which the climb to the mode carries on.
@@ -217,11 +231,11 @@ def test_score_is_the_mean_over_the_segments(crossed, rfm):
 # Portfolio
 
 
-def test_totals_are_the_sum_of_the_parts(clv, rfm):
+def test_totals_are_the_sum_of_the_parts(clv, rfm, predicted):
     by_channel = clv.portfolio(rfm, HORIZON, by="channel", n_draws=256)
     columns = ["customers", "expected_buyers", "expected_purchases", "expected_clv"]
     np.testing.assert_allclose(by_channel[columns].iloc[:-1].sum(), by_channel[columns].iloc[-1], rtol=1e-12)
-    table = clv.predict(rfm, HORIZON)
+    table = predicted(clv)
     of_customers = table.groupby(rfm.carried["channel"])[["expected_purchases", "expected_clv"]].sum()
     np.testing.assert_allclose(by_channel.iloc[:-1][["expected_purchases", "expected_clv"]], of_customers, rtol=1e-9)
     added = sum(part.portfolio(rfm[rows], HORIZON, n_draws=256)[columns].iloc[-1] for part, rows in pieces(clv, rfm))
@@ -326,10 +340,10 @@ def saved(crossed, tmp_path):
     return tmp_path / "model"
 
 
-def test_round_trip_is_exact(clv, rfm, tmp_path):
+def test_round_trip_is_exact(clv, rfm, predicted, tmp_path):
     clv.save(tmp_path / "model")
     again = pc.load(tmp_path / "model")
-    pd.testing.assert_frame_equal(again.predict(rfm, HORIZON), clv.predict(rfm, HORIZON))
+    pd.testing.assert_frame_equal(again.predict(rfm, HORIZON), predicted(clv))
     pd.testing.assert_frame_equal(again.summary, clv.summary)
     for mine, theirs in ((again.transactions_, clv.transactions_), (again.spend_, clv.spend_)):
         assert list(mine.segments_) == list(theirs.segments_)
@@ -589,18 +603,18 @@ def test_large_segments_speak_for_themselves(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [pc.BGNBD, pc.GammaGamma])
-def test_sixty_segments_take_seconds(model):
-    sizes = {f"{size}-{i}": int(size) for i, size in enumerate(np.geomspace(5, 1000, 60).astype(int))}
+@pytest.mark.parametrize(("model", "n"), [(pc.BGNBD, 60), (pc.GammaGamma, 20)])
+def test_many_segments_take_seconds(model, n):
+    sizes = {f"{size}-{i}": int(size) for i, size in enumerate(np.geomspace(5, 1000, n).astype(int))}
     rfm = summarize(simulate(sizes, 6))
     start = time.process_time()
     fitted = model(**BG).fit(rfm)
     fitted.posterior_.draws_array()
     seconds = time.process_time() - start
-    print(f"{model.__name__}, 60 segments, {len(rfm):,} customers: {seconds:.1f} CPU-seconds")
-    assert len(fitted.segments_) == 60
-    # Some 10 seconds where it was written; a machine four times slower passes.
-    assert seconds < 40
+    print(f"{model.__name__}, {n} segments, {len(rfm):,} customers: {seconds:.1f} CPU-seconds")
+    assert len(fitted.segments_) == n
+    # Sixty take some 10 seconds where this was written; a machine four times slower passes.
+    assert seconds < 40 * n / 60
     # Segments were drawn 0.3 apart in every log parameter of purchases (in gamma alone for spend).
     draws = fitted.posterior_.draws
     for parameter in ("r", "alpha") if model is pc.BGNBD else ("gamma",):

@@ -101,9 +101,8 @@ class _CNBD(TransactionModel):
         """The family's kernels for k: that of the fit, or as given where there is none yet."""
         if self._settled is not None:
             return self._member(self._settled[0])
-        if self.k is None or hasattr(self, "posterior_"):
+        if self.k is None or hasattr(self, "posterior_") or not _is_number_of_events(self.k):
             return self._member(self.k_)
-        self._check_settings()
         return self._member(int(self.k))
 
     @property
