@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.checks import quote_list
@@ -283,7 +284,8 @@ class CovariateModel(TransactionModel):
     def _fitted_covariates(self, what: str) -> Covariates:
         check_is_fitted(self, "posterior_")
         if self.covariates_ is None:
-            raise ValueError(f"This {type(self).__name__} was fitted without covariates, so it has no {what}.")
+            # A ValueError that is an AttributeError too, so that `dir` and `hasattr` take it for what is not there.
+            raise NotFittedError(f"This {type(self).__name__} was fitted without covariates, so it has no {what}.")
         return self.covariates_
 
     def _own_parameters(self) -> tuple[Parameter, ...]:
