@@ -225,3 +225,15 @@ def test_annuity():
     n = np.array([0.0, 1.0, 30.0])
     np.testing.assert_array_equal(annuity(n, 0.0), n)
     np.testing.assert_allclose(annuity(n, 0.01), [0.0, 1.0, np.exp(-0.01 * np.arange(30)).sum()], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "theta", [(1.2e5, 1.3e5, 0.6), (1e5, 1.5e5, 2.4), (1e5, 1e5, 1.0), (1e-5, 1e7, 1.0), (2e5, 1e-6, 3.0)]
+)
+def test_endless_sums_at_the_edges_of_the_domain_end(theta):
+    for k, rate in product([0, 63, 64, 1000], [0.0, 0.008, 0.0953]):
+        got = one_sum(k, np.inf, rate, theta)
+        if rate == 0.0 and theta[0] * theta[2] <= 1:
+            assert got == np.inf
+            continue
+        assert got == pytest.approx(one_sum(k, 5_000 if theta[0] > 1 else 50_000, rate, theta), rel=1e-9)

@@ -277,6 +277,11 @@ def test_what_is_refused(simulated):
     )
     with pytest.raises(DataError, match="has come to its first renewal"):
         model.fit(young)
+    one = pc.Subscriptions.from_cohorts([100, 80])
+    with pytest.raises(DataError, match="Nobody has come to more than 1 renewal, and SBG has 2 parameters"):
+        pc.SBG().fit(one)
+    with pytest.warns(ConvergenceWarning, match="say little about"):
+        assert pc.SBG(method="map").fit(one).p_renew(one)["p_renew"][1] > 0.8
     with pytest.raises(ValueError, match="has no last number"), warnings.catch_warnings():
         warnings.simplefilter("ignore", HorizonWarning)
         model.renewal_distribution(subs, np.inf)

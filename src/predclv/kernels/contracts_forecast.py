@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from predclv.kernels.contracts_likelihood import log_drop
+from predclv.kernels.gamma_differences import psi_difference
 
 __all__ = [
     "discounted_renewals",
@@ -158,7 +159,7 @@ def _fill_sums(
             term *= _stay(int(tenure[i]) + j, alpha, beta, c, known)
             total += term
             term *= discount
-            if term < _NOTHING * total:
+            if term <= _NOTHING * total:
                 break
         out[i] = total
 
@@ -194,7 +195,7 @@ def _endless_sum(k: float, rate: float, alpha: float, beta: float, c: float) -> 
         last[:5] = last[1:]
         last[5] = math.exp(-drop)
         total += last[5]
-        if last[5] < _NOTHING * total:
+        if last[5] <= _NOTHING * total:  # both may be 0
             return float(total)
         if n >= _FIRST_TERMS and step + rate < _SMOOTH and k + n > max(turning, 10.0 * c):
             break
@@ -215,19 +216,22 @@ def _integral(k: float, start: float, rate: float, alpha: float, beta: float, c:
     # From here on S is the power of time to all digits.
     far = (math.log(1e17) + math.log1p(alpha) + math.log1p(alpha + beta)) / c
     while True:
-        # Over no panel do the terms fall by more than e^-8.
-        width = min(1.0, 1.0 / c, 8.0 / (alpha * c + rate * math.exp(low)))
+        t = math.exp(low)
+        # How steeply a term falls with the logarithm of time; from here on only more so.
+        steep = c * t**c * psi_difference(beta + t**c, alpha) + rate * t
+        term = t * math.exp(-log_drop(k, t - k, alpha, beta, c) - rate * (t - k - 1.0))
+        if steep > 2.0 and term < 1e-17 * (total + so_far):
+            return float(total)
+        if rate == 0.0 and (low > far or low > 680.0):
+            return float(total + term / (alpha * c - 1.0))
+        # Over no panel does it fall by much more than e^-8.
+        width = min(1.0, 1.0 / c, 8.0 / steep)
         part = 0.0
         for i in range(len(_NODES)):
             t = math.exp(low + width * _NODES[i])
             part += _WEIGHTS[i] * t * math.exp(-log_drop(k, t - k, alpha, beta, c) - rate * (t - k - 1.0))
         total += width * part
         low += width
-        if rate > 0.0 and part * width < 1e-17 * (total + so_far) and rate * math.exp(low) > 1.0:
-            return float(total)
-        if rate == 0.0 and (low > far or low > 680.0):
-            t = math.exp(low)
-            return total + t * math.exp(-log_drop(k, t - k, alpha, beta, c)) / (alpha * c - 1.0)
 
 
 @njit(cache=True, error_model="numpy")

@@ -19,6 +19,15 @@ from predclv.priors.distributions import LogNormal
 
 __all__ = ["BDW"]
 
+_ALIKE = (
+    "All customers seem alike, so their chances to leave and how these change with tenure are determined, and how "
+    "customers differ is not. More cohorts or periods would tell, or priors."
+)
+_LATE_OR_NEVER = (
+    "Next to nobody declines the first renewals, and the data do not tell how customers differ. Where nobody leaves at "
+    "all, no interval holds the chance that this is wrong; where all leave late and together, contracts may run out "
+    "after a fixed number of periods, which no such model foresees. Observe for longer, or give priors (method='map')."
+)
 _ONE_CLIFF = (
     "Customers seem to leave together at one renewal. Do the contracts run out after a fixed number of periods, which "
     "no such model foresees?"
@@ -44,7 +53,13 @@ class BDW(ContractModel):
         ),
     )
     PRIORS: ClassVar = {"alpha": ALPHA_PRIOR, "beta": BETA_PRIOR, "c": LogNormal(1.0, 0.5)}
-    EDGES: ClassVar = {**EDGES, (("c", "high"),): _ONE_CLIFF, (("c", "low"),): _NO_CHANGE}
+    EDGES: ClassVar = {
+        **EDGES,
+        (("alpha", "high"), ("beta", "high")): _ALIKE,
+        (("beta", "high"),): _LATE_OR_NEVER,
+        (("c", "high"),): _ONE_CLIFF,
+        (("c", "low"),): _NO_CHANGE,
+    }
 
     @staticmethod
     def full_theta(theta: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -116,6 +116,13 @@ class ContractBase(Model):
                 f"None of the {subs.n_customers:,.0f} contracts has come to its first renewal by the as-of date. "
                 "Observe for longer, or renew by a shorter period."
             )
+        stayed, left = by_renewal(subs)
+        came, needed = int(np.count_nonzero(stayed + left)), len(self.PARAMETERS)
+        if self.method == "mle" and came < needed and stayed.any() and left.any():
+            raise DataError(
+                f"Nobody has come to more than {came} renewal{'' if came == 1 else 's'}, and {type(self).__name__} has "
+                f"{needed} parameters, for which it takes as many. Observe for longer, or give priors (method='map')."
+            )
 
     def _start(self, subs: Any) -> FloatArray:
         stayed, left = by_renewal(subs)
