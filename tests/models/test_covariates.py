@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError
+from predclv.models.covariate_model import row_thetas
 from predclv.priors import LogNormal, Normal
 from predclv.report import write_report
 
@@ -529,3 +530,42 @@ def test_what_speaks_of_one_population_says_so(fitted, tmp_path):
         write_report(tmp_path / "report.html", clv=clv, rfm=rfm, horizon=26)
     own = model.for_covariates({"channel": "tv", "age": 0.0})
     assert pc.plots.plot_frequency_recency(own) is not None
+
+
+@every_model
+def test_rows_of_their_own_parameters_have_the_forecasts_of_the_model(key, fitted):
+    model, rfm = fitted(key)
+    some = rfm[:25]
+    kernels, theta = row_thetas(model, some, 2)
+    x, horizon, delta, counts = some.frequency.astype(float), 52.0, 0.01, np.array([1.0, 2.0, 7.5])
+    for own in theta:
+        alive = kernels.p_alive(x, some.recency, some.T, own)
+        pmf = kernels.alive_counts(x, some.T, horizon, own, 40)
+        moments = kernels.discount_moments(x, some.T, horizon, delta, own, counts)
+        for i in range(len(x)):
+            row, one = slice(i, i + 1), own[i : i + 1].copy()
+            history = x[row], some.recency[row], some.T[row]
+            assert alive[i] == pytest.approx(model.bindings.p_alive(*history, one)[0, 0], rel=1e-12)
+            of_model = model.bindings.stage_purchase_pmf(x[row], some.T[row], horizon, one[0], 40, 0)[0]
+            np.testing.assert_allclose(pmf[i], of_model, rtol=1e-12, atol=1e-300)
+            moment = model.bindings.discount_moments(x[row], some.T[row], horizon, delta, one[0], counts, 0)
+            np.testing.assert_allclose(moments[:, i], np.stack(moment)[:, 0], rtol=1e-12)
+
+
+@every_model
+def test_value_one_by_one_is_that_of_each_customers_own_model(key, fitted):
+    model, rfm = fitted(key)
+    assert model.posterior_.diagnostics["n_patterns"] == len(rfm)
+    clv = pc.CLV(clone(model), pc.GammaGamma()).fit(rfm)
+    some = rfm[np.flatnonzero(rfm.frequency > 0)[:4]]
+    table = clv.predict(some, 52, margin=0.4)
+    for i in range(len(some)):
+        own = pc.CLV(pc.BGNBD(), pc.GammaGamma()).fit(rfm)
+        values = {name: some.carried[name][i] for name in COLUMNS}
+        own.transactions_ = clv.transactions_.for_covariates(values)
+        alone = own.predict(some[i : i + 1], 52, margin=0.4)
+        width = table["clv_high"][i] - table["clv_low"][i]
+        for column in table.columns[1:]:
+            # The outcome's interval is interpolated between tables for customers who share parameters.
+            slack = 1e-3 * width if column in ("clv_low", "clv_high") else 1e-9 * abs(table[column][i])
+            assert alone[column][0] == pytest.approx(table[column][i], abs=slack + 1e-12), column

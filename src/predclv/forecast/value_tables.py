@@ -18,7 +18,16 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.kernels.value_distribution import TAIL, count_blocks, fill_tables
 from predclv.kernels.value_quantiles import solve_quantiles
 
-__all__ = ["ValueTables", "discount_moments", "shares", "stage_pmf"]
+__all__ = [
+    "LARGEST_STEP",
+    "MOST_COUNTS",
+    "SHORT",
+    "STEP",
+    "ValueTables",
+    "discount_moments",
+    "shares",
+    "stage_pmf",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -27,10 +36,10 @@ _STENCIL = 6
 # In standard deviations of the log of value: an error of some 1e-5 in probability.
 _NODE_SPACING = 0.35
 # In standard deviations of a table's narrowest part: some 1e-5 in probability.
-_STEP = 0.4
-_MOST_COUNTS = 1 << 17
+STEP = LARGEST_STEP = 0.4
+MOST_COUNTS = 1 << 17
 # Up to this delta * horizon discounts spread so little that one gamma holds all ways to a count.
-_SHORT = 0.35
+SHORT = 0.35
 _ROWS = 4096
 # Nodes worked out together: so many, and fewer where fine steps make long tables. Bytes of tables kept, at most.
 _NODES, _COARSE = 64, 0.003
@@ -121,7 +130,7 @@ class _Lattice:
         self.future, self.x = future, x
         spend = future.spend
         self.Q = spend[:, 1] + spend[:, 0] * x
-        self.step = min(_STEP / math.sqrt(self.Q.max()), 0.4)
+        self.step = min(STEP / math.sqrt(self.Q.max()), LARGEST_STEP)
         shape, self.alpha = future.bindings.rate_gamma(x, future.theta)
         deviation = math.sqrt(1 / shape + 1 / float(self.Q.mean()))
         self.spacing = _NODE_SPACING * min(deviation, 1.0)
@@ -220,7 +229,7 @@ class _Lattice:
         while left.size:
             rows = np.full(left.size, self.x), T[left]
             pmf = stage_pmf(self.future.bindings, rows, self.future.horizon, theta, n_max, stage)
-            done = (1.0 - pmf.sum(axis=1) < TAIL) | (n_max >= _MOST_COUNTS)
+            done = (1.0 - pmf.sum(axis=1) < TAIL) | (n_max >= MOST_COUNTS)
             if done.any():
                 yield left[done], np.ascontiguousarray(pmf[done])
             left, n_max = left[~done], 2 * n_max
@@ -274,7 +283,7 @@ def discount_moments(
         return np.ones((4, rows[0].shape[0], 1, blocks.shape[0] - 1))
     middles: FloatArray = (blocks[:-1] + blocks[1:] - 1) * np.float64(0.5)
     moments = np.stack(bindings.discount_moments(*rows, horizon, delta, theta, middles, stage))
-    if delta * horizon > _SHORT:
+    if delta * horizon > SHORT:
         return moments
     share = moments[0]
     return np.asarray(np.stack([share, *(share * moments[1:])]).sum(axis=2, keepdims=True))

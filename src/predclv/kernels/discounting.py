@@ -24,6 +24,7 @@ __all__ = [
     "DiscountMoments",
     "continuous_rate",
     "discount_moments",
+    "fill_row",
     "leaving_edges",
     "leaving_quadrature",
     "mean_discount",
@@ -101,7 +102,7 @@ def discount_moments(
     moments = np.zeros((4, x.shape[0], edges.size, counts.shape[0]))
     for i in range(x.shape[0]):
         dropouts = x[i] + dropout_at_first
-        _fill_row(moments[:, i], counts, r + x[i], alpha + T[i], a, b + dropouts, edges, delta, NODES, WEIGHTS)
+        fill_row(moments[:, i], counts, r + x[i], alpha + T[i], a, b + dropouts, edges, delta, NODES, WEIGHTS)
     return DiscountMoments(*moments)
 
 
@@ -118,7 +119,7 @@ def mean_discount(y: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _fill_row(out, counts, shape, rate, a, b, edges, delta, nodes, weights):  # type: ignore[no-untyped-def]
+def fill_row(out, counts, shape, rate, a, b, edges, delta, nodes, weights):  # type: ignore[no-untyped-def]
     """Fill (4, n_parts, n_counts) for lambda ~ Gamma(shape, rate), p ~ Beta(a, b)."""
     part, log_tau, log_rate, log_weight, basis = leaving_quadrature(shape, rate, edges, delta, nodes, weights)
     n_parts, horizon = edges.shape[0], edges[-1]

@@ -15,7 +15,7 @@ from numba import njit
 from predclv.kernels.discounting import DiscountMoments, mean_discount
 from predclv.kernels.pareto_nbd_counts import lifetimes
 
-__all__ = ["discount_moments"]
+__all__ = ["discount_moments", "fill_row", "lifetime_edges"]
 
 Floats = npt.NDArray[np.float64]
 # Where the spread of the discount matters, lifetimes are split at these values of delta * tau.
@@ -46,17 +46,22 @@ def discount_moments(
     DiscountMoments
         Part 0 is of those who live to the horizon; the others left before, split by when where the horizon is long.
     """
-    edges = np.array([0.0, *(cut / delta for cut in _CUTS if cut / delta < horizon), horizon])
+    edges = lifetime_edges(horizon, delta)
     r, alpha, s, beta = (float(value) for value in theta)
     counts = np.ascontiguousarray(counts, dtype=np.float64)
     moments = np.zeros((4, len(x), len(edges), len(counts)))
     for i in range(len(x)):
-        _fill_row(moments[:, i], counts, r + x[i], alpha + T[i], s, beta + T[i], edges, delta)
+        fill_row(moments[:, i], counts, r + x[i], alpha + T[i], s, beta + T[i], edges, delta)
     return DiscountMoments(*moments)
 
 
+def lifetime_edges(horizon: float, delta: float) -> Floats:
+    """Times that part lifetimes within the horizon, from 0 to the horizon."""
+    return np.array([0.0, *(cut / delta for cut in _CUTS if cut / delta < horizon), horizon])
+
+
 @njit(cache=True, error_model="numpy")
-def _fill_row(out: Floats, counts: Floats, m: float, A: float, s: float, B: float, edges: Floats, delta: float) -> None:
+def fill_row(out: Floats, counts: Floats, m: float, A: float, s: float, B: float, edges: Floats, delta: float) -> None:
     """Fill (4, n_parts, n_counts)."""
     tau, weight, part = lifetimes(m, A, s, B, edges, counts.max())
     n_parts = len(edges)

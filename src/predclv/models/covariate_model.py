@@ -34,10 +34,12 @@ from predclv.models.transactions import TransactionModel
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
 
-__all__ = ["CovariateModel", "require_values"]
+__all__ = ["CovariateModel", "mostly_alone", "require_values", "row_thetas"]
 
 FloatArray = NDArray[np.float64]
 
+# Distinct patterns a customer from which on forecasts go customer by customer.
+_ALONE = 0.1
 _NO_CUSTOMERS = "The posterior is that of customers with certain covariates, out of a fit to all: ask the fit itself."
 
 
@@ -344,7 +346,11 @@ class CovariateModel(TransactionModel):
 
     def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
         posterior = super()._examine(rfm, posterior, theta)
-        if self.covariates_ is None or self.method != "mle":
+        if self.covariates_ is None:
+            return posterior
+        n_patterns = len(distinct_patterns(*self.covariates_.design(rfm))[0])
+        posterior = posterior.evolve(fit_diagnostics={**posterior.fit_diagnostics, "n_patterns": n_patterns})
+        if self.method != "mle":
             return posterior
         chosen = (
             float(self.penalty)
@@ -401,3 +407,20 @@ def require_values(model: TransactionModel, values: Mapping[str, Any] | None) ->
         )
     assert isinstance(model, CovariateModel)
     return model.for_covariates(values)
+
+
+def mostly_alone(model: TransactionModel) -> bool:
+    """Whether most customers of the fit had covariates that nobody else had; by the fit, whoever is forecast."""
+    if getattr(model, "covariates_", None) is None:
+        return False
+    found = model.posterior_.fit_diagnostics
+    return bool(found["n_patterns"] > _ALONE * found["n_observations"])
+
+
+def row_thetas(model: TransactionModel, rfm: RFMSummary, n_draws: int) -> tuple[PatternKernels, FloatArray]:
+    """Kernels for rows of their own parameters, and these for each draw and customer, (n_draws, n_customers, 4)."""
+    assert isinstance(model, CovariateModel)
+    assert model.covariates_ is not None
+    design, kernels = model.covariates_.design(rfm), model.pattern_kernels
+    draws = model.posterior_.draws_array(n_draws)
+    return kernels, np.stack([shift(kernels.link, draw, *design) for draw in draws])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,18 +19,24 @@ from predclv.forecast.customers import (
     Customers,
     Thetas,
     count_columns,
+    times_margin,
     value_columns,
     value_tables,
 )
+from predclv.forecast.pattern_values import row_value_quantiles
 from predclv.forecast.value_tables import ValueTables
 from predclv.models.base import Model
-from predclv.models.estimates import Estimate, center_draws
-from predclv.models.pair import PairPart
+from predclv.models.covariate_model import row_thetas
+from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws
+from predclv.models.pair import Pair, PairPart
 
-__all__ = ["Kept", "Request", "count_columns_of", "value_columns_of"]
+__all__ = ["Kept", "Request", "count_columns_of", "value_columns_of", "value_parts"]
+
+FloatArray = NDArray[np.float64]
 
 # Of all parts together, beyond the one in use.
 _MOST_BYTES = 128 << 20
+_OUTCOME = ("clv_low", "clv_high")
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,42 @@ def count_columns_of(
         bindings, thetas, rows.x, rows.t_x, rows.T, request.horizon, request.level, columns=request.columns
     )
     return {name: column[inverse] for name, column in by_row.items()}
+
+
+def value_parts(
+    pair: Pair, rfm: RFMSummary, customers: Customers, request: Request, kept: Kept | None = None
+) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
+    """Rows, and columns on their purchases, spend and value: part by part, and some columns of all rows at the end.
+
+    Where nearly every customer has parameters of their own, the outcome's interval is worked out for all at once.
+    """
+    if not (pair.goes_one_by_one and set(request.columns) & set(_OUTCOME)):
+        for part in pair.parts(rfm):
+            yield part.rows, value_columns_of(part, customers, request, kept)
+        return
+    rest = replace(request, columns=tuple(name for name in request.columns if name not in _OUTCOME))
+    for part in pair.parts(rfm):
+        yield part.rows, value_columns_of(part, customers, rest)
+    ends = _outcomes(pair, rfm, customers, request)
+    yield np.arange(len(rfm)), {name: ends[name] for name in _OUTCOME if name in request.columns}
+
+
+def _outcomes(pair: Pair, rfm: RFMSummary, customers: Customers, request: Request) -> dict[str, FloatArray]:
+    """Ends of the outcome's interval of each customer, with parameters of their own."""
+    kernels, theta = row_thetas(pair.transactions, rfm, CUSTOMER_DRAWS)
+    ends = row_value_quantiles(
+        kernels,
+        theta,
+        pair.draws(CUSTOMER_DRAWS)[1],
+        customers.x,
+        customers.t_x,
+        customers.T,
+        customers.mean_spend,
+        request.horizon,
+        request.delta,
+        np.array([(1 - request.level) / 2, (1 + request.level) / 2]),
+    )
+    return {name: times_margin(customers.margin, end) for name, end in zip(_OUTCOME, ends.T, strict=True)}
 
 
 def value_columns_of(

@@ -12,7 +12,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.forecast.customers import Thetas
 from predclv.inference.posterior import paired_draws
 from predclv.models.base import Model
-from predclv.models.covariate_model import require_values
+from predclv.models.covariate_model import mostly_alone, require_values
 from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel
@@ -44,6 +44,11 @@ class Pair(NamedTuple):
         if segment is not None and not (self.transactions.segments_ or self.spend.segments_):
             raise ValueError(f"The models have no segments. Leave segment={segment!r} out.")
         return Pair(choose_segment(self.transactions, segment), choose_segment(self.spend, segment))
+
+    @property
+    def goes_one_by_one(self) -> bool:
+        """Whether nearly every customer has parameters of their own, so that no two share what a forecast needs."""
+        return mostly_alone(self.transactions) and not self.spend.is_divided
 
     def of_covariates(self, values: Mapping[str, Any] | None) -> Pair:
         """Return the models of a customer with these covariates; ValueError where they are not those of the model."""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.customers import runs
-from predclv.kernels import bg_family, bg_family_patterns, pareto_nbd, pareto_nbd_patterns
+from predclv.forecast.pattern_values import RowForecasts
+from predclv.kernels import bg_family, bg_family_patterns, pareto_nbd, pareto_nbd_patterns, pattern_values
 from predclv.kernels.covariates import BETA_LINK, GAMMA_LINK, Link, chain
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import Parameter
@@ -23,8 +24,8 @@ IntArray = NDArray[np.int64]
 Derivatives = tuple[FloatArray, FloatArray, FloatArray]
 
 
-class PatternKernels(Protocol):
-    """What a likelihood with covariates needs of a model: kernels in which each pattern has its own parameters."""
+class PatternKernels(RowForecasts, Protocol):
+    """What covariates need of a model: kernels in which each pattern has its own parameters."""
 
     @property
     def link(self) -> Link:
@@ -90,6 +91,21 @@ class BGPatterns:
         last = generator.geometric(leave) - int(self.dropout_at_first)
         return np.asarray(np.minimum(events // self.k, last))
 
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `RowForecasts`."""
+        return pattern_values.bg_p_alive(x, t_x, T, theta, self.dropout_at_first)
+
+    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
+        """See `RowForecasts`."""
+        counts: FloatArray = pattern_values.bg_alive_counts(x, T, horizon, theta, n_max, int(self.dropout_at_first))
+        return counts
+
+    def discount_moments(
+        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+    ) -> FloatArray:
+        """See `RowForecasts`."""
+        return pattern_values.bg_discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
+
 
 @dataclass(frozen=True)
 class ParetoPatterns:
@@ -125,6 +141,22 @@ class ParetoPatterns:
         lifetime = np.full(len(T), np.inf)
         np.divide(generator.standard_exponential(len(T)), leaving, out=lifetime, where=leaving > 0)
         return np.asarray(generator.poisson(rate * np.minimum(lifetime, T)))
+
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `RowForecasts`."""
+        alive: FloatArray = pattern_values.pareto_p_alive(x, t_x, T, theta)
+        return alive
+
+    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
+        """See `RowForecasts`."""
+        counts: FloatArray = pattern_values.pareto_alive_counts(x, T, horizon, theta, n_max)
+        return counts
+
+    def discount_moments(
+        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+    ) -> FloatArray:
+        """See `RowForecasts`."""
+        return pattern_values.pareto_discount_moments(x, T, horizon, delta, theta, counts)
 
 
 @dataclass(frozen=True, eq=False)

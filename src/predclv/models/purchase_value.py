@@ -17,7 +17,7 @@ from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
 from predclv.inference.posterior import check_level
 from predclv.models.base import require_summary
-from predclv.models.customer_table import Request, value_columns_of
+from predclv.models.customer_table import Request, value_parts
 from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.pair import Pair
@@ -64,11 +64,12 @@ class PurchaseValue:
         """See `Valuation`."""
         task = self._task(rfm, horizon, discount_rate, margin, level)
         request = Request(task.horizon.length, task.delta, level, estimate)
-        table: dict[str, NDArray[Any]] = {"customer_id": rfm.customer_id}
-        for part in self.pair.parts(rfm):
-            for name, column in value_columns_of(part, task.customers, request).items():
-                table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[part.rows] = column
-        return rfm.to_native(pd.DataFrame(table))
+        table: dict[str, NDArray[Any]] = {}
+        for rows, columns in value_parts(self.pair, rfm, task.customers, request):
+            for name, column in columns.items():
+                table.setdefault(name, np.empty(len(rfm), dtype=column.dtype))[rows] = column
+        ordered = {name: table[name] for name in request.columns}
+        return rfm.to_native(pd.DataFrame({"customer_id": rfm.customer_id, **ordered}))
 
     def portfolio(
         self,

@@ -82,7 +82,7 @@ def shifted_posteriors(
 
 
 # Of the parameters by name, which are not those of one pattern.
-_OF_ALL = ("runaway", "r_hat", "ess_bulk", "ess_tail")
+_OF_ALL = ("runaway", "r_hat", "ess_bulk", "ess_tail", "n_patterns")
 
 
 def _covariances(

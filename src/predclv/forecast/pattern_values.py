@@ -1,0 +1,159 @@
+"""Predictive distribution of the value of customers with parameters of their own; see `lifetime_value`.
+
+As there, a customer's value is a mixture over draws and counts, whose survival functions are tabulated and solved. Here
+no two customers share a table, so that each has its own, at its own age, without a lattice between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.forecast.lifetime_value import finite_horizon
+from predclv.forecast.value_tables import LARGEST_STEP, MOST_COUNTS, SHORT, STEP
+from predclv.kernels.value_distribution import TAIL, count_blocks, fill_tables
+from predclv.kernels.value_quantiles import solve_quantiles
+
+__all__ = ["RowForecasts", "row_value_quantiles"]
+
+FloatArray = NDArray[np.float64]
+
+# Customers whose tables are held at a time: some 20 to 60 MB.
+_CHUNK = 128
+
+
+class RowForecasts(Protocol):
+    """Forecasts of rows with parameters (n_rows, 4) of their own."""
+
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """P(alive at T | history), (n_rows,)."""
+        ...
+
+    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
+        """P(n purchases | x, alive at T), (n_rows, n_max + 1)."""
+        ...
+
+    def discount_moments(
+        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+    ) -> FloatArray:
+        """Moments of the discounts of `counts` purchases, (4, n_rows, n_parts, n_counts)."""
+        ...
+
+
+def row_value_quantiles(
+    forecasts: RowForecasts,
+    theta: FloatArray,
+    theta_spend: FloatArray,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    mean_spend: FloatArray,
+    horizon: float,
+    delta: float,
+    levels: FloatArray,
+) -> FloatArray:
+    """Quantiles of discounted spend in (T, T + horizon], given each history.
+
+    Parameters
+    ----------
+    forecasts : RowForecasts
+    theta : (n_draws, n_rows, 4) array
+    theta_spend : (n_draws, 3) array
+        p, q, gamma; paired with `theta` by draw.
+    x, t_x, T, mean_spend : (n_rows,) arrays
+    horizon, delta, levels
+        As in `value_quantiles`.
+
+    Returns
+    -------
+    (n_rows, n_levels) array
+
+    Notes
+    -----
+    Customers are worked by x, as the tables' step and the blocks of counts go by it; a row's result does not depend on
+    the others.
+    """
+    out = np.empty((len(x), len(levels)))
+    horizon = finite_horizon(horizon, delta)
+    order = np.argsort(x, kind="stable")
+    starts = np.flatnonzero(np.diff(x[order], prepend=np.nan))
+    for of_x in np.split(order, starts[1:]) if order.size else []:
+        for begin in range(0, len(of_x), _CHUNK):
+            rows = of_x[begin : begin + _CHUNK]
+            history = x[rows], t_x[rows], T[rows]
+            own = np.ascontiguousarray(theta[:, rows])
+            out[rows] = _solve(forecasts, own, theta_spend, *history, mean_spend[rows], horizon, delta, levels)
+    return out
+
+
+def _solve(
+    forecasts: RowForecasts,
+    theta: FloatArray,
+    spend: FloatArray,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    mean_spend: FloatArray,
+    horizon: float,
+    delta: float,
+    levels: FloatArray,
+) -> FloatArray:
+    """Quantiles of rows of one x."""
+    Q = spend[:, 1] + spend[:, 0] * x[0]
+    step = min(STEP / math.sqrt(Q.max()), LARGEST_STEP)
+    tables = np.zeros((len(x), len(theta), 128, 2))
+    for d, own in enumerate(theta):
+        for which, pmf in _counts(forecasts, x, T, horizon, own):
+            blocks = count_blocks(pmf.shape[1] - 1, float(Q.max()))
+            moments = _moments(forecasts, x[which], T[which], horizon, delta, own[which], blocks)
+            while True:
+                filled = np.empty((len(which), tables.shape[2], 2))
+                end = fill_tables(pmf, blocks, moments, spend[d, 0], Q[d], False, step, filled)
+                if end <= tables.shape[2]:
+                    break
+                tables = np.concatenate([tables, np.zeros_like(tables)], axis=2)
+            tables[which, d] = filled
+    reached = np.asarray(tables.any(axis=(1, 3)))
+    used = np.maximum(tables.shape[2] - np.argmax(reached[:, ::-1], axis=1), 2)
+    alive = np.column_stack([forecasts.p_alive(x, t_x, T, own) for own in theta])
+    scale = spend[:, 2] + x[0] * mean_spend[:, np.newaxis]
+    node, alone = np.arange(len(x)), np.ones((len(x), 1))
+    tables = np.ascontiguousarray(tables[:, :, : used.max()])
+    return np.asarray(solve_quantiles(tables, used, node, alone, alive, scale, step, levels))
+
+
+def _counts(
+    forecasts: RowForecasts, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray
+) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+    """Counts of rows that need as many; a row's own number does not depend on what others need."""
+    left, n_max = np.arange(len(x)), 32
+    while left.size:
+        pmf = forecasts.alive_counts(x[left], T[left], horizon, theta[left], n_max)
+        done = (1.0 - pmf.sum(axis=1) < TAIL) | (n_max >= MOST_COUNTS)
+        if done.any():
+            yield left[done], np.ascontiguousarray(pmf[done])
+        left, n_max = left[~done], 2 * n_max
+
+
+def _moments(
+    forecasts: RowForecasts,
+    x: FloatArray,
+    T: FloatArray,
+    horizon: float,
+    delta: float,
+    theta: FloatArray,
+    blocks: NDArray[np.int64],
+) -> FloatArray:
+    """Discount moments at the middles of the blocks, (4, n_rows, n_parts, n_blocks)."""
+    if delta == 0:
+        return np.ones((4, len(x), 1, len(blocks) - 1))
+    middles: FloatArray = (blocks[:-1] + blocks[1:] - 1) * np.float64(0.5)
+    moments = forecasts.discount_moments(x, T, horizon, delta, theta, middles)
+    if delta * horizon > SHORT:
+        return moments
+    share = moments[0]
+    return np.asarray(np.stack([share, *(share * moments[1:])]).sum(axis=2, keepdims=True))
