@@ -51,7 +51,7 @@ def p_alive(x, t_x, T, r, alpha, s, beta):
 
 
 def tail(y, m, alpha, s, beta):
-    """Integral of s (alpha+u)^-m (beta+u)^-(s+1) from y on; Fader & Hardie (2005), eq. (18)."""
+    """Integral of s (alpha+u)^-m (beta+u)^-(s+1) from y on; Fader & Hardie (2005)."""
     M = m + s
     if alpha >= beta:
         z = (alpha - beta) / (alpha + y)

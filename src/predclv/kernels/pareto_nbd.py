@@ -40,7 +40,7 @@ _WEIGHTS = np.concatenate([(high - low) * LEGENDRE_WEIGHTS for low, high in pair
 def log_likelihood(x: Any, t_x: Any, T: Any, r: Any, alpha: Any, s: Any, beta: Any, *, xp: Any = NUMPY) -> Any:
     """Log-likelihood of each history.
 
-    Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), eq. (18), before the integral is solved.
+    Schmittlein, Morrison & Colombo (1987); Fader & Hardie (2005), before the integral is solved.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def log_likelihood(x: Any, t_x: Any, T: Any, r: Any, alpha: Any, s: Any, beta: A
 def p_alive(x: Any, t_x: Any, T: Any, r: Any, alpha: Any, s: Any, beta: Any, *, xp: Any = NUMPY) -> Any:
     """Probability that a customer has not left: the share of the likelihood that being alive has.
 
-    Schmittlein, Morrison & Colombo (1987), eq. (11) to (13). Arguments as in `log_likelihood`.
+    Schmittlein, Morrison & Colombo (1987). Arguments as in `log_likelihood`.
     """
     log_alive = _log_alive(x, t_x, T, r, alpha, s, beta, xp)
     return xp.exp(log_alive - xp.log(xp.exp(log_alive) + _left(x, t_x, T, r, alpha, s, beta, xp)))

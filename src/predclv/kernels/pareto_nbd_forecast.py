@@ -46,7 +46,8 @@ def p_alive(
 ) -> Floats:
     """Probability that a customer has not left by T + `ahead`, given the history up to T.
 
-    Schmittlein, Morrison & Colombo (1987), eq. (11) to (13), for `ahead` 0; from T on a lifetime is Lomax(s, beta + T).
+    Schmittlein, Morrison & Colombo (1987) for `ahead` 0, and beyond Fader & Hardie (2014), Additional Results for the
+    Pareto/NBD Model, brucehardie.com/notes/015, eq. (18): from T on a lifetime is Lomax(s, beta + T).
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _FAR = 2.0
 def left_ever(m: float, s: float, a: float, b: float) -> float:
     """Integral over w >= 0 of s / (b+w) (1+w/a)^-m (1+w/b)^-s: for a = alpha+y, b = beta+y the paper's S(y) / O(y).
 
-    The series are those of Fader & Hardie (2005), eq. (18), after Euler's transformation: their terms are positive, and
+    The series are those of Fader & Hardie (2005) after Euler's transformation: their terms are positive, and
     are powers of |a-b| / max(a, b) times ratios below one.
     """
     if abs(a - b) <= _LARGEST_RATIO * max(a, b):

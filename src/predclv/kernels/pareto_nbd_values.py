@@ -59,7 +59,7 @@ def pointwise_log_likelihood(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayL
 
     References
     ----------
-    Fader & Hardie (2005), eq. (18), as in `pareto_nbd`.
+    Fader & Hardie (2005), as in `pareto_nbd`.
     """
     x, t_x, T = as_rows(x), as_rows(t_x), as_rows(T)
     order = np.lexsort((t_x, T, x))
