@@ -132,11 +132,14 @@ def test_the_past_can_be_looked_from():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("dates", ["text", "dates"])
+@pytest.mark.parametrize("dates", ["text", "datetimes", "days"])
 def test_every_engine_gives_the_same(engine, dates):
     log = LOG
-    if dates == "dates":
+    if dates != "text":
         log = log.assign(**{name: pd.to_datetime(log[name]) for name in ("start", "end")})
+    if dates == "days":
+        known = {name: [None if pd.isna(day) else day.date() for day in log[name]] for name in ("start", "end")}
+        log = log.assign(**{name: pd.Series(column, dtype=object) for name, column in known.items()})
     subs = read(ENGINES[engine](log), carry=["plan"])
     native = subs.to_native()
     assert type(native) is type(
@@ -145,6 +148,17 @@ def test_every_engine_gives_the_same(engine, dates):
         ).to_native()
     )
     pd.testing.assert_frame_equal(subs.to_pandas(), read(carry=["plan"]).to_pandas())
+
+
+def test_zones_and_formats_are_settled_as_in_a_purchase_log():
+    aware = LOG.assign(**{name: pd.to_datetime(LOG[name]).dt.tz_localize("UTC") for name in ("start", "end")})
+    with pytest.raises(DataError, match="start column 'start' knows time zones"):
+        read(aware)
+    # Midnight in London is the evening before in New York.
+    assert list(read(aware, time_zone="America/New_York").tenure) == [5, 1, 3, 0, 3, 0]
+    assert read(aware, time_zone="America/New_York").start[0] == np.datetime64("2024-01-30")
+    german = LOG.assign(**{name: pd.to_datetime(LOG[name]).dt.strftime("%d.%m.%Y") for name in ("start", "end")})
+    pd.testing.assert_frame_equal(read(german, date_format="%d.%m.%Y").to_pandas(), read().to_pandas())
 
 
 def test_a_file_and_a_log_of_which_nobody_has_left(tmp_path):

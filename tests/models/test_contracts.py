@@ -262,6 +262,19 @@ def test_edges_are_told_in_words(survivors, said):
         pc.SBG().fit(pc.Subscriptions.from_cohorts(survivors))
 
 
+@pytest.mark.parametrize(
+    ("survivors", "said"),
+    [
+        ([1000, 1000, 1000, 0], "contracts may run out after a fixed number of periods"),
+        ([1000, 900, 810, 729, 656, 590], "All customers seem alike"),
+        ([1000, 600, 600, 600, 600], "do not tell loyalty that grows from customers who differ"),
+    ],
+)
+def test_edges_with_duration_dependence_are_told_in_words(survivors, said):
+    with pytest.warns(ConvergenceWarning, match=said):
+        pc.BDW().fit(pc.Subscriptions.from_cohorts(survivors))
+
+
 def test_what_is_refused(simulated):
     subs = simulated.subs
     model = pc.SBG().fit(subs)
