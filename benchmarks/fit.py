@@ -63,9 +63,10 @@ class Row:
     settings: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
+        model = ", ".join([self.key, *(f"{name}={value}" for name, value in self.settings)])
         if not self.customers:
-            return f"{self.key}, CDNOW, 2,357 customers"
-        return f"{self.key}, {self.customers:,} customers, up to {self.weeks:.0f} weeks in steps of 1/{self.lattice}"
+            return f"{model}, CDNOW, 2,357 customers"
+        return f"{model}, {self.customers:,} customers, up to {self.weeks:.0f} weeks in steps of 1/{self.lattice}"
 
 
 ROWS = (
@@ -78,6 +79,11 @@ ROWS = (
     Row("mbg_nbd", MILLION, BUDGET, repeats=3),
     Row("pareto_nbd", MILLION, BUDGET, repeats=3),
     Row("nbd", MILLION, BUDGET, repeats=3),
+    Row("bg_cnbd", MILLION, BUDGET, repeats=3, settings=(("k", 2),)),
+    Row("mbg_cnbd", MILLION, BUDGET, repeats=3, settings=(("k", 2),)),
+    # k chosen: 1 to 4 are tried.
+    Row("bg_cnbd", MILLION, BUDGET, repeats=3),
+    Row("mbg_cnbd", MILLION, BUDGET, repeats=3),
 )
 
 
@@ -86,7 +92,10 @@ def histories(row: Row) -> pd.DataFrame:
     import predclv as pc
 
     if not row.customers:
-        rfm = pc.RFMSummary.from_transactions(pc.datasets.load_cdnow(), observation_end="1997-09-30")
+        regularity = pc.MODELS[row.key](**dict(row.settings)).needs_log_itt
+        rfm = pc.RFMSummary.from_transactions(
+            pc.datasets.load_cdnow(), observation_end="1997-09-30", regularity=regularity
+        )
     else:
         rfm = pc.datasets.simulate_rfm(
             row.key, n_customers=row.customers, T=(0.0, row.weeks), lattice=row.lattice, seed=1

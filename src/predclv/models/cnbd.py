@@ -318,6 +318,7 @@ class BGCNBD(_CNBD):
     k : int, optional
         Events to a purchase, from 1 (BG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
+        It takes a fit for each k tried, four where 2 is chosen: 1.1 s of CPU for a million customers, and 0.3 s with k.
     priors : mapping of parameter name to prior, optional
         As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
         known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
@@ -350,6 +351,7 @@ class MBGCNBD(_CNBD):
     k : int, optional
         Events to a purchase, from 1 (MBG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
+        It takes a fit for each k tried, four where 2 is chosen: 1.1 s of CPU for a million customers, and 0.3 s with k.
     priors : mapping of parameter name to prior, optional
         As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
         known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
