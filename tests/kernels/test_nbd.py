@@ -47,6 +47,25 @@ def test_likelihood_and_derivatives_hold_to_40_digits(theta):
                 assert found == pytest.approx(float(mp.diff(of, theta, order)), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
+def test_literal_form_is_the_same_in_pytensor():
+    pt = pytest.importorskip("pytensor.tensor")
+    from pytensor import function
+
+    from predclv.inference.pytensor_ops import PYTENSOR
+
+    columns, theta = [pt.vector(name) for name in ("x", "t_x", "T")], [pt.scalar(name) for name in ("r", "alpha")]
+    value = nbd.log_likelihood(*columns, *theta, xp=PYTENSOR)
+    # It takes t_x as the others do, and makes nothing of it.
+    options = {"mode": "FAST_COMPILE", "on_unused_input": "ignore"}
+    evaluate = function([*columns, *theta], [value, *pt.grad(value.sum(), theta)], **options)
+    for point in THETAS[:4]:
+        by_row, *gradient = evaluate(X, T, T, *point)
+        np.testing.assert_allclose(by_row, nbd.log_likelihood(X, T, T, *point), rtol=1e-11)
+        expected = nbd.log_likelihood_derivatives(nbd.tabulate(X, T, np.ones(len(X))), point)[1]
+        np.testing.assert_allclose(gradient, expected, rtol=1e-8)
+
+
 def test_rows_add_up_whatever_their_order():
     rng = np.random.default_rng(0)
     x, age, weight = rng.integers(0, 9, 300).astype(float), rng.integers(0, 40, 300) / 7, rng.integers(1, 4, 300)
