@@ -115,7 +115,7 @@ def total_by_period(bought: nw.LazyFrame[Any], collapse: str, has_amount: bool) 
         customer, period, purchases (1, or with "none" how many at that instant); day, the first one, where periods
         are longer than a day; amount, where there is one.
     """
-    totals = [nw.col("day").min()] if collapse in ("week", "month") else []
+    totals = [nw.col("day").min()] if collapse in ("week", "month", "quarter", "year") else []
     if has_amount:
         totals.append(nw.col("amount").sum())
     if collapse == "none":

@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 #: How finely each collapse keeps time: days, hours or microseconds.
-TICKS_PER_DAY = {"none": 86_400_000_000, "hour": 24, "day": 1, "week": 1, "month": 1}
-COLLAPSES = tuple(TICKS_PER_DAY)
+TICKS_PER_DAY = {"none": 86_400_000_000, "hour": 24, "day": 1, "week": 1, "month": 1, "quarter": 1, "year": 1}
+COLLAPSES = ("none", "hour", "day", "week", "month")
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 # Days that exist, in the years 1000 to 2999, so that no engine's own idea of a calendar matters.
@@ -128,7 +128,19 @@ def period_of(column: str, collapse: str, is_date: bool) -> nw.Expr:
         return day - (day - 1) % 7
     if collapse == "month":
         return day - _part(column, "day") + 1
-    return day
+    if collapse == "quarter":
+        return _first_of_quarter(column)
+    return day - _part(column, "ordinal_day") + 1 if collapse == "year" else day
+
+
+def _first_of_quarter(column: str) -> nw.Expr:
+    """Ordinal of the first day of the quarter, from that of the year."""
+    year, before = _part(column, "year"), (_part(column, "month") - 1) // 3
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    # 90 days to April, 181 to July and 273 to October, and a day more after 29 February.
+    days = before * 91 - (before > 0).cast(nw.Int64) + (before > 2).cast(nw.Int64)
+    days = days + (leap & (before > 0)).cast(nw.Int64)
+    return day_of(column) - _part(column, "ordinal_day") + 1 + days
 
 
 def end_tick(moment: dt.date, collapse: str) -> int:
@@ -140,7 +152,10 @@ def end_tick(moment: dt.date, collapse: str) -> int:
         return (micro - (not isinstance(moment, dt.datetime))) // 3_600_000_000
     if collapse == "week":
         return day - (day - 1) % 7
-    return day - moment.day + 1 if collapse == "month" else day
+    if collapse in ("month", "quarter", "year"):
+        month = {"month": moment.month, "quarter": moment.month - (moment.month - 1) % 3, "year": 1}[collapse]
+        return dt.date(moment.year, month, 1).toordinal()
+    return day
 
 
 def instant(moment: dt.date) -> int:

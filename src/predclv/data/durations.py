@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,30 @@ from predclv.data.checks import check_option, quote_list, suggest
 from predclv.data.dates import instant
 from predclv.errors import DataError
 
-__all__ = ["DAYS_PER_UNIT", "TIME_UNITS", "Horizon", "check_time_unit", "parse_horizon", "parse_moment"]
+__all__ = [
+    "ABBREVIATIONS",
+    "DAYS_PER_UNIT",
+    "SPAN",
+    "TIME_UNITS",
+    "Horizon",
+    "check_time_unit",
+    "parse_horizon",
+    "parse_moment",
+]
 
-DAYS_PER_UNIT = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "year": 365.25}
-TIME_UNITS = tuple(DAYS_PER_UNIT)
+TIME_UNITS = ("hour", "day", "week", "year")
+#: Months and quarters, on the mean, are the units of opportunities alone, which are counted.
+DAYS_PER_UNIT = {
+    "hour": 1 / 24,
+    "day": 1.0,
+    "week": 7.0,
+    "month": 365.25 / 12,
+    "quarter": 365.25 / 4,
+    "year": 365.25,
+}
 
-_ABBREVIATIONS = {"h": "hour", "d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
-_SPAN = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+ABBREVIATIONS = {"h": "hour", "d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
+SPAN = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 _CALENDAR = 10_000 * DAYS_PER_UNIT["year"]
 _ENDLESS = ("inf", "infinite", "infinity")
 _ACCEPTED = "'26 weeks', '1 year', a Timedelta, an end date, math.inf, or a number in the time unit of the summary"
@@ -39,11 +56,14 @@ class Horizon:
         As a reader would say it: "26 weeks".
     end : datetime.date or None
         Last day, where the as-of date is known and the horizon is finite.
+    until : date or datetime or None
+        What was given, where that was the end itself.
     """
 
     length: float
     label: str
     end: dt.date | None = None
+    until: dt.date | None = field(default=None, repr=False, compare=False)
 
 
 def check_time_unit(time_unit: object) -> str:
@@ -102,7 +122,7 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
         "26 weeks", "1 year", a Timedelta, an end date, math.inf (or "inf"), or a number in `time_unit`. A year is
         365.25 days; months are calendar months from `observation_end`.
     time_unit : {"hour", "day", "week", "year"}
-        Ruler of the result.
+        Ruler of the result; "month" or "quarter" where these are counted as opportunities (`parse_opportunities`).
     observation_end : date or datetime, optional
         The as-of date, which end dates and months need.
 
@@ -115,7 +135,7 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
     DataError
         Where it cannot be read, is not positive, or needs an as-of date that is not known.
     """
-    days_per_unit = DAYS_PER_UNIT[check_time_unit(time_unit)]
+    days_per_unit = DAYS_PER_UNIT[time_unit if time_unit in ("month", "quarter") else check_time_unit(time_unit)]
     if isinstance(horizon, Horizon):
         return horizon
     if isinstance(horizon, str) and horizon.strip().lower() in _ENDLESS:
@@ -131,7 +151,7 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
         length = float(horizon)
         label = "infinite" if math.isinf(length) else _count_label(length, time_unit)
         return _finish(horizon, length, label, days_per_unit, observation_end)
-    if isinstance(horizon, str) and (span := _SPAN.fullmatch(horizon)):
+    if isinstance(horizon, str) and (span := SPAN.fullmatch(horizon)):
         return _parse_span(horizon, float(span[1]), span[2].lower(), days_per_unit, observation_end)
     if isinstance(horizon, str | dt.date | np.datetime64):
         return _until(horizon, days_per_unit, observation_end)
@@ -140,7 +160,7 @@ def parse_horizon(horizon: object, time_unit: str, observation_end: dt.date | No
 
 def _parse_span(text: str, count: float, word: str, days_per_unit: float, observation_end: dt.date | None) -> Horizon:
     known = (*TIME_UNITS, "month")
-    unit = _ABBREVIATIONS.get(word, word if word in known else word.removesuffix("s"))
+    unit = ABBREVIATIONS.get(word, word if word in known else word.removesuffix("s"))
     if unit not in known:
         raise DataError(
             f"horizon={text!r}: {word!r} is not a unit of time.{suggest(word, known)} Known are {quote_list(known)}."
@@ -182,7 +202,7 @@ def _until(horizon: Any, days_per_unit: float, observation_end: dt.date | None) 
         raise DataError(f"horizon={horizon!r} ends at or before the as-of date {observation_end}.")
     day = moment.date() if isinstance(moment, dt.datetime) else moment
     label = f"until {moment:%Y-%m-%d %H:%M}" if isinstance(moment, dt.datetime) else f"until {moment}"
-    return Horizon(microseconds / 86_400_000_000 / days_per_unit, label, day)
+    return Horizon(microseconds / 86_400_000_000 / days_per_unit, label, day, moment)
 
 
 def _in_one_zone(horizon: object, end: dt.date, start: dt.date) -> tuple[dt.date, dt.date]:

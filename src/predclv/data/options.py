@@ -9,6 +9,7 @@ from typing import Any
 from predclv.data.checks import check_carry, check_option
 from predclv.data.dates import COLLAPSES
 from predclv.data.durations import check_time_unit, parse_moment
+from predclv.data.opportunities import check_opportunities
 from predclv.errors import DataError
 
 __all__ = ["LogOptions"]
@@ -35,10 +36,14 @@ class LogOptions:
     after_end: str = "set_aside"
     on_null: str = "error"
     regularity: bool = False
+    opportunities: str | None = None
 
     def __post_init__(self) -> None:
-        check_time_unit(self.time_unit)
-        check_option("collapse", self.collapse, COLLAPSES)
+        if self.opportunities is None:
+            check_time_unit(self.time_unit)
+            check_option("collapse", self.collapse, COLLAPSES)
+        else:
+            self._settle_opportunities(check_opportunities(self.opportunities))
         check_option("returns", self.returns, ("net", "ignore", "error"))
         check_option("carry_conflict", self.carry_conflict, ("error", "first", "last"))
         check_option("after_end", self.after_end, ("set_aside", "error"))
@@ -50,3 +55,15 @@ class LogOptions:
             raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
         for name in ("observation_end", "observation_start"):
             object.__setattr__(self, name, parse_moment(name, getattr(self, name)))
+
+    def _settle_opportunities(self, opportunities: str) -> None:
+        """Count and merge by opportunities; what else was asked for must not say otherwise."""
+        for name, default in (("time_unit", "week"), ("collapse", "day")):
+            if getattr(self, name) not in (default, opportunities):
+                raise DataError(
+                    f"{name}={getattr(self, name)!r} and opportunities={opportunities!r}: opportunities are their own "
+                    f"ruler, and purchases within one are one. Leave {name!r} out."
+                )
+            object.__setattr__(self, name, opportunities)
+        if self.regularity:
+            raise DataError("regularity=True is about times between purchases, and opportunities are only counted.")

@@ -71,8 +71,13 @@ class RFMSummary:
         Customer columns carried along, for segments and margins. Whole numbers and flags with gaps are objects with
         None, so that no digit is lost.
     time_unit : {"hour", "day", "week", "year"}
+        Or what `opportunities` says.
     collapse : {"none", "hour", "day", "week", "month"} or None
         Which purchases counted as one; None where a ready table did not say.
+    opportunities : {"year", "quarter", "month", "week", "day"} or None
+        Where not None, nothing is measured but counted: T is how many opportunities to buy, periods of the calendar
+        after that of the first purchase, a customer has had, `frequency` how many were used, `recency` the last one.
+        Observation ends with a whole one. `BGBB` takes such a summary, the models of times do not.
     observation_end, observation_start : date, datetime or None
     currency : str or None
     returns : str or None
@@ -104,15 +109,20 @@ class RFMSummary:
     observation_start: dt.date | None = None
     currency: str | None = None
     returns: str | None = None
+    opportunities: str | None = None
     quality: CopiedFrame = CopiedFrame()  # noqa: RUF009, a descriptor
     backend: Backend = PANDAS
 
     def __post_init__(self) -> None:
-        rfm_checks.check_labels(self.time_unit, self.collapse, self.returns, self.currency, self.carried)
+        labels = self.time_unit, self.collapse, self.returns, self.currency, self.carried, self.opportunities
+        rfm_checks.check_labels(*labels)
         columns = rfm_checks.check_columns(
             self.customer_id, self.frequency, self.recency, self.T, self.monetary_value, self.time_unit
         )
         n = len(columns["frequency"])
+        if self.opportunities is not None:
+            object.__setattr__(self, "collapse", self.opportunities)
+            rfm_checks.check_opportunities(*(columns[name] for name in ("customer_id", "frequency", "recency", "T")))
         if self.first_purchase is not None:
             columns["first_purchase"] = rfm_checks.check_dates("first_purchase", self.first_purchase, n)
         if self.log_itt is not None:
@@ -166,6 +176,7 @@ class RFMSummary:
         after_end: str = "set_aside",
         on_null: str = "error",
         regularity: bool = False,
+        opportunities: str | None = None,
     ) -> RFMSummary:
         """Summarise a purchase log, one row a purchase (or a line of one).
 
@@ -213,6 +224,11 @@ class RFMSummary:
         regularity : bool
             Also sum up the logarithms of the times between purchases, as `log_itt`: what `regularity` reads. It takes a
             sort of all purchases.
+        opportunities : {"year", "quarter", "month", "week", "day"}, optional
+            Count opportunities instead of measuring times, as `BGBB` needs: the periods of the calendar after that of
+            the first purchase, each used or not. Purchases within one count once, and their money is added up. One
+            that `observation_end` cuts is none: observation ends with the last whole one, and `quality` says so.
+            `time_unit` and `collapse` are then left out.
 
         Returns
         -------
@@ -259,6 +275,7 @@ class RFMSummary:
             after_end=after_end,
             on_null=on_null,
             regularity=regularity,
+            opportunities=opportunities,
         )
         return cls(**summarize(log, options).fields)
 
@@ -267,7 +284,7 @@ class RFMSummary:
         cls,
         table: Any,
         *,
-        time_unit: str,
+        time_unit: str | None = None,
         customer_id: str | None = None,
         frequency: str = "frequency",
         recency: str = "recency",
@@ -281,6 +298,7 @@ class RFMSummary:
         observation_end: Any = None,
         observation_start: Any = None,
         currency: str | None = None,
+        opportunities: str | None = None,
     ) -> RFMSummary:
         """Take a ready table of one row a customer, or with `weight` of one row for several alike.
 
@@ -288,7 +306,7 @@ class RFMSummary:
         ----------
         table : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
         time_unit : {"hour", "day", "week", "year"}
-            Unit of recency and T.
+            Unit of recency and T; needed, unless `opportunities` is given.
         frequency, recency, T : str
             Columns, as defined in `RFMSummary`.
         customer_id, monetary_value, first_purchase, log_itt, weight : str, optional
@@ -299,6 +317,8 @@ class RFMSummary:
             Further columns to keep.
         collapse, observation_end, observation_start, currency
             How the table was made, where known: kept, shown and compared.
+        opportunities : {"year", "quarter", "month", "week", "day"}, optional
+            What was counted, where recency and T are numbers of opportunities.
 
         Returns
         -------
@@ -312,6 +332,9 @@ class RFMSummary:
         """
         from predclv.data.rfm_table import read_rfm_table
 
+        unit = time_unit or opportunities
+        if unit is None:
+            raise DataError("Say in which unit recency and T are: time_unit='week', for instance.")
         names = {
             "customer_id": customer_id,
             "frequency": frequency,
@@ -325,7 +348,8 @@ class RFMSummary:
         columns, backend = read_rfm_table(table, names, carry)
         return cls(
             **columns,
-            time_unit=time_unit,
+            time_unit=unit,
+            opportunities=opportunities,
             collapse=collapse,
             observation_end=observation_end,
             observation_start=observation_start,
@@ -576,10 +600,13 @@ class RFMSummary:
         spend = "no spend" if self.monetary_value is None else f"spend{f' in {self.currency}' if self.currency else ''}"
         end = "" if self.observation_end is None else f", as of {self.observation_end}"
         collapse = "" if self.collapse is None else f", purchases merged by {self.collapse}"
+        ruler = f"in {self.time_unit}s{collapse}"
+        if self.opportunities is not None:
+            ruler = f"in opportunities, one a {self.opportunities}"
         rows = "" if self.weight is None else f" in {len(self):,} rows"
         return (
             f"<RFMSummary: {self.n_customers:,} customers{rows}, {self.n_repeat_buyers:,} of them repeat buyers, "
-            f"in {self.time_unit}s{collapse}{end}, {spend}>"
+            f"{ruler}{end}, {spend}>"
         )
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.data import opportunities as opportunities_module
 from predclv.data.checks import check_carry, check_option, count_of
 from predclv.data.dates import COLLAPSES
 from predclv.data.durations import check_time_unit
@@ -20,6 +21,7 @@ __all__ = [
     "check_labels",
     "check_length",
     "check_log_itt",
+    "check_opportunities",
     "check_rows",
     "check_weight",
     "refuse_zone",
@@ -37,12 +39,26 @@ _MOST_PURCHASES = 2**53
 
 
 def check_labels(
-    time_unit: object, collapse: object, returns: object, currency: object, carried: Mapping[str, Any]
+    time_unit: object,
+    collapse: object,
+    returns: object,
+    currency: object,
+    carried: Mapping[str, Any],
+    opportunities: object = None,
 ) -> None:
     """Raise DataError where what says how a summary was counted is none of what is known."""
-    check_time_unit(time_unit)
-    if collapse is not None:
-        check_option("collapse", collapse, COLLAPSES)
+    if opportunities is None:
+        check_time_unit(time_unit)
+        if collapse is not None:
+            check_option("collapse", collapse, COLLAPSES)
+    else:
+        unit = opportunities_module.check_opportunities(opportunities)
+        for name, given in (("time_unit", time_unit), ("collapse", collapse)):
+            if given not in (unit, None):
+                raise DataError(
+                    f"{name}={given!r} and opportunities={unit!r}: opportunities are their own ruler, and purchases "
+                    f"within one are one. Leave {name!r} out."
+                )
     if returns is not None:
         check_option("returns", returns, ("net", "ignore", "error"))
     if not (currency is None or (isinstance(currency, str) and currency.strip())):
@@ -113,6 +129,20 @@ def check_log_itt(ids: NDArray[Any], frequency: NDArray[Any], recency: FloatArra
     what = "'log_itt' is larger than times between purchases that add up to 'recency' allow"
     _refuse(ids, logs, above, what, f"{definition}. Are both in the same unit?")
     return logs
+
+
+def check_opportunities(ids: NDArray[Any], frequency: NDArray[Any], recency: FloatArray, T: FloatArray) -> None:
+    """Raise DataError where recency, T and frequency are no counts of opportunities had and used."""
+    for name, column in (("T", T), ("recency", recency)):
+        remedy = (
+            "Opportunities are counted: T is how many a customer has had, recency the last one used, 0 for none. From "
+            "a log, RFMSummary.from_transactions(..., opportunities='year') counts them."
+        )
+        _refuse(ids, column, np.floor(column) != column, f"{name!r} is no whole number of opportunities", remedy)
+    more = frequency.astype(np.float64)
+    what = "'frequency' exceeds 'recency', the number of opportunities until the last one used"
+    remedy = "An opportunity is used or not: purchases within one count once, and the first purchase not at all."
+    _refuse(ids, more, more > recency, what, remedy)
 
 
 def check_weight(ids: NDArray[Any], weight: Any) -> NDArray[np.int64]:

@@ -16,8 +16,8 @@ from predclv.data.durations import parse_moment
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
-from predclv.data.summarize import Summarized, in_units, settle_returns, summarize
-from predclv.data.window import local_moment, observe
+from predclv.data.summarize import Summarized, settle_returns, summarize, time_between
+from predclv.data.window import end_with_opportunity, local_moment, observe
 from predclv.errors import DataError
 
 __all__ = ["Split", "split_transactions"]
@@ -105,12 +105,17 @@ def split_transactions(log: Any, *, at: Any, holdout_end: Any = None, **options:
         raise DataError(f"holdout_end={str(end)!r} is not after at={str(start)!r}.")
     notes = QualityNotes()
     totals, last = _total_holdout(before, replace(known, observation_end=end), notes)
-    ticks = end_tick(last, known.collapse) - end_tick(start, known.collapse)
+    begun, over = (np.array([end_tick(moment, known.collapse)]) for moment in (start, last))
+    duration = float(time_between(begun, over, known)[0])
+    if duration == 0 and known.opportunities is not None:
+        raise DataError(f"No {known.opportunities} after {start} is over by {last}, so there is no holdout.")
     holdout, new_customers = _align(totals, calibration, before.left_out)
-    return Split(calibration, holdout, float(in_units(ticks, known)), last, new_customers, notes.to_pandas())
+    return Split(calibration, holdout, duration, last, new_customers, notes.to_pandas())
 
 
 def _total_holdout(before: Summarized, options: LogOptions, notes: QualityNotes) -> tuple[CustomerTotals, dt.date]:
+    if options.opportunities is not None:
+        options = end_with_opportunity(before.log, options, options.opportunities, notes, end_matters=False)
     window = observe(before.log, options, notes, after=before.window.end, end_matters=False)
     rows, has_returns = settle_returns(window, options, notes)
     totals = total_by_customer(rows, options.collapse, has_amount=before.log.has_amount, has_returns=has_returns)

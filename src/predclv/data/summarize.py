@@ -15,13 +15,14 @@ from predclv.data.births import acquired_days, warn_of_spike
 from predclv.data.carry import carry_columns
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, to_datetime64
+from predclv.data.opportunities import number_periods
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, first_case, read_log
-from predclv.data.window import Window, local_moment, observe
+from predclv.data.window import Window, end_with_opportunity, local_moment, observe
 from predclv.errors import DataError, DataQualityWarning, warn
 
-__all__ = ["Summarized", "in_units", "settle_returns", "summarize"]
+__all__ = ["Summarized", "settle_returns", "summarize", "time_between"]
 
 _HOURS_PER_UNIT = {"hour": 1, "day": 24, "week": 168, "year": 8766}
 
@@ -50,6 +51,8 @@ def summarize(source: Any, options: LogOptions) -> Summarized:
     """Read, cut, collapse and total a log: see `RFMSummary.from_transactions`."""
     notes = QualityNotes()
     log = read_log(source, options, notes)
+    if options.opportunities is not None:
+        options = end_with_opportunity(log, options, options.opportunities, notes)
     window = observe(log, options, notes)
     rows, has_returns = settle_returns(window, options, notes)
     totals = total_by_customer(
@@ -76,6 +79,7 @@ def summarize(source: Any, options: LogOptions) -> Summarized:
         "currency": log.currency,
         "returns": options.returns if log.has_amount else None,
         "quality": notes.to_pandas(),
+        "opportunities": options.opportunities,
         "backend": log.backend,
     }
     return Summarized(fields, left_out, log, window)
@@ -169,8 +173,8 @@ def _columns(
     fields: dict[str, Any] = {
         "customer_id": totals.customer[kept],
         "frequency": frequency,
-        "recency": in_units(last - first, options),
-        "T": in_units(end_period - first, options),
+        "recency": time_between(first, last, options),
+        "T": time_between(first, np.int64(end_period), options),
         "first_purchase": to_datetime64(totals.first_day[kept], 1)
         if TICKS_PER_DAY[options.collapse] == 1
         else to_datetime64(first, TICKS_PER_DAY[options.collapse]),
@@ -205,6 +209,14 @@ def _columns(
             f"customer {fields['customer_id'][int(np.argmax(unspent))]}" if unspent.any() else "",
         )
     return fields
+
+
+def time_between(start: NDArray[np.int64], end: NDArray[np.int64] | np.int64, options: LogOptions) -> Any:
+    """Time between ticks of `collapse`: in the time unit, or in opportunities."""
+    if options.opportunities is None:
+        return in_units(end - start, options)
+    ends, starts = (number_periods(np.asarray(ticks), options.opportunities) for ticks in (end, start))
+    return (ends - starts).astype(np.float64)
 
 
 def in_units(ticks: NDArray[np.int64] | int, options: LogOptions) -> NDArray[np.float64]:

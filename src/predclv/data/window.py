@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,12 +12,13 @@ import pandas as pd
 from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY, day_of, end_tick, instant, microseconds_of, period_of
 from predclv.data.frames import collect_counts, count_rows
+from predclv.data.opportunities import last_whole_day
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.transactions import Log, first_case
 from predclv.errors import DataError, ObservationEndWarning, warn
 
-__all__ = ["Window", "local_moment", "observe"]
+__all__ = ["Window", "end_with_opportunity", "local_moment", "observe"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,40 @@ def observe(
         end,
         end_tick(end, options.collapse),
     )
+
+
+def end_with_opportunity(
+    log: Log, options: LogOptions, opportunities: str, notes: QualityNotes, *, end_matters: bool = True
+) -> LogOptions:
+    """Let observation end with the last opportunity that is over; one that is cut is none, and is said to be so.
+
+    Raises
+    ------
+    DataError
+        Rows lie after the end that was asked for, where the options forbid that; or no opportunity is over by then.
+    """
+    asked = local_moment("observation_end", options.observation_end, log)
+    day = nw.col("day")
+    days = log.rows.with_columns(day=day_of("date")).select("day")
+    found = collect_counts(days.select(first=day.min(), last=day.max()))
+    if asked is None:
+        asked = dt.date.fromordinal(found["last"])
+        if end_matters:
+            _warn_of_no_end(asked)
+    elif options.after_end == "error":
+        observe(log, replace(options, opportunities=None, collapse="day", time_unit="day"), QualityNotes())
+    end = last_whole_day(asked, opportunities)
+    if end.toordinal() < found["first"]:
+        raise DataError(
+            f"No {opportunities} with a purchase is over by {asked}: the first purchase in the log is on "
+            f"{dt.date.fromordinal(found['first'])}. Give a later observation_end, or shorter opportunities."
+        )
+    last = asked.toordinal()
+    cut = days.filter((day > end.toordinal()) & (day <= last))
+    what = f"rows in the {opportunities} that observation_end cuts, which is no opportunity"
+    note = f"observation ends with {end}" + ("" if end == asked else f" instead of {asked}")
+    notes.add("window", what, count_rows(cut), count_rows(days), "rows", note)
+    return replace(options, observation_end=end, after_end="set_aside")
 
 
 def local_moment(option: str, moment: dt.date | None, log: Log) -> dt.date | None:

@@ -32,7 +32,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "year": 365.25}
+_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4, "year": 365.25}
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(10)
 # Where the spread of the discount matters, the dropout time is split at these values of delta * tau.
 _CUTS = (0.7, 1.75)
@@ -64,7 +64,7 @@ def continuous_rate(annual_rate: float, time_unit: str) -> float:
     ----------
     annual_rate : float
         0.10 is ten percent a year.
-    time_unit : {"hour", "day", "week", "year"}
+    time_unit : {"hour", "day", "week", "month", "quarter", "year"}
     """
     return math.log1p(annual_rate) * _DAYS[time_unit] / _DAYS["year"]
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from predclv.data.durations import check_time_unit
+from predclv.data.opportunities import check_opportunities
 from predclv.data.rfm import RFMSummary
 from predclv.errors import UnitError
 
@@ -30,6 +31,8 @@ class Fingerprint:
         Largest T, in the time unit.
     most_purchases : int
         Largest frequency.
+    opportunities : str or None
+        What was counted, where time was not measured.
     """
 
     n_customers: int
@@ -40,6 +43,7 @@ class Fingerprint:
     observation_end: str | None
     longest_age: float
     most_purchases: int
+    opportunities: str | None = None
 
     @classmethod
     def of(cls, rfm: RFMSummary) -> Self:
@@ -54,6 +58,7 @@ class Fingerprint:
             observation_end=None if end is None else end.isoformat(),
             longest_age=float(rfm.T.max()),
             most_purchases=int(rfm.frequency.max()),
+            opportunities=rfm.opportunities,
         )
 
     @classmethod
@@ -63,7 +68,10 @@ class Fingerprint:
         for name, value in asdict(fingerprint).items():
             if not _IS_VALID[Fingerprint.__annotations__[name]](value):
                 raise ValueError(f"{name!r} of the data fitted on is {value!r}.")
-        cls._check_unit(fingerprint.time_unit)
+        if fingerprint.opportunities is None:
+            cls._check_unit(fingerprint.time_unit)
+        elif check_opportunities(fingerprint.opportunities) != fingerprint.time_unit:
+            raise ValueError(f"'time_unit' of the data fitted on is {fingerprint.time_unit!r}.")
         if fingerprint.observation_end is not None:
             dt.datetime.fromisoformat(fingerprint.observation_end)
         return fingerprint
@@ -78,7 +86,7 @@ class Fingerprint:
 
     def check_pair(self, other: Fingerprint) -> None:
         """Raise UnitError where a transaction and a spend model were fitted on different kinds of summary."""
-        for name in ("time_unit", "currency", "collapse"):
+        for name in ("time_unit", "currency", "collapse", "opportunities"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 raise UnitError(

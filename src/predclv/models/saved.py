@@ -117,7 +117,7 @@ class SavedModel(ModelSettings):
             mine, own = self.fingerprint_, model.fingerprint_
             if stored[name]["key"] != self.KEY or model.segment is not None:
                 raise ValueError(f"segment {name!r} is no {type(self).__name__}.")
-            units = ("time_unit", "collapse", "currency", "observation_end")
+            units = ("time_unit", "collapse", "currency", "observation_end", "opportunities")
             if any(getattr(mine, unit) != getattr(own, unit) for unit in units):
                 raise ValueError(f"segment {name!r} was fitted in other units than the rest.")
 
