@@ -73,6 +73,13 @@ CDNOW_PARETO_NBD_STOPPED_EARLY = (0.5532700103543376, 10.577800684041902, 0.6060
 CDNOW_CLV, CDNOW_CLV_TOTAL = {1: 160.306141964, 3: 16.828006202, 1516: 3441.760190}, 261_614.78
 CDNOW_SPEND = (6.249572288, 3.744224667, 15.443520918)
 
+# Fader, Hardie & Shang (2010), Marketing Science 29(6): gifts of 1996 to 2001; alpha, beta, gamma, delta.
+DONATIONS = Fit(
+    "donations", (1.203507, 0.7497667, 0.6567568, 2.783887), -33225.58, "Fader, Hardie & Shang (2010); BTYD's digits"
+)
+# Gifts of 2002 to 2006, summed up from their holdout table.
+DONATIONS_HOLDOUT = 13_260
+
 # CDNOW, 39 weeks ahead, BG/NBD at CLVTools' early-stopped parameters: to 1e-4. By customer: purchases, P(alive).
 CDNOW_BG_NBD_CUSTOMERS = {
     1: (1.22599332718, 0.726619752134),

@@ -48,7 +48,18 @@ OUTCOMES = tuple(Outcome(what, years) for years in (1, 3) for what in ("purchase
 
 
 def simulate(n_customers: int, seed: int, model: str = "bg_nbd") -> SimulatedSummary:
-    """Customers of CDNOW's kind, aged 10 to 52 weeks, with their next one and three years."""
+    """Customers of CDNOW's kind, aged 10 to 52 weeks (BG/BB: 3 to 36 months), and their next one and three years."""
+    if model == "bg_bb":
+        # Three years of months, some of them had: long enough for all to differ.
+        return simulate_rfm(
+            model,
+            n_customers=n_customers,
+            parameters={"alpha": 0.8, "beta": 2.5, "gamma": 0.7, "delta": 12.0},
+            time_unit="month",
+            T=(3.0, 36.0),
+            horizons=("1 year", "3 years"),
+            seed=seed,
+        )
     # Whole days of age let customers share work; all other times are as fine as floats.
     days = np.random.default_rng([seed, 0]).integers(70, 365, n_customers)
     return simulate_rfm(model, n_customers=n_customers, T=days / 7, horizons=("1 year", "3 years"), seed=seed)
@@ -61,6 +72,11 @@ class Draws:
     bindings: TransactionBindings
     theta: FloatArray
     theta_spend: FloatArray
+
+
+def length_of(population: SimulatedSummary, outcome: Outcome) -> float:
+    """The outcome's horizon in the population's own unit."""
+    return float(population.horizons[(1, 3).index(outcome.years)])
 
 
 def actual(population: SimulatedSummary, outcome: Outcome) -> FloatArray:
@@ -101,7 +117,7 @@ def score(
             **columns,
             "raw_covered": (columns["low"] <= y) & (y <= columns["high"]),
             "marginal_covered": within(marginal_pit),
-            **_groups(population, draws, outcome.years * YEAR),
+            **_groups(population, draws, length_of(population, outcome)),
         }
     )
 
@@ -123,7 +139,7 @@ def _score_counts(
     everyone: FloatArray,
     uniform: FloatArray,
 ) -> dict[str, NDArray]:
-    asked = draws.bindings, *_history(population), outcome.years * YEAR, draws.theta
+    asked = draws.bindings, *_history(population), length_of(population, outcome), draws.theta
     low, high = purchase_quantiles(*asked, ENDS).T
     n_max = max(int(everyone[-1]), high.max())
     pmf = draws.bindings.purchase_pmf(*asked[1:], n_max)
@@ -145,7 +161,7 @@ def _score_values(
     everyone: FloatArray,
     uniform: FloatArray,
 ) -> dict[str, NDArray]:
-    history, horizon = _history(population), outcome.years * YEAR
+    history, horizon = _history(population), length_of(population, outcome)
     delta = population.delta if outcome.what == "value" else 0.0
     quantiles = value_quantiles(
         draws.bindings,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from predclv.data.timeline import purchase_timeline as purchase_timeline
     from predclv.inference.posterior import Posterior as Posterior
     from predclv.models import BDW as BDW
+    from predclv.models import BGBB as BGBB
     from predclv.models import BGCNBD as BGCNBD
     from predclv.models import BGNBD as BGNBD
     from predclv.models import MBGCNBD as MBGCNBD
@@ -52,6 +53,7 @@ _HOME = {
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
     "MODELS": "models",
+    "BGBB": "models",
     "BGCNBD": "models",
     "BDW": "models",
     "BGNBD": "models",
@@ -69,6 +71,7 @@ _MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
     "BDW",
+    "BGBB",
     "BGCNBD",
     "BGNBD",
     "CLV",

@@ -16,7 +16,7 @@ from scipy import stats
 
 import predclv as pc
 from predclv.datasets import SimulatedSummary
-from predclv.datasets.populations import CDNOW_SPEND, settle_parameters
+from predclv.datasets.populations import CDNOW_SPEND
 from predclv.errors import DependenceWarning, HorizonWarning
 from predclv.inference.posterior import paired_draws
 from predclv.kernels.gamma_gamma import expected_spend
@@ -30,8 +30,10 @@ N_POPULATIONS, N_CUSTOMERS = 20, 5_000
 N_GROUPS = 25
 NOBODY_LEAVES = ("nbd",)
 KEYS = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
-# All outcomes of the first model; of the others, whose code for money is the same, purchases and value in a year.
-CASES = [(key, outcome) for key in KEYS for outcome in (OUTCOMES if key == "bg_nbd" else OUTCOMES[:3:2])]
+# All outcomes of the first model; of the others, whose code for money is the same, purchases and value in a year; of
+# BG/BB, whose value is asked of known parameters below, purchases.
+ASKED = {"bg_nbd": OUTCOMES, "bg_bb": OUTCOMES[:1]}
+CASES = [(key, outcome) for key in KEYS for outcome in ASKED.get(key, OUTCOMES[:3:2])]
 # Of the 64 that users get, and cost as much more. The parameters' variance is 0.2 % of a customer's on average, and at
 # most 3 %; four draws lack a quarter of it, which takes 0.0001 off the coverage, and 0.001 at most.
 N_DRAWS = 4
@@ -44,7 +46,7 @@ def unfitted(key: str) -> TransactionModel:
 
 def know(key: str) -> Draws:
     """The parameters that customers are simulated with."""
-    parameters, model = settle_parameters(key, None), unfitted(key)
+    parameters, model = simulate(1, 0, key).parameters, unfitted(key)
     return Draws(
         model.bindings,
         np.array([[parameters[parameter.name] for parameter in model.PARAMETERS]]),

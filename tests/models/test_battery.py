@@ -26,7 +26,7 @@ from predclv.datasets.contracts import settle_contract_parameters
 from predclv.datasets.populations import settle_parameters, settle_spend
 from predclv.errors import ExtrapolationWarning, HorizonWarning
 from predclv.inference.optimize import maximize
-from predclv.kernels import bg_family, contracts, gamma_gamma, nbd, pareto_nbd
+from predclv.kernels import bg_bb, bg_family, contracts, gamma_gamma, nbd, pareto_nbd
 from predclv.models.base import Model
 from predclv.models.likelihood import Likelihood
 from predclv.parameters import to_unconstrained
@@ -34,6 +34,8 @@ from predclv.parameters import to_unconstrained
 FloatArray = NDArray[np.float64]
 
 HORIZONS = (1e-6, 1.0, 13.0, 52.0, 520.0)
+#: Models of opportunities, which come whole.
+COUNTED = ("bg_bb",)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Kind:
 
 
 def simulate_transactions(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
-    return pc.datasets.simulate_rfm(key, n_customers=n_customers, T=(10.0, 104.0), lattice=7, seed=seed).rfm
+    lattice = None if key in COUNTED else 7
+    return pc.datasets.simulate_rfm(key, n_customers=n_customers, T=(10.0, 104.0), lattice=lattice, seed=seed).rfm
 
 
 def simulate_spend(key: str, n_customers: int, seed: int) -> pc.RFMSummary:
@@ -85,6 +88,7 @@ LITERAL: dict[str, Callable[..., FloatArray]] = {
     ),
     "pareto_nbd": lambda rfm, *theta: pareto_nbd.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
     "nbd": lambda rfm, *theta: nbd.log_likelihood(rfm.frequency, rfm.recency, rfm.T, *theta),
+    "bg_bb": lambda rfm, *theta: bg_bb.log_likelihood(rfm.frequency.astype(float), rfm.recency, rfm.T, *theta),
     "gamma_gamma": lambda rfm, *theta: gamma_gamma.log_likelihood(*rfm.repeat_spend()[:2], *theta),
     "sbg": lambda subs, *theta: contracts.log_likelihood(subs.tenure, subs.lost, *theta),
     "bdw": lambda subs, *theta: contracts.log_likelihood(subs.tenure, subs.lost, *theta),
@@ -94,12 +98,6 @@ LITERAL: dict[str, Callable[..., FloatArray]] = {
 NOBODY_LEAVES = ("nbd",)
 
 every_model = pytest.mark.parametrize("model_class", pc.MODELS.values(), ids=pc.MODELS)
-#: Those that are fitted on an RFM summary, which has a unit of time.
-every_model_of_purchases = pytest.mark.parametrize(
-    "model_class",
-    [model for model in pc.MODELS.values() if model.KIND != "contract"],
-    ids=[key for key, model in pc.MODELS.items() if model.KIND != "contract"],
-)
 every_transaction_model = pytest.mark.parametrize(
     "model_class",
     [model for model in pc.MODELS.values() if model.KIND == "transactions"],
@@ -109,6 +107,14 @@ every_contract_model = pytest.mark.parametrize(
     "model_class",
     [model for model in pc.MODELS.values() if model.KIND == "contract"],
     ids=[key for key, model in pc.MODELS.items() if model.KIND == "contract"],
+)
+in_time = {key: model for key, model in pc.MODELS.items() if key not in COUNTED and model.KIND != "contract"}
+#: Those whose summaries have a unit of time, which may be another one.
+every_model_in_time = pytest.mark.parametrize("model_class", in_time.values(), ids=in_time)
+every_transaction_model_in_time = pytest.mark.parametrize(
+    "model_class",
+    [model for model in in_time.values() if model.KIND == "transactions"],
+    ids=[key for key, model in in_time.items() if model.KIND == "transactions"],
 )
 every_spend_model = pytest.mark.parametrize(
     "model_class",
@@ -205,7 +211,7 @@ def test_the_order_of_customers_does_not_matter(model_class, fitted):
     np.testing.assert_allclose(shuffled.posterior_.point_array, model.posterior_.point_array, rtol=1e-9)
 
 
-@every_model_of_purchases
+@every_model_in_time
 def test_another_unit_is_the_same_model(model_class, fitted):
     model, rfm = fitted(model_class)
     table = rfm.to_pandas().assign(
@@ -379,21 +385,23 @@ def test_probabilities_are_probabilities_and_agree_with_each_other(model_class, 
 @every_transaction_model
 def test_extreme_customers_have_finite_forecasts(model_class, fitted):
     model, _ = fitted(model_class)
-    extremes = pc.RFMSummary.from_frame(
-        pd.DataFrame(
-            {
-                "frequency": [0, 0, 1, 1, 3000, 3000, 3000, 50],
-                "recency": [0.0, 0.0, 1e-3, 520.0, 520.0, 1.0, 39.0, 0.1],
-                "T": [0.0, 520.0, 520.0, 520.0, 520.0, 520.0, 39.0, 520.0],
-            }
-        ),
-        time_unit="week",
+    table = pd.DataFrame(
+        {
+            "frequency": [0, 0, 1, 1, 3000, 3000, 3000, 50],
+            "recency": [0.0, 0.0, 1e-3, 520.0, 520.0, 1.0, 39.0, 0.1],
+            "T": [0.0, 520.0, 520.0, 520.0, 520.0, 520.0, 39.0, 520.0],
+        }
     )
+    if model.KEY in COUNTED:
+        # As many purchases as opportunities at most, of which ten years of days have 3,650.
+        table["recency"] = [0.0, 0.0, 1.0, 520.0, 3650.0, 3000.0, 3000.0, 50.0]
+        table["T"] = [0.0, 520.0, 520.0, 520.0, 3650.0, 3650.0, 3000.0, 520.0]
+    extremes = pc.RFMSummary.from_frame(table, time_unit="week")
     with warnings.catch_warnings():
         # Far outside the fit, in age and horizon: meant.
         warnings.simplefilter("ignore", HorizonWarning)
         warnings.simplefilter("ignore", ExtrapolationWarning)
-        for horizon in HORIZONS:
+        for horizon in HORIZONS[model.KEY in COUNTED :]:
             table = model.predict(extremes, horizon)
             assert np.isfinite(table.to_numpy(dtype=float)).all()
             assert table["p_alive"].between(0, 1).all()
@@ -409,9 +417,10 @@ def test_forecasts_grow_with_the_horizon(model_class, fitted):
     few = rfm[:300]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HorizonWarning)  # ten years: meant
-        tables = [model.predict(few, horizon) for horizon in HORIZONS]
-    assert tables[0]["expected_purchases"].max() < 1e-4
-    assert (tables[0]["purchases_high"] == 0).all()
+        tables = [model.predict(few, horizon) for horizon in HORIZONS[model.KEY in COUNTED :]]
+    if model.KEY not in COUNTED:
+        assert tables[0]["expected_purchases"].max() < 1e-4
+        assert (tables[0]["purchases_high"] == 0).all()
     for short, long in pairwise(tables):
         assert (short["expected_purchases"] < long["expected_purchases"]).all()
         for column in ("p_purchase", "purchases_low", "purchases_high"):
@@ -438,7 +447,7 @@ def test_discounted_purchases_lie_between_none_and_all(model_class, fitted):
     assert (endless > mild).all()
 
 
-@every_transaction_model
+@every_transaction_model_in_time
 def test_discounted_purchases_of_each_customer(model_class, fitted):
     model, rfm = fitted(model_class)
     few = rfm[:100]
@@ -468,7 +477,7 @@ def test_discounted_purchases_of_each_customer(model_class, fitted):
         model.discounted_expected_purchases(few, 13, discount_rate=15)
 
 
-@every_transaction_model
+@every_transaction_model_in_time
 def test_who_will_still_be_there(model_class, fitted):
     model, rfm = fitted(model_class)
     few, now = rfm[:300], model.p_alive(rfm[:300])["p_alive"]

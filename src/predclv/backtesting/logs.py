@@ -55,6 +55,12 @@ def read_purchases(
     log: Any, *, segments: Sequence[str] = (), observation_end: Any = None, **options: Any
 ) -> PurchaseLog:
     """Read a log once, in the form that all vintages are cut from; options as in `RFMSummary.from_transactions`."""
+    if options.get("opportunities") is not None:
+        raise DataError(
+            "A backtest compares methods over time, and opportunities are only counted. Leave 'opportunities' out: "
+            "bg_bb takes part where every day is one (time_unit='day', and horizons in days), and "
+            "split_transactions(..., opportunities='year') with predclv.checks.check_holdout tests it on others."
+        )
     if "after_end" in options:
         raise DataError("A backtest takes rows after observation_end for unknown. Leave 'after_end' out.")
     carry = list(dict.fromkeys([*(options.pop("carry", None) or ()), *segments]))

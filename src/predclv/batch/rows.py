@@ -44,6 +44,7 @@ REASONS = (
     "segment is unknown to the model",
     "the forecast is not a number",
     "customer_id is not unique",
+    "frequency, recency and T are no counts of opportunities",
 )
 _CODES = {reason: np.int8(code) for code, reason in enumerate(REASONS)}
 

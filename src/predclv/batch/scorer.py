@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.batch.rows import REASONS, Needs, Rows, read_rows, reason_column
 from predclv.data.checks import quote_list, suggest
 from predclv.data.columns import check_margin
-from predclv.data.durations import parse_horizon, parse_moment
+from predclv.data.durations import parse_moment
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, FitError
 from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS, Customers
@@ -37,6 +37,7 @@ __all__ = ["BLOCK_ROWS", "Scorer"]
 BLOCK_ROWS = 262_144
 
 _WHOLE = ("purchases_low", "purchases_high")
+_NO_COUNTS = REASONS.index("frequency, recency and T are no counts of opportunities")
 _NO_NUMBER = REASONS.index("the forecast is not a number")
 
 
@@ -108,7 +109,8 @@ class Scorer:
         self._transactions: TransactionModel = model.transactions_ if isinstance(model, CLV) else model
         self._fitted = self._transactions.fingerprint_
         as_of = self._fitted.observation_end if observation_end is None else observation_end
-        parsed = parse_horizon(horizon, self._fitted.time_unit, parse_moment("observation_end", as_of))
+        moment = parse_moment("observation_end", as_of)
+        parsed = self._transactions.parse_horizon(horizon, self._fitted.time_unit, moment)
         wanted = _check_columns(columns, isinstance(model, CLV))
         if not isinstance(model, CLV) and not math.isfinite(parsed.length):
             raise ValueError("Without a spend model the horizon must be finite: purchases may have no finite mean.")
@@ -200,6 +202,9 @@ class Scorer:
         schema = self.schema_for(table.schema)
         rows = read_rows(table, self._needs, self._margin)
         reason = rows.reason
+        if self._transactions.bindings.counts_opportunities:
+            whole = (np.floor(rows.T) == rows.T) & (np.floor(rows.recency) == rows.recency)
+            reason = np.where((reason == 0) & ~(whole & (rows.frequency <= rows.recency)), _NO_COUNTS, reason)
         if also_rejected is not None:
             reason = np.where(reason == 0, also_rejected, reason)
         columns = {field.name: np.zeros(table.num_rows, field.type.to_pandas_dtype()) for field in self.schema}

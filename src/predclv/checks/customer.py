@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.checks.replications import require_times
 from predclv.data.durations import DAYS_PER_UNIT, parse_moment
 from predclv.forecast.tracking import alive_path
 from predclv.models.transactions import TransactionModel
@@ -58,6 +59,7 @@ def follow_customer(model: TransactionModel, purchases: Any, *, until: Any) -> A
     ValueError
         No purchase lies before `until`.
     """
+    require_times(model, "follow_customer")
     times = np.unique(np.asarray(purchases))
     dated = not np.issubdtype(times.dtype, np.number)
     unit = DAYS_PER_UNIT[model.fingerprint_.time_unit]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.checks.replications import check_arguments
+from predclv.checks.replications import check_arguments, require_times
 from predclv.checks.results import PredictiveCheck, judge
 from predclv.data.durations import DAYS_PER_UNIT, parse_moment
 from predclv.forecast.fit_checks import slope, spread
@@ -99,6 +99,7 @@ def track_purchases(
     own expectation scaled to all.
     """
     draws = check_arguments(model, "transactions", level, n_draws)
+    require_times(model, "track_purchases")
     if period not in ("week", "month"):
         raise ValueError(f"'period' must be 'week' or 'month'. Got {period!r}.")
     moment = parse_moment("as_of", as_of if as_of is not None else model.fingerprint_.observation_end)

@@ -53,6 +53,14 @@ Collapse = Annotated[
         help="Span within which purchases count as one: none, hour, day, ... Default: day.", rich_help_panel=DATA
     ),
 ]
+Opportunities = Annotated[
+    str | None,
+    typer.Option(
+        help="Count periods of the calendar, each used or not, instead of time, for bg_bb: year, quarter, month, week "
+        "or day. Horizons are then whole numbers of them.",
+        rich_help_panel=DATA,
+    ),
+]
 Returns = Annotated[str | None, typer.Option(help="What negative amounts mean. Default: net.", rich_help_panel=DATA)]
 Currency = Annotated[str | None, typer.Option(help="Code of the currency, or its column.", rich_help_panel=DATA)]
 TimeZone = Annotated[str | None, typer.Option(help="Zone that dates are read in.", rich_help_panel=DATA)]
@@ -79,7 +87,7 @@ Transactions = Annotated[
     str,
     typer.Option(
         help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time), "
-        "nbd (never); regular buyers like the first two: bg_cnbd, mbg_cnbd.",
+        "nbd (never); regular buyers like the first two: bg_cnbd, mbg_cnbd; bg_bb counts --opportunities.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -28,10 +28,12 @@ def show(
     """Summarise, fit, forecast, write, and show what was found."""
     steps.check_output(log, out, force, report)
     models = steps.unfitted(method, transactions=transactions)
+    steps.require_opportunities(transactions, data)
     regularity = models.get_params()["transactions"].needs_log_itt
     with current.step("Reading the log"):
         rfm = steps.summarize(log, what.columns, **data, regularity=regularity)
-        timeline = steps.read_timeline(log, **data) if report else None
+        # Seasons and trends are of times, of which opportunities know nothing.
+        timeline = steps.read_timeline(log, **data) if report and rfm.opportunities is None else None
     with current.step("Fitting the models"):
         clv = models.fit(rfm)
     with current.step("Forecasting (half a minute longer the first time, to compile)"):

@@ -11,7 +11,6 @@ from rich.table import Table
 
 import predclv as pc
 from predclv.cli.steps import Results
-from predclv.data.durations import parse_horizon
 
 if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary
@@ -38,7 +37,8 @@ def customers(rfm: RFMSummary) -> str:
 def value(results: Results) -> list[RenderableType]:
     """Show the value of the base, and of its segments."""
     what, rfm = results.forecast, results.rfm
-    horizon = parse_horizon(what.horizon, rfm.time_unit, rfm.observation_end).label
+    parse = results.clv.transactions_.parse_horizon
+    horizon = parse(what.horizon, rfm.time_unit, rfm.observation_end).label
     table = Table(box=None, pad_edge=False, header_style="dim")
     headings = (what.by or "", "customers", "will buy", "purchases", "value", f"{percent(what.level)} interval")
     for position, heading in enumerate(headings):

@@ -36,6 +36,7 @@ def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: d
     check_replaceable(out, MANIFEST)
     clv, segment = steps.unfitted(**models), models["segment"]
     transactions = clv.get_params()["transactions"]
+    steps.require_opportunities(transactions.KEY, data)
     with current.step("Reading"):
         if transactions.needs_log_itt and data["date"] is not None:
             data = {**data, "regularity": True}

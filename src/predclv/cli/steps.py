@@ -37,6 +37,7 @@ __all__ = [
     "predict",
     "read_summary",
     "read_timeline",
+    "require_opportunities",
     "segment_columns",
     "summarize",
     "unfitted",
@@ -46,7 +47,7 @@ __all__ = [
 
 MANIFEST = "predclv.json"
 # What a table of customers does not say by itself.
-_UNITS = ("time_unit", "collapse", "observation_end", "observation_start", "currency")
+_UNITS = ("time_unit", "collapse", "opportunities", "observation_end", "observation_start", "currency")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,15 @@ def number_or_text(value: Any) -> Any:
         return float(value)
     except (TypeError, ValueError):
         return value
+
+
+def require_opportunities(transactions: str, options: dict[str, Any]) -> None:
+    """Raise DataError where a model that counts opportunities is to be fitted on a log that is not to be so counted."""
+    if transactions == pc.BGBB.KEY and options.get("date") is not None and options.get("opportunities") is None:
+        raise DataError(
+            f"--transactions {transactions} counts opportunities to buy, each used or not. Say what they are: "
+            "--opportunities year, for instance."
+        )
 
 
 def unfitted(method: str, segment: str | None = None, transactions: str = "bg_nbd") -> CLV:
@@ -148,7 +158,7 @@ def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSum
                 f"'{table}' was made with {_flag(name)} {units[name]}, not {asked[name]}. "
                 f"Leave {_flag(name)} out, or summarise the log anew."
             )
-    if "time_unit" not in {*units, *asked}:
+    if not {"time_unit", "opportunities"} & {*units, *asked}:
         raise DataError(f"'{table}' does not say in which unit its recency and T are. Give --time-unit.")
     return pc.RFMSummary.from_frame(table, **given(**_carrying({**units, **asked}, keep)))
 

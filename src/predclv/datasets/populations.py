@@ -14,7 +14,9 @@ from predclv.kernels.covariates import BETA_LINK
 __all__ = [
     "CDNOW_SPEND",
     "MODEL_NAMES",
+    "OpportunityPopulation",
     "Population",
+    "draw_opportunity_population",
     "draw_population",
     "predict_effects",
     "settle_parameters",
@@ -25,7 +27,8 @@ FloatArray = NDArray[np.float64]
 
 _BG, _PARETO = ("r", "alpha", "a", "b"), ("r", "alpha", "s", "beta")
 
-# Published estimates on CDNOW, and for k = 2 on the grocery data, are the parameters that nothing else is said of.
+# Published estimates on CDNOW, for k = 2 on the grocery data and for opportunities on the donations, are the parameters
+# that nothing else is said of.
 _DEFAULTS: dict[str, dict[str, float]] = {
     "bg_nbd": dict(zip(_BG, (0.243, 4.414, 0.793, 2.426), strict=True)),
     "mbg_nbd": dict(zip(_BG, (0.525, 6.183, 0.891, 1.614), strict=True)),
@@ -33,6 +36,7 @@ _DEFAULTS: dict[str, dict[str, float]] = {
     "mbg_cnbd": dict(zip(_BG, (1.329, 2.813, 0.425, 0.790), strict=True)),
     "pareto_nbd": dict(zip(_PARETO, (0.553, 10.578, 0.606, 11.669), strict=True)),
     "nbd": {"r": 0.385, "alpha": 12.072},
+    "bg_bb": {"alpha": 1.204, "beta": 0.750, "gamma": 0.657, "delta": 2.784},
 }
 MODEL_NAMES = tuple(_DEFAULTS)
 CDNOW_SPEND = {"p": 6.25, "q": 3.74, "gamma": 15.44}
@@ -92,6 +96,25 @@ def predict_effects(
     return total
 
 
+@dataclass(frozen=True)
+class OpportunityPopulation:
+    """Customers who have opportunities to buy, as they truly are; arrays of (n_customers,).
+
+    Attributes
+    ----------
+    buying, leaving : arrays
+        Probabilities of using an opportunity, and of leaving before one.
+    spend_rate : array
+        Rate of the gamma of amounts.
+    spend_shape : float
+    """
+
+    buying: FloatArray
+    leaving: FloatArray
+    spend_rate: FloatArray
+    spend_shape: float
+
+
 def settle_parameters(model: str, parameters: Mapping[str, float] | None) -> dict[str, float]:
     """Return the parameters of `model`, by default published ones, or raise ValueError."""
     check_option("model", model, MODEL_NAMES)
@@ -128,6 +151,20 @@ def draw_population(
     spend_rate = generator.gamma(spend["q"], 1.0 / spend["gamma"], n)
     stages = k if k is not None else (2 if is_counting else 1)
     return Population(rate, dropout, lifetime, spend_rate, float(spend["p"]), stages, model.startswith("mbg"))
+
+
+def draw_opportunity_population(
+    generator: np.random.Generator, n: int, parameters: Mapping[str, float], spend: Mapping[str, float], k: int | None
+) -> OpportunityPopulation:
+    """Draw n customers of BG/BB."""
+    if k not in (None, 1):
+        raise ValueError(f"k={k} must be 1, or at least 1 for 'bg_cnbd' and 'mbg_cnbd'.")
+    return OpportunityPopulation(
+        generator.beta(parameters["alpha"], parameters["beta"], n),
+        generator.beta(parameters["gamma"], parameters["delta"], n),
+        generator.gamma(spend["q"], 1.0 / spend["gamma"], n),
+        float(spend["p"]),
+    )
 
 
 def _settle(what: str, defaults: Mapping[str, float], given: Mapping[str, float] | None) -> dict[str, float]:

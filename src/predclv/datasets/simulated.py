@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from predclv.data.checks import check_option
 from predclv.data.durations import DAYS_PER_UNIT, check_time_unit, parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.datasets.populations import draw_population, predict_effects, settle_parameters, settle_spend
+from predclv.datasets.opportunities import simulate_opportunities, simulate_opportunity_log
+from predclv.datasets.populations import (
+    draw_opportunity_population,
+    draw_population,
+    predict_effects,
+    settle_parameters,
+    settle_spend,
+)
 
 __all__ = ["SimulatedLog", "SimulatedSummary", "simulate", "simulate_rfm"]
 
@@ -102,15 +109,18 @@ def simulate(
 
     Parameters
     ----------
-    model : {"bg_nbd", "mbg_nbd", "bg_cnbd", "mbg_cnbd", "pareto_nbd", "nbd"}
+    model : {"bg_nbd", "mbg_nbd", "bg_cnbd", "mbg_cnbd", "pareto_nbd", "nbd", "bg_bb"}
     n_customers : int
     parameters : mapping, optional
-        r, alpha, a, b (Pareto/NBD: r, alpha, s, beta; NBD: r, alpha), in `time_unit`; by default published estimates.
+        r, alpha, a, b (Pareto/NBD: r, alpha, s, beta; NBD: r, alpha), in `time_unit`; BG/BB: alpha, beta,
+        gamma, delta; by default published estimates.
     spend : mapping, optional
         p, q, gamma of the Gamma-Gamma model; by default those of CDNOW.
     k : int, optional
         Events to a purchase of the CNBD models; by default 2.
     time_unit : {"hour", "day", "week", "year"}
+        For BG/BB the opportunity: "year", "quarter", "month", "week" or "day", a period of the calendar. Then the spans
+        below are whole numbers of these, and a purchase is on some day of its period.
     start : date or ISO text
         First day.
     births : duration
@@ -136,6 +146,13 @@ def simulate(
 
     check_option("resolution", resolution, ("second", "day"))
     population_parameters, spend_parameters = settle_parameters(model, parameters), settle_spend(spend)
+    if model == "bg_bb":
+        generator = np.random.default_rng(seed)
+        members = draw_opportunity_population(
+            generator, _positive(n_customers), population_parameters, spend_parameters, k
+        )
+        found = simulate_opportunity_log(generator, members, time_unit, start, births, observed, holdout)
+        return SimulatedLog(*found[:2], population_parameters, spend_parameters, model, time_unit, *found[2:])
     first_day = pd.Timestamp(start).normalize()
     spans = [0.0 if span is None else parse_horizon(span, time_unit).length for span in (births, observed, holdout)]
     if not all(map(math.isfinite, spans)):
@@ -204,7 +221,7 @@ def simulate_rfm(
         A year, effective.
     lattice : int, optional
         Steps per time unit (7 for days in weeks): T is rounded to them and recency up to them, as in a log of dates,
-        where no two purchases merge. Without it, time is continuous.
+        where no two purchases merge. Without it, time is continuous. BG/BB counts, and rounds T, without it.
     covariates : mapping of name to (n_customers,) array, optional
         Columns that the summary carries.
     purchase_effects, dropout_effects : mapping of str to float, optional
@@ -223,13 +240,27 @@ def simulate_rfm(
     """
     from predclv.kernels.lives import simulate_histories
 
-    check_time_unit(time_unit)
     population_parameters, spend_parameters = settle_parameters(model, parameters), settle_spend(spend)
+    if model == "bg_bb":
+        if covariates or purchase_effects or dropout_effects:
+            raise ValueError("BG/BB knows no covariates. Leave covariates, purchase_effects and dropout_effects out.")
+        return _simulate_opportunities(
+            n_customers,
+            population_parameters,
+            spend_parameters,
+            k,
+            time_unit,
+            T,
+            horizons,
+            discount_rate,
+            lattice,
+            seed,
+        )
+    check_time_unit(time_unit)
     lengths = np.array([parse_horizon(horizon, time_unit).length for horizon in horizons])
     if not (np.isfinite(lengths).all() and (np.diff(lengths) > 0).all()):
         raise ValueError(f"horizons={tuple(horizons)!r} must increase and be finite.")
-    if discount_rate < 0:
-        raise ValueError(f"'discount_rate' must be at least 0. Got {discount_rate}.")
+    _check_rate(discount_rate)
     delta = math.log1p(discount_rate) * DAYS_PER_UNIT[time_unit] / 365.25
     generator = np.random.default_rng(seed)
     predictors = (
@@ -267,6 +298,35 @@ def simulate_rfm(
     return SimulatedSummary(
         rfm, truth, lengths, purchases, future_spend, value, delta, population_parameters, spend_parameters, model
     )
+
+
+def _simulate_opportunities(
+    n_customers: int,
+    parameters: dict[str, float],
+    spend: dict[str, float],
+    k: int | None,
+    opportunities: str,
+    T: float | tuple[float, float] | FloatArray,
+    horizons: Sequence[Any],
+    discount_rate: float,
+    lattice: int | None,
+    seed: int,
+) -> SimulatedSummary:
+    if lattice is not None:
+        raise ValueError(f"lattice={lattice} is of time, and opportunities are whole. Leave it out.")
+    _check_rate(discount_rate)
+    generator = np.random.default_rng(seed)
+    members = draw_opportunity_population(generator, _positive(n_customers), parameters, spend, k)
+    age = _draw_ages(generator, T, n_customers, 1)
+    rfm, truth, lengths, future, delta = simulate_opportunities(
+        generator, members, age, horizons, opportunities, discount_rate
+    )
+    return SimulatedSummary(rfm, truth, lengths, *future, delta, parameters, spend, "bg_bb")
+
+
+def _check_rate(discount_rate: float) -> None:
+    if discount_rate < 0:
+        raise ValueError(f"'discount_rate' must be at least 0. Got {discount_rate}.")
 
 
 def _to_dates(

@@ -28,10 +28,15 @@ class TransactionBindings(Protocol):
         """States that a customer alive at T may be in, in each of which the future depends on (x, T) alone."""
         ...
 
+    @property
+    def counts_opportunities(self) -> bool:
+        """Whether ages and horizons are whole numbers of opportunities, and not times."""
+        ...
+
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """Typical shape, given x purchases, and rate (a time) of the gamma over purchase rates.
 
-        They say how finely ages must be told apart.
+        They say how finely ages must be told apart, where these are times.
         """
         ...
 
@@ -82,6 +87,10 @@ class TransactionBindings(Protocol):
 
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """P(alive at T and in a stage | history), (n_stages, n_draws, n_rows)."""
+        ...
+
+    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """P(another purchase at whatever time | history), averaged over the draws, (n_rows,)."""
         ...
 
     def expected_purchases(

@@ -116,15 +116,16 @@ def count_columns(
 ) -> dict[str, NDArray[Any]]:
     """Columns on purchases, each (n_rows,); of `COUNT_COLUMNS` those in `columns`, and no others are worked out.
 
-    Over an infinite horizon the mean of the count need not exist: its three columns are NaN, and `p_purchase`
-    equals `p_alive`, since whoever is alive buys again some day.
+    Over an infinite horizon the mean of the count need not exist: its three columns are NaN, and `p_purchase` is the
+    probability of another purchase some day.
     """
     finite, history = math.isfinite(horizon), (x, t_x, T)
     found: dict[str, NDArray[Any]] = {}
-    if "p_alive" in columns or ("p_purchase" in columns and not finite):
+    if "p_alive" in columns:
         found["p_alive"] = bindings.mean_p_alive(*history, thetas.center)
     if not finite:
-        found["p_purchase"] = found.get("p_alive", np.empty(0)).copy()
+        if "p_purchase" in columns:
+            found["p_purchase"] = bindings.p_ever(*history, thetas.center)
         unknown = ("expected_purchases", "purchases_low", "purchases_high")
         found |= {name: np.full(len(x), np.nan) for name in unknown}
         return {name: found[name] for name in COUNT_COLUMNS if name in columns}

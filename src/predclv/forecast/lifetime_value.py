@@ -6,7 +6,7 @@ Given alive and in stage j, V / (gamma + x m) depends on (x, T) and the paramete
 
 Most models have one stage; with k events to a purchase there are k. The survival functions S_ij are tabulated at nodes
 of a lattice in log(1 + T / alpha) and interpolated between them. The lattice is the model's, not the data's: a row's
-result does not depend on the other rows.
+result does not depend on the other rows. Where ages are counted they are the nodes themselves.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def _expected_by_row(
         buyers = p_purchase(bindings, x, t_x, T, horizon, theta)
         purchases = bindings.mean_expected_purchases(x, t_x, T, horizon, theta)
     else:
-        buyers = bindings.mean_p_alive(x, t_x, T, theta)
+        buyers = bindings.p_ever(x, t_x, T, theta)
         purchases = np.full(len(x), np.nan)
     return {
         "customers": np.ones(len(x)),

@@ -134,6 +134,8 @@ class _Lattice:
         shape, self.alpha = future.bindings.rate_gamma(x, future.theta)
         deviation = math.sqrt(1 / shape + 1 / float(self.Q.mean()))
         self.spacing = _NODE_SPACING * min(deviation, 1.0)
+        # Ages that are counted are nodes themselves.
+        self.stencil = 1 if future.bindings.counts_opportunities else _STENCIL
         self.clear()
 
     def clear(self) -> None:
@@ -156,11 +158,13 @@ class _Lattice:
     def prepare(self, T: FloatArray) -> None:
         """Fill the tables between which rows of these ages are interpolated."""
         first, _ = self._stencils(T)
-        wanted = np.unique(np.unique(first)[:, np.newaxis] + np.arange(_STENCIL))
+        wanted = np.unique(np.unique(first)[:, np.newaxis] + np.arange(self.stencil))
         missing = np.setdiff1d(wanted, self.nodes, assume_unique=True)
         if missing.size == 0:
             return
-        tables, used = self._fill(self.alpha * np.expm1(missing * self.spacing))
+        counted = self.future.bindings.counts_opportunities
+        ages = missing.astype(np.float64) if counted else self.alpha * np.expm1(missing * self.spacing)
+        tables, used = self._fill(ages)
         nodes = np.concatenate([self.nodes, missing])
         order = np.argsort(nodes)
         longest = max(self.tables.shape[2], tables.shape[2])
@@ -183,7 +187,9 @@ class _Lattice:
         return np.asarray(solve_quantiles(self.tables, self.used, node, lagrange, alive, scale, self.step, levels))
 
     def _stencils(self, T: FloatArray) -> tuple[IntArray, FloatArray]:
-        """First node and Lagrange weights of each row's stencil; one-sided next to T = 0."""
+        """First node and Lagrange weights of each row's stencil; one-sided next to T = 0, of one node where counted."""
+        if self.future.bindings.counts_opportunities:
+            return np.rint(T).astype(np.int64), np.ones((T.shape[0], 1))
         place = np.log1p(T / self.alpha) / self.spacing
         first = np.maximum(np.floor(place).astype(np.int64) - (_STENCIL // 2 - 1), 0)
         distance = (place - first)[:, np.newaxis] - np.arange(_STENCIL)

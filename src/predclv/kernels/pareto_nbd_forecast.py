@@ -16,7 +16,7 @@ from numba import njit
 
 from predclv.kernels.collapse import as_rows
 from predclv.kernels.pareto_nbd_counts import counts_if_alive
-from predclv.kernels.pareto_nbd_integrals import discounted_time, expected_time, left_before
+from predclv.kernels.pareto_nbd_integrals import discounted_time, expected_time, left_before, left_ever
 from predclv.kernels.pareto_nbd_times import DistinctTimes, Indices, index_times
 from predclv.kernels.pareto_nbd_values import fill_times
 
@@ -28,6 +28,7 @@ __all__ = [
     "mean_expected_purchases",
     "mean_p_alive",
     "p_alive",
+    "p_ever",
     "purchase_pmf",
 ]
 
@@ -75,6 +76,28 @@ def mean_p_alive(
     for draw in draws:
         total += rows.alive(draw) * rows.of_pairs(_SURVIVING, draw)
     return rows.give_back(total / len(draws))
+
+
+def p_ever(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, theta: npt.ArrayLike) -> Floats:
+    """Probability of another purchase at whatever time, given the history, averaged over the draws, (n_rows,).
+
+    A lifetime without one has the weight that the likelihood gives to silence to the end of time (`left_ever`).
+    """
+    draws = _as_draws(theta)
+    x, T = as_rows(x), as_rows(T)
+    total = np.zeros(len(x))
+    for draw in draws:
+        total += p_alive(x, t_x, T, draw)[0] * _again_if_alive(x, T, draw)
+    return total / len(draws)
+
+
+@njit(cache=True, error_model="numpy")
+def _again_if_alive(x: Floats, T: Floats, theta: Floats) -> Floats:
+    r, alpha, s, beta = theta
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        out[i] = 1.0 - left_ever(r + x[i], s, alpha + T[i], beta + T[i])
+    return out
 
 
 def expected_purchases(

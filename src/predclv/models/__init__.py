@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from predclv.models.bdw import BDW
+from predclv.models.bg_bb import BGBB
 from predclv.models.bg_nbd import BGNBD
 from predclv.models.cnbd import BGCNBD, MBGCNBD
 from predclv.models.gamma_gamma import GammaGamma
@@ -16,7 +17,7 @@ from predclv.models.sbg import SBG
 if TYPE_CHECKING:
     from predclv.models.base import Model
 
-__all__ = ["BDW", "BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "NBD", "SBG", "GammaGamma", "ParetoNBD"]
+__all__ = ["BDW", "BGBB", "BGCNBD", "BGNBD", "MBGCNBD", "MBGNBD", "MODELS", "NBD", "SBG", "GammaGamma", "ParetoNBD"]
 
 MODELS: dict[str, type[Model]] = {
     "bg_nbd": BGNBD,
@@ -25,6 +26,7 @@ MODELS: dict[str, type[Model]] = {
     "mbg_cnbd": MBGCNBD,
     "pareto_nbd": ParetoNBD,
     "nbd": NBD,
+    "bg_bb": BGBB,
     "gamma_gamma": GammaGamma,
     "sbg": SBG,
     "bdw": BDW,

@@ -113,6 +113,11 @@ class BGFamily:
         """Events since the last purchase that a living customer may have had: 0, ..., k - 1."""
         return self.k
 
+    @property
+    def counts_opportunities(self) -> bool:
+        """See `TransactionBindings`."""
+        return False
+
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`."""
         return float(theta[:, 0].mean()) + self.k * x, float(theta[:, 1].mean())
@@ -170,6 +175,10 @@ class BGFamily:
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""
         return kernel.p_alive_by_stage(x, t_x, T, theta, self.k, self.dropout_at_first)
+
+    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`: who is alive buys again, for leaving takes a purchase."""
+        return self.mean_p_alive(x, t_x, T, theta)
 
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray

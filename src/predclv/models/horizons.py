@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from predclv.data.durations import Horizon, parse_horizon
-from predclv.data.rfm import RFMSummary
+from predclv.data.durations import Horizon
 from predclv.errors import HorizonWarning, warn
 from predclv.inference.posterior import check_number
 from predclv.kernels.discounting import continuous_rate
 
-__all__ = ["check_discount_rate", "parse_discount_rate", "parse_finite_horizon", "warn_long_horizon"]
+__all__ = ["check_discount_rate", "check_finite_horizon", "parse_discount_rate", "warn_long_horizon"]
 
 
-def parse_finite_horizon(horizon: Any, rfm: RFMSummary, longest_age: float) -> Horizon:
-    """Parse a horizon, warn where it reaches further than the log, and refuse an endless one."""
-    parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-    if not np.isfinite(parsed.length):
+def check_finite_horizon(horizon: Horizon, longest_age: float, time_unit: str) -> Horizon:
+    """Warn where a horizon reaches further than the log, and refuse an endless one."""
+    if not np.isfinite(horizon.length):
         raise ValueError(
             "Undiscounted purchases over an infinite horizon may have no finite mean. Give a finite horizon, or "
             "forecast CLV with a discount rate above 0."
         )
-    warn_long_horizon(parsed, longest_age, rfm.time_unit)
-    return parsed
+    warn_long_horizon(horizon, longest_age, time_unit)
+    return horizon
 
 
 def parse_discount_rate(discount_rate: float, horizon: Horizon, time_unit: str) -> float:

@@ -38,6 +38,11 @@ class NBDBindings:
         """See `TransactionBindings`."""
         return 1
 
+    @property
+    def counts_opportunities(self) -> bool:
+        """See `TransactionBindings`."""
+        return False
+
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`."""
         return float(theta[:, 0].mean()) + x, float(theta[:, 1].mean())
@@ -91,6 +96,10 @@ class NBDBindings:
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""
         return np.ones((1, len(theta), len(x)))
+
+    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`: nobody leaves."""
+        return self.mean_p_alive(x, t_x, T, theta)
 
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray

@@ -55,6 +55,11 @@ class ParetoNBDBindings:
         """See `TransactionBindings`: given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T)."""
         return 1
 
+    @property
+    def counts_opportunities(self) -> bool:
+        """See `TransactionBindings`."""
+        return False
+
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`; ages matter through α + T and β + T, so the smaller of α and β counts."""
         return float(theta[:, 0].mean()) + x, float(min(theta[:, 1].mean(), theta[:, 3].mean()))
@@ -105,6 +110,10 @@ class ParetoNBDBindings:
     def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`."""
         return kernel.p_alive(x, t_x, T, theta)[np.newaxis]
+
+    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_ever(x, t_x, T, theta)
 
     def expected_purchases(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.columns import check_margin, histories, margins, mean_spend
-from predclv.data.durations import Horizon, parse_horizon
+from predclv.data.durations import Horizon
 from predclv.data.rfm import RFMSummary
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
@@ -141,7 +141,7 @@ class PurchaseValue:
             raise ValueError("price= is what a contract costs; what a purchase is worth, the spend model says.")
         check_level(level)
         pair = self.pair.of_segment(segment).of_covariates(covariates)
-        parsed = parse_horizon(horizon, self._time_unit, None)
+        parsed = self.pair.transactions.parse_horizon(horizon, self._time_unit, None)
         delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
         margin = check_margin(margin)
         self._warn_long(parsed)
@@ -176,7 +176,8 @@ class PurchaseValue:
         check_level(level)
         fitted = self.pair.spend.fingerprint_
         rfm.require_compatible(time_unit=self._time_unit, currency=fitted.currency, collapse=fitted.collapse)
-        parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+        self.pair.transactions.check_counts(rfm)
+        parsed = self.pair.transactions.parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
         delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
         customers = Customers(
             rfm.frequency.astype(np.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.columns import histories
-from predclv.data.durations import parse_horizon
+from predclv.data.durations import Horizon, parse_horizon
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, ExtrapolationWarning, warn
 from predclv.forecast import purchases
@@ -24,7 +25,7 @@ from predclv.inference.posterior import check_level
 from predclv.kernels.collapse import collapse
 from predclv.models.base import Model, require_summary
 from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws, choose_theta
-from predclv.models.horizons import parse_discount_rate, parse_finite_horizon, warn_long_horizon
+from predclv.models.horizons import check_finite_horizon, parse_discount_rate, warn_long_horizon
 from predclv.models.likelihood import Likelihood
 
 __all__ = ["TransactionModel"]
@@ -48,6 +49,10 @@ class TransactionModel(Model):
     def needs_log_itt(self) -> bool:
         """Whether a fit takes a summary with the times between purchases (`regularity=True`)."""
         return False
+
+    def parse_horizon(self, horizon: Any, time_unit: str, observation_end: dt.date | None) -> Horizon:
+        """Read a horizon in the unit of a summary, as `predclv.data.durations.parse_horizon`, or refuse it."""
+        return parse_horizon(horizon, time_unit, observation_end)
 
     def p_alive(self, rfm: RFMSummary, *, ahead: Any = None, estimate: Estimate | None = None) -> Any:
         """Probability that each customer has not left, given the history: now, or some time ahead.
@@ -75,7 +80,7 @@ class TransactionModel(Model):
         length = 0.0
         if ahead is not None:
             self.warn_outside(rfm)
-            parsed = parse_horizon(ahead, rfm.time_unit, rfm.observation_end)
+            parsed = self.parse_horizon(ahead, rfm.time_unit, rfm.observation_end)
             warn_long_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit)
             length = parsed.length
 
@@ -126,7 +131,7 @@ class TransactionModel(Model):
         """
         self._check_use(rfm)
         self.warn_outside(rfm)
-        parsed = parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+        parsed = self.parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
         delta = parse_discount_rate(discount_rate, parsed, rfm.time_unit)
         warn_long_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit)
 
@@ -256,6 +261,19 @@ class TransactionModel(Model):
             )
         rfm.require_repeat_buyers()
 
+    def check_counts(self, rfm: RFMSummary) -> None:
+        """Raise DataError where a summary counts opportunities and the model is of times, or the reverse."""
+        if rfm.opportunities is not None:
+            raise DataError(
+                f"{type(self).__name__} is a model of times, and this summary counts opportunities, one a "
+                f"{rfm.opportunities}. Take BGBB, or summarise without opportunities=."
+            )
+
+    def _require_data(self, rfm: object) -> None:
+        super()._require_data(rfm)
+        assert isinstance(rfm, RFMSummary)
+        self.check_counts(rfm)
+
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         rows = collapse(rfm.frequency, rfm.recency, rfm.T, rfm.weight, need_inverse=False)
         bound = rows.x, rows.t_x, rows.T, rows.weight
@@ -282,6 +300,7 @@ class TransactionModel(Model):
     def _check_use(self, rfm: RFMSummary) -> None:
         check_is_fitted(self)
         require_summary(rfm)
+        self.check_counts(rfm)
         rfm.require_compatible(time_unit=self.fingerprint_.time_unit, collapse=self.fingerprint_.collapse)
 
     def warn_outside(self, rfm: RFMSummary) -> None:
@@ -302,4 +321,5 @@ class TransactionModel(Model):
     def _length(self, rfm: RFMSummary, horizon: Any) -> float:
         self._check_use(rfm)
         self.warn_outside(rfm)
-        return parse_finite_horizon(horizon, rfm, self.fingerprint_.longest_age).length
+        parsed = self.parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+        return check_finite_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit).length

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predclv.checks.customer import AliveHistory
-from predclv.data.durations import parse_horizon
 from predclv.models.estimates import Estimate
 from predclv.models.transactions import TransactionModel
 from predclv.plots import style
@@ -50,24 +49,29 @@ def plot_frequency_recency(
     fit = model.fingerprint_
     age = fit.longest_age if T is None else float(T)
     most = max(min(fit.most_purchases, 30, int(age)), 1) if max_frequency is None else int(max_frequency)
-    silence = np.linspace(0.0, age, _COLUMNS)
+    counted = model.bindings.counts_opportunities
+    silence = np.arange(age + 1.0) if counted else np.linspace(0.0, age, _COLUMNS)
     # One-time buyers have no silence but their whole age: a row of its own colour would mislead, so x starts at 1.
     x, since = (grid.ravel() for grid in np.meshgrid(np.arange(1.0, most + 1), silence, indexing="ij"))
     theta = model.thetas(estimate).center
-    ages = np.full(len(x), age)
+    # As many purchases as opportunities until the last one, at most.
+    possible = x <= age - since if counted else np.ones(len(x), dtype=bool)
+    rows = x[possible], (age - since)[possible], np.full(np.count_nonzero(possible), age)
     if horizon is None:
-        values = model.bindings.p_alive(x, age - since, ages, theta).mean(axis=0)
+        shown = model.bindings.p_alive(*rows, theta).mean(axis=0)
         label, title = "Probability of being alive", "How likely customers with this history are to be alive"
     else:
-        parsed = parse_horizon(horizon, fit.time_unit)
-        values = model.bindings.mean_expected_purchases(x, age - since, ages, parsed.length, theta)
+        parsed = model.parse_horizon(horizon, fit.time_unit, None)
+        shown = model.bindings.mean_expected_purchases(*rows, parsed.length, theta)
         label = f"Expected purchases, {parsed.label}"
         title = "What customers with this history are expected to buy"
+    values = np.full(len(x), np.nan)
+    values[possible] = shown
     ax = style.get_axes(ax)
     mesh = ax.pcolormesh(
         silence,
         np.arange(1, most + 1),
-        values.reshape(most, _COLUMNS),
+        values.reshape(most, len(silence)),
         cmap=style.HEAT,
         shading="nearest",
         vmin=0.0,

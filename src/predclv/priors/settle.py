@@ -118,6 +118,9 @@ def _convert(prior: Prior, parameter: Parameter, scales: Scales) -> Prior:
     if parameter.unit == "time":
         factor = 1.0 if unit is None else scales.age if unit == AGE else DAYS[unit] / DAYS[scales.time_unit]
         return prior.rescale(factor, scales.time_unit)
+    if unit == AGE:
+        # The number of opportunities had, which a probability of each goes by.
+        return prior.rescale(scales.age, None)
     if parameter.unit != "money":
         return prior
     if unit == BASKET:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from predclv.data.durations import parse_horizon
 from predclv.files import write_text
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def write_report(
         rfm=rfm,
         customers=nw.from_native(customers, eager_only=True).to_pandas(),
         portfolio=portfolio,
-        horizon=parse_horizon(horizon, rfm.time_unit, rfm.observation_end),
+        horizon=clv.transactions_.parse_horizon(horizon, rfm.time_unit, rfm.observation_end),
         by=by,
         title=title or "What customers are worth",
         timeline=timeline,

@@ -119,6 +119,9 @@ class OurMethod:
     def predict(self, rfm: RFMSummary, log: Any, horizon: float) -> Forecast:
         """Forecast purchases and, with amounts, spend and value; see `Method`."""
         parts = self._parts(rfm)
+        fitted = self._fitted.transactions_ if isinstance(self._fitted, CLV) else self._fitted
+        # Refuses what is no whole number of opportunities, where the model counts them.
+        horizon = fitted.parse_horizon(float(horizon), rfm.time_unit, None).length
         by_part = [_forecast_part(part, horizon) for part in parts]
         times = np.linspace(0.0, horizon, 27)[1:]
         return replace(

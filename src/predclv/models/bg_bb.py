@@ -1,0 +1,281 @@
+"""BG/BB: customers have whole opportunities to buy, use each or not, and before any of them may be gone for good.
+
+Gifts of a year, tickets of a season. At each opportunity a customer who is there buys with probability p; before each
+one they leave with probability θ. Over customers p ~ Beta(α, β) and θ ~ Beta(γ, δ), independent. Fader, Hardie & Shang
+(2010), Marketing Science 29(6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predclv.data import rfm_checks
+from predclv.data.durations import Horizon
+from predclv.data.opportunities import OPPORTUNITIES, parse_opportunities
+from predclv.data.rfm import RFMSummary
+from predclv.errors import DataError
+from predclv.forecast.bindings import TransactionBindings
+from predclv.kernels import bg_bb_forecast as kernel
+from predclv.kernels.bg_bb import NUMPY, log_likelihood
+from predclv.kernels.bg_bb_discounts import discount_moments
+from predclv.kernels.bg_bb_likelihood import (
+    log_likelihood_derivatives,
+    log_likelihood_gradient,
+    log_likelihood_values,
+    pointwise_log_likelihood,
+)
+from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
+from predclv.kernels.bg_bb_rows import arrange
+from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.discounting import DiscountMoments
+from predclv.models.transactions import TransactionModel
+from predclv.parameters import Parameter
+from predclv.priors.distributions import LogNormal
+
+__all__ = ["BGBB", "BGBBBindings"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_LACK_OF_DROPOUT = (
+    "The data show no customer leaving: nobody has let many opportunities pass, for how many they use. Everyone is "
+    "forecast as there, and no interval holds the chance that this is wrong. Observe for longer; where customers can "
+    "leave, say what is known of comparable businesses in priors on gamma and delta (method='map')."
+)
+_AT_ONCE_OR_NEVER = "Customers seem to leave either at once or never."
+_LEAVING_AT_ONCE = "Nearly every customer seems to leave before the first opportunity; is the log cut off?"
+_ALWAYS_OR_NEVER = "Customers seem to use either every opportunity or none: shorter ones would tell more."
+
+
+@dataclass(frozen=True)
+class BGBBBindings:
+    """The model's kernels; what `forecast` calls (`TransactionBindings`). Alive means there at opportunity T + 1."""
+
+    @property
+    def forgets_recency(self) -> bool:
+        """See `TransactionBindings`: given alive, p ~ Beta(α + x, β + T - x) and θ ~ Beta(γ, δ + T + 1)."""
+        return True
+
+    @property
+    def n_stages(self) -> int:
+        """See `TransactionBindings`."""
+        return 1
+
+    @property
+    def counts_opportunities(self) -> bool:
+        """See `TransactionBindings`."""
+        return True
+
+    def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
+        """See `TransactionBindings`: p goes by alpha + x; ages, being whole, are told apart as they are."""
+        return float(theta[:, 0].mean()) + x, 1.0
+
+    def log_likelihood(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
+        """See `TransactionBindings`."""
+        return partial(log_likelihood_derivatives, arrange(x, t_x, T, weight))
+
+    def log_likelihood_values(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], FloatArray]:
+        """See `TransactionBindings`."""
+        return partial(log_likelihood_values, arrange(x, t_x, T, weight))
+
+    def log_likelihood_gradient(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """See `TransactionBindings`."""
+        return partial(log_likelihood_gradient, arrange(x, t_x, T, weight))
+
+    def pointwise_log_likelihood(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return pointwise_log_likelihood(x, t_x, T, theta)
+
+    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = NUMPY) -> Any:
+        """See `TransactionBindings`."""
+        return log_likelihood(*rows_and_parameters, xp=xp)
+
+    def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
+        """See `TransactionBindings`: as if customers were there for half of their opportunities."""
+        used = min(2.0 * mean_frequency / mean_age, 0.8)
+        return np.array([1.0, (1.0 - used) / used, 0.7, max(mean_age, 1.0)])
+
+    def p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_alive(x, t_x, T, theta, ahead)
+
+    def mean_p_alive(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.mean_p_alive(x, t_x, T, theta, ahead)
+
+    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_alive(x, t_x, T, theta)[np.newaxis]
+
+    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.p_ever(x, t_x, T, theta)
+
+    def expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.expected_purchases(x, t_x, T, horizon, theta)
+
+    def mean_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.mean_expected_purchases(x, t_x, T, horizon, theta)
+
+    def discounted_expected_purchases(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.discounted_expected_purchases(x, t_x, T, horizon, delta, theta)
+
+    def purchase_pmf(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: FloatArray | float,
+        theta: FloatArray,
+        n_max: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.purchase_pmf(x, t_x, T, horizon, theta, n_max)
+
+    def stage_purchase_pmf(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return kernel.alive_purchase_pmf(x, T, horizon, theta, n_max)
+
+    def discount_moments(
+        self,
+        x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        counts: FloatArray,
+        stage: int,
+    ) -> DiscountMoments:
+        """See `TransactionBindings`."""
+        return discount_moments(x, T, horizon, delta, theta, counts)
+
+    def simulate_totals(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        mean_spend: FloatArray,
+        margin: FloatArray,
+        segment: IntArray,
+        n_segments: int,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+        first_purchase: bool,
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        rows = x, t_x, T, mean_spend, margin, segment, n_segments
+        return simulate_totals(*rows, horizon, delta, theta, theta_spend, seed, first_purchase)
+
+    def simulate_counts(
+        self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        counts: FloatArray = simulate_counts(generator, births, edges, theta)
+        return counts
+
+    def replicate_histories(
+        self, generator: np.random.Generator, T: FloatArray, theta: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        x, t_x = replicate_histories(generator, T, theta)
+        return x, t_x
+
+
+class BGBB(TransactionModel):
+    """Beta-geometric / beta-binomial model of opportunities used; Fader, Hardie & Shang (2010).
+
+    For summaries that count opportunities: `RFMSummary.from_transactions(log, opportunities="year")`, or a ready table
+    of whole frequency, recency and T. Horizons are whole numbers of opportunities. `p_alive` is the paper's P(alive) at
+    opportunity T + 1: that the customer has not left before the next opportunity. A purchase counts, and is discounted,
+    as of the opportunity that it uses.
+    """
+
+    KEY = "bg_bb"
+    PARAMETERS = (
+        Parameter(
+            "alpha", "beta over buying: with beta, the mean share of opportunities used, while a customer", (0.2, 5.0)
+        ),
+        Parameter("beta", "beta over buying: the larger alpha + beta, the more alike customers buy", (0.2, 10.0)),
+        Parameter(
+            "gamma",
+            "beta over leaving: with delta, the mean probability of leaving before an opportunity is "
+            "gamma / (gamma + delta)",
+            (0.1, 5.0),
+        ),
+        Parameter("delta", "beta over leaving: the larger gamma + delta, the more alike customers leave", (0.5, 30.0)),
+    )
+    # Each within a factor of 5 to 12 either way (90 %). At the medians a customer of mean age would have used two
+    # opportunities in three of few, two of many, had they stayed; and half have left by then.
+    PRIORS: ClassVar = {
+        "alpha": LogNormal(1.0, 1.0),
+        "beta": LogNormal(0.4, 1.5, unit="age"),
+        "gamma": LogNormal(0.8, 1.2),
+        "delta": LogNormal(0.8, 1.5, unit="age"),
+    }
+    EDGES: ClassVar = {
+        (("gamma", "low"), ("delta", "low")): _AT_ONCE_OR_NEVER,
+        (("gamma", "high"), ("delta", "high")): (
+            "All customers seem equally likely to leave before an opportunity: only gamma / (gamma + delta) is "
+            "determined, as happens in small samples and with few opportunities. Forecasts use that one probability "
+            "for everyone and understate how much customers differ. More customers, more opportunities or priors on "
+            "gamma and delta (method='map') would settle it."
+        ),
+        (("gamma", "low"),): _LACK_OF_DROPOUT,
+        (("delta", "high"),): _LACK_OF_DROPOUT,
+        (("gamma", "high"), ("delta", "low")): _LEAVING_AT_ONCE,
+        (("gamma", "high"),): _LEAVING_AT_ONCE,
+        (("delta", "low"),): _AT_ONCE_OR_NEVER,
+        (("alpha", "high"), ("beta", "high")): (
+            "All customers seem to use opportunities alike, so a customer's own count says nothing beyond it."
+        ),
+        (("alpha", "low"), ("beta", "low")): _ALWAYS_OR_NEVER,
+        (("beta", "low"),): "Customers seem to use every opportunity until they leave: shorter ones would tell more.",
+        (("alpha", "low"),): "Nearly nobody buys again; a few do often. The beta over buying has collapsed to zero.",
+    }
+    BINDINGS: ClassVar[TransactionBindings] = BGBBBindings()
+
+    def parse_horizon(self, horizon: Any, time_unit: str, observation_end: Any) -> Horizon:
+        """Read a horizon as a whole number of opportunities; see `TransactionModel.parse_horizon`."""
+        if time_unit not in OPPORTUNITIES:
+            raise DataError(f"Opportunities come by {', '.join(OPPORTUNITIES)}, not by {time_unit}.")
+        return parse_opportunities(horizon, time_unit, observation_end)
+
+    def check_counts(self, rfm: RFMSummary) -> None:
+        """Accept what counts opportunities, whether it says so or not."""
+        if rfm.time_unit not in OPPORTUNITIES:
+            raise DataError(
+                f"BGBB counts opportunities, which come by {', '.join(OPPORTUNITIES)}; the summary is in "
+                f"{rfm.time_unit}s. Give RFMSummary.from_transactions opportunities='day', for instance."
+            )
+        if rfm.opportunities is None:
+            rfm_checks.check_opportunities(rfm.customer_id, rfm.frequency, rfm.recency, rfm.T)
