@@ -45,6 +45,15 @@ def extremes() -> pa.Table:
     )
 
 
+def counted(table: pa.Table) -> pa.Table:
+    """The rows as of opportunities: whole, and never more used than had."""
+    rows = table.to_pandas()
+    once = rows["frequency"] == 0
+    rows["recency"] = np.where(once, 0.0, np.maximum(np.ceil(rows["recency"]), rows["frequency"]))
+    rows["T"] = np.maximum(np.ceil(rows["T"]), rows["recency"])
+    return pa.Table.from_pandas(rows, schema=table.schema, preserve_index=False)
+
+
 def fit(model: object, table: pa.Table) -> object:
     """Fit without being told what is known of these data."""
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import predclv as pc
-from batch.histories import extremes, fit, simulated
+from batch.histories import counted, extremes, fit, simulated
 from predclv.batch.rows import REASONS
 from predclv.batch.scorer import Scorer
 from predclv.errors import DataError, HorizonWarning
@@ -27,7 +27,8 @@ HORIZON = "26 weeks"
 def fitted(key: str) -> pc.CLV:
     regular = {"k": 2} if "cnbd" in key else {}
     model = MODELS[key](**regular)
-    rfm = pc.datasets.simulate_rfm(key, n_customers=500, T=(0.0, 104.0), lattice=7, seed=3, **regular).rfm
+    lattice = None if key == "bg_bb" else 7
+    rfm = pc.datasets.simulate_rfm(key, n_customers=500, T=(0.0, 104.0), lattice=lattice, seed=3, **regular).rfm
     return fit(pc.CLV(model, pc.GammaGamma()), pa.Table.from_pandas(rfm.to_pandas().assign(kept=1.0)))
 
 
@@ -51,15 +52,28 @@ def score(scorer: Scorer, table: pa.Table, size: int = 1000) -> pa.Table:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_no_bit_depends_on_the_rows_beside(key):
-    clv = fitted(key)
-    whole = score(Scorer(clv, HORIZON, margin="kept"), ROWS)
-    assert whole.num_rows == ROWS.num_rows
+    clv, rows = fitted(key), counted(ROWS) if key == "bg_bb" else ROWS
+    whole = score(Scorer(clv, HORIZON, margin="kept"), rows)
+    assert whole.num_rows == rows.num_rows
     for size in (1, 7):
-        assert score(Scorer(clv, HORIZON, margin="kept", block_rows=size), ROWS, size).equals(whole)
+        assert score(Scorer(clv, HORIZON, margin="kept", block_rows=size), rows, size).equals(whole)
     # Batches of another size than what is worked at a time, and another order.
-    order = np.random.default_rng(0).permutation(ROWS.num_rows)
-    shuffled = score(Scorer(clv, HORIZON, margin="kept", block_rows=13), ROWS.take(order), 5)
+    order = np.random.default_rng(0).permutation(rows.num_rows)
+    shuffled = score(Scorer(clv, HORIZON, margin="kept", block_rows=13), rows.take(order), 5)
     assert shuffled.equals(whole.take(order))
+
+
+def test_opportunities_come_whole():
+    clv = fitted("bg_bb")
+    with pytest.raises(DataError, match="opportunities come whole"):
+        Scorer(clv, "1 year")
+    scorer = Scorer(clv.transactions_, HORIZON)
+    scores, rest = scorer.split(ROWS)
+    assert scores.num_rows + rest.num_rows == ROWS.num_rows
+    assert set(rest["reason"].to_pylist()) == {"frequency, recency and T are no counts of opportunities"}
+    table = ROWS.to_pandas()
+    fractions = (table["T"] % 1 > 0) | (table["recency"] % 1 > 0) | (table["frequency"] > table["recency"])
+    assert rest["customer_id"].to_pylist() == table.loc[fractions, "customer_id"].tolist()
 
 
 def test_a_small_memory_changes_no_bit(clv, monkeypatch):
