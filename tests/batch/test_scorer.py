@@ -279,6 +279,13 @@ def test_options_that_mean_nothing(clv, options, error, said):
 def test_models_that_are_none(clv):
     with pytest.raises(TypeError, match="must be a fitted CLV or transaction model"):
         Scorer(clv.spend_, HORIZON)
+    rows = simulated(400, seed=6)
+    rfm = pc.RFMSummary.from_frame(rows, time_unit="week", carry=["kept"])
+    with pytest.raises(TypeError, match="has covariates"):
+        Scorer(pc.BGNBD(purchase_covariates=["kept"]).fit(rfm), HORIZON)
+    subscribers = pc.datasets.simulate_contracts("sbg", n_customers=200, seed=1).subs
+    with pytest.raises(TypeError, match="must be a fitted CLV or transaction model"):
+        Scorer(pc.SBG().fit(subscribers), HORIZON)
 
 
 def test_a_horizon_beyond_the_data_is_said_once(clv):

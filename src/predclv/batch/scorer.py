@@ -77,7 +77,7 @@ class Scorer:
     Raises
     ------
     TypeError
-        The model is of another kind.
+        The model is of another kind, or has covariates.
     ValueError, DataError
         An option means nothing, or a column is unknown.
 
@@ -105,8 +105,14 @@ class Scorer:
         check_is_fitted(model)
         if isinstance(model, CLV) and not isinstance(model.transactions_, TransactionModel):
             raise TypeError("This CLV is of contracts. A batch holds customers' purchases: frequency, recency, T.")
+        transactions = model.transactions_ if isinstance(model, CLV) else model
+        if getattr(transactions, "covariates_", None) is not None:
+            raise TypeError(
+                f"This {type(transactions).__name__} has covariates, whose sums depend in their last digits on the "
+                "customers beside. Batches are for models without; forecast these with predict."
+            )
         self._model = model
-        self._transactions: TransactionModel = model.transactions_ if isinstance(model, CLV) else model
+        self._transactions: TransactionModel = transactions
         self._fitted = self._transactions.fingerprint_
         as_of = self._fitted.observation_end if observation_end is None else observation_end
         moment = parse_moment("observation_end", as_of)

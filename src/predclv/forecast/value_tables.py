@@ -43,7 +43,7 @@ SHORT = 0.35
 _ROWS = 4096
 # Nodes worked out together: so many, and fewer where fine steps make long tables. Bytes of tables kept, at most.
 _NODES, _COARSE = 64, 0.003
-_MOST_BYTES = 128 << 20
+_MOST_BYTES = 256 << 20
 
 
 class _Future(NamedTuple):
@@ -58,7 +58,7 @@ class _Future(NamedTuple):
 
 
 class ValueTables:
-    """Tables of one forecast for whatever customers come; the least recently used are forgotten.
+    """Tables of one forecast for whatever customers come; where they are too many, the least used are forgotten.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ class ValueTables:
                 for begin in range(0, part.size, _ROWS):
                     some = part[begin : begin + _ROWS]
                     out[some] = lattice.quantiles(t_x[some], T[some], mean_spend[some], levels)
-                self._forget(lattice)
+                self._forget()
+                if lattice.x not in self._lattices:
+                    lattice.clear()
         return out
 
     @property
@@ -112,22 +114,25 @@ class ValueTables:
         if x not in self._lattices:
             self._lattices[x] = _Lattice(self._future, x)
         self._lattices.move_to_end(x)
+        self._lattices[x].n_uses += 1
         return self._lattices[x]
 
-    def _forget(self, current: _Lattice) -> None:
-        """Keep within bounds, the tables in use for last."""
+    def _forget(self) -> None:
+        """Keep within bounds what is used most; of equals the earlier, since all come round again in their order."""
         total = self.n_bytes
-        while total > _MOST_BYTES and len(self._lattices) > 1:
-            total -= self._lattices.popitem(last=False)[1].n_bytes
-        if total > _MOST_BYTES:
-            current.clear()
+        while total > _MOST_BYTES:
+            latest = reversed(self._lattices.items())
+            x, lattice = min(latest, key=lambda item: item[1].n_uses)
+            total -= lattice.n_bytes
+            lattice.clear()
+            del self._lattices[x]
 
 
 class _Lattice:
     """Survival tables of all draws and stages for one x, at the nodes that have been asked for."""
 
     def __init__(self, future: _Future, x: float) -> None:
-        self.future, self.x = future, x
+        self.future, self.x, self.n_uses = future, x, 0
         spend = future.spend
         self.Q = spend[:, 1] + spend[:, 0] * x
         self.step = min(STEP / math.sqrt(self.Q.max()), LARGEST_STEP)

@@ -34,8 +34,8 @@ __all__ = ["Kept", "Request", "count_columns_of", "value_columns_of", "value_par
 
 FloatArray = NDArray[np.float64]
 
-# Of all parts together, beyond the one in use.
-_MOST_BYTES = 128 << 20
+# Of tables of all parts together, when another one comes.
+_MOST_BYTES = 64 << 20
 _OUTCOME = ("clv_low", "clv_high")
 
 
