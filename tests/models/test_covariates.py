@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError
-from predclv.models.covariate_model import row_thetas
+from predclv.models.covariate_use import row_thetas
 from predclv.priors import LogNormal, Normal
 from predclv.report import write_report
 
@@ -365,6 +365,7 @@ def test_a_penalty_is_a_normal_prior():
     np.testing.assert_allclose(prior.posterior_.point_array, held.posterior_.point_array, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_map_uses_priors_on_coefficients():
     rfm = simulate("pareto_nbd", n=1_500, seed=4).rfm
     model = pc.ParetoNBD("map", purchase_covariates=COLUMNS, priors={"purchase[age]": Normal(0.0, 0.01)})

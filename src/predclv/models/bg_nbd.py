@@ -20,6 +20,8 @@ class BGNBD(CovariateModel):
 
     Nobody leaves before a first repeat purchase, so a one-time buyer has `p_alive` = 1 however long ago the
     purchase was: read `p_purchase` for who will come back.
+
+    Customers may differ by covariates, on purchase and on dropout: see `CovariateModel` for these settings.
     """
 
     KEY = "bg_nbd"

@@ -21,6 +21,8 @@ class MBGNBD(CovariateModel):
 
     One-time buyers may have left, and the longer they have been silent the likelier: `p_alive` is below 1 for
     everyone. `expected_purchases` of a new customer counts the chance that the first purchase was the only one.
+
+    Customers may differ by covariates, on purchase and on dropout: see `CovariateModel` for these settings.
     """
 
     KEY = "mbg_nbd"

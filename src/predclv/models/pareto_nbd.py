@@ -206,6 +206,8 @@ class ParetoNBD(CovariateModel):
     not bought on the last day, and lower the longer they have been silent for their rhythm. Lifetimes are Pareto of
     the second kind; with s <= 1, as is usual, their mean is infinite, and so are undiscounted purchases over an
     infinite horizon.
+
+    Customers may differ by covariates, on purchase and on dropout: see `CovariateModel` for these settings.
     """
 
     KEY = "pareto_nbd"
