@@ -477,6 +477,12 @@ def test_customers_of_a_forecast_need_what_the_fit_had(fitted):
     for table, message in cases:
         with pytest.raises(DataError, match=message):
             model.predict(pc.RFMSummary.from_frame(table, time_unit="week", carry=COLUMNS), 13)
+    flagged = pc.BGNBD(purchase_covariates=["flag"]).fit(with_columns(rfm, flag=np.arange(len(rfm)) % 2))
+    assert flagged.effects["contrast"][0] == "1 instead of 0"
+    with pytest.raises(
+        DataError, match=r"'flag' was 0 or 1 in the fit, and is not for 1 of 5 customers .first: .* 3, 2\)"
+    ):
+        flagged.predict(with_columns(rfm[:5], flag=[0, 1, 2, 0, 1]), 13)
     bare = pc.RFMSummary.from_frame(few.drop(columns=COLUMNS), time_unit="week")
     with pytest.raises(DataError, match="'channel' is no carried column; carried are: none"):
         model.predict(bare, 13)
@@ -570,3 +576,24 @@ def test_value_one_by_one_is_that_of_each_customers_own_model(key, fitted):
             # The outcome's interval is interpolated between tables for customers who share parameters.
             slack = 1e-3 * width if column in ("clv_low", "clv_high") else 1e-9 * abs(table[column][i])
             assert alone[column][0] == pytest.approx(table[column][i], abs=slack + 1e-12), column
+
+
+@pytest.mark.parametrize("key", ["bg_nbd", "pareto_nbd"])
+def test_simulated_effects_multiply_rates(key):
+    n = 2_000
+    flag = np.arange(n) % 2
+    options = {"n_customers": n, "covariates": {"flag": flag}, "seed": 3}
+    plain = pc.datasets.simulate_rfm(key, **options).truth
+    moved = pc.datasets.simulate_rfm(
+        key, **options, purchase_effects={"flag": 0.5}, dropout_effects={"flag": 1.0}
+    ).truth
+    # The same random numbers, so that what differs is the effect alone.
+    np.testing.assert_allclose(moved["purchase_rate"], plain["purchase_rate"] * np.exp(0.5 * flag), rtol=1e-12)
+    if key == "bg_nbd":
+        means = [moved["dropout_probability"][flag == level].mean() for level in (0, 1)]
+        odds = 0.793 / 2.426
+        expected = [odds / (1 + odds), odds * np.e / (1 + odds * np.e)]
+        # The standard deviation of the beta is below 0.3; a thousand customers each.
+        np.testing.assert_allclose(means, expected, atol=4.5 * 0.3 / np.sqrt(n / 2))
+    with pytest.raises(ValueError, match=r"purchase_effects: 'flags' is none of the covariates, 'flag'\. Did you mean"):
+        pc.datasets.simulate_rfm(key, **options, purchase_effects={"flags": 1.0})

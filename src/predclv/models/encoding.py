@@ -91,10 +91,14 @@ class Number:
         return cls(name, float(values.mean()), float(values.std()))
 
     @property
+    def is_flag(self) -> bool:
+        """Whether the customers of the fit had 0 and 1 only."""
+        return self.center == 0.0 and self.scale == 1.0
+
+    @property
     def coefficients(self) -> tuple[Coefficient, ...]:
         """See `Encoder`."""
-        is_flag = self.center == 0.0 and self.scale == 1.0
-        return (Coefficient(self.name, self.name, "1 instead of 0" if is_flag else "1 more", self.scale),)
+        return (Coefficient(self.name, self.name, "1 instead of 0" if self.is_flag else "1 more", self.scale),)
 
     def encode(self, values: NDArray[Any], customer_id: NDArray[Any]) -> FloatArray:
         """One column, (n_customers, 1)."""
@@ -104,7 +108,16 @@ class Number:
                 f"Column {self.name!r} held numbers in the fit, and does not now (first: customer "
                 f"{customer_id[first]}, {values[first]!r})."
             )
-        return np.asarray((values.astype(np.float64) - self.center) / self.scale)[:, np.newaxis]
+        numbers = values.astype(np.float64)
+        other = ~np.isin(numbers, (0.0, 1.0))
+        if self.is_flag and other.any():
+            first = int(np.argmax(other))
+            raise DataError(
+                f"Column {self.name!r} was 0 or 1 in the fit, and is not for "
+                f"{count_of(int(other.sum()), len(values), 'customers')} (first: customer {customer_id[first]}, "
+                f"{numbers[first]:g}). Fit again with such customers."
+            )
+        return np.asarray((numbers - self.center) / self.scale)[:, np.newaxis]
 
 
 @dataclass(frozen=True)
