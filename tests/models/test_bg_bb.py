@@ -155,6 +155,10 @@ class TestValue:
         again = pc.load(tmp_path / "clv")
         pd.testing.assert_frame_equal(again.predict(buyers.rfm, "1 year"), table, check_exact=True)
         assert again.transactions_.fingerprint_.opportunities == "month"
+        pytest.importorskip("jinja2")
+        pc.write_report(tmp_path / "report.html", clv=clv, rfm=buyers.rfm, horizon="1 year")
+        report = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ">in the last month<" in report
 
     def test_a_row_is_scored_as_such_whatever_stands_beside_it(self, buyers: pc.datasets.SimulatedSummary) -> None:
         clv = pc.CLV(pc.BGBB(), pc.GammaGamma()).fit(buyers.rfm)

@@ -142,9 +142,9 @@ class ReportInputs:
         return f"{number} ({row['purchases_low']:,.0f} to {row['purchases_high']:,.0f})"
 
     def duration(self, length: float) -> str:
-        """'9 weeks'; what is counted in hours or years is told in days, where that is not too little."""
+        """'9 weeks'; times in hours or years are told in days, where that is not too little."""
         days, unit = length * self.rfm.days_per_unit, self.unit
-        if unit == "year" or (unit == "hour" and days >= 2):
+        if (unit == "year" and self.rfm.opportunities is None) or (unit == "hour" and days >= 2):
             length, unit = days, "day"
         number = f"{length:,.0f}" if length >= 10 else f"{length:.2g}"
         return f"{number} {unit}{'' if number == '1' else 's'}"

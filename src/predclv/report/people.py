@@ -105,8 +105,12 @@ def slipping(given: ReportInputs) -> Section:
 
 
 def _last_purchases(given: ReportInputs) -> NDArray[np.str_]:
-    """When each customer last bought: a date where dates are known, else how long ago."""
+    """When each customer last bought: a date where dates are known, else how long ago; or which opportunity."""
     rfm = given.rfm
+    if rfm.opportunities is not None:
+        last = f"the last {rfm.opportunities}"
+        silent = rfm.T - rfm.recency
+        return np.array([f"in {last}" if n == 0 else f"{given.duration(n)} before {last}" for n in silent])
     if rfm.observation_end is not None and rfm.T.max() * rfm.days_per_unit < 365_000:
         days = np.round((rfm.T - rfm.recency) * rfm.days_per_unit).astype("timedelta64[D]")
         return (np.datetime64(rfm.observation_end.strftime("%Y-%m-%d")) - days).astype(np.str_)
