@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predclv import backtesting as backtesting
+    from predclv import batch as batch
     from predclv import checks as checks
     from predclv import datasets as datasets
     from predclv import plots as plots
@@ -67,7 +68,7 @@ _HOME = {
     "load": "value",
     "write_report": "report",
 }
-_MODULES = ("backtesting", "checks", "datasets", "errors", "plots", "priors")
+_MODULES = ("backtesting", "batch", "checks", "datasets", "errors", "plots", "priors")
 
 __all__ = [
     "BDW",
@@ -90,6 +91,7 @@ __all__ = [
     "Subscriptions",
     "backtest",
     "backtesting",
+    "batch",
     "checks",
     "compare",
     "datasets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_replaceable", "replace_file", "replace_folder", "write_text"]
+__all__ = ["check_replaceable", "file_sha256", "replace_file", "replace_folder", "write_text"]
 
 PathLike = str | os.PathLike[str]
 
@@ -97,6 +98,12 @@ def check_replaceable(path: PathLike, manifest: str | None = None) -> None:
                 f"'{path}' holds {len(others)} entries that predclv did not write there (first: '{others[0]}'). "
                 "Give a new or empty folder."
             )
+
+
+def file_sha256(path: PathLike) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 import predclv as pc
 from batch.histories import simulated
 from batch.jobs import contents, rejected, run, scores
+from predclv.batch.duckdb_reader import connect
 from predclv.batch.job import Job, run_job
 from predclv.batch.memory import Memory, parse_memory
 from predclv.batch.scorer import Scorer
@@ -265,6 +266,13 @@ def test_hostile_names_run_nothing(model, tmp_path):
     for name in ("v", 't"; DROP TABLE t; --', "main.t"):
         with pytest.raises(DataError, match="has no table"):
             run_job(job(model, f"{tmp_path / 'rows.duckdb'}::{name}", tmp_path / "out2", engine="duckdb"))
+
+
+def test_duckdb_keeps_to_its_memory_and_fetches_nothing(tmp_path):
+    with connect(100 << 20, tmp_path / "spill") as connection:
+        names = ("memory_limit", "temp_directory", "autoinstall_known_extensions", "autoload_known_extensions")
+        found = [connection.sql(f"SELECT current_setting('{name}')").fetchall()[0][0] for name in names]
+    assert found == ["100.0 MiB", str(tmp_path / "spill"), False, False]
 
 
 def test_memory():

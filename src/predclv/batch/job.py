@@ -6,43 +6,34 @@ scored, then the scores; then the manifest says that it is there. Whatever is no
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from predclv.batch.ids import repeated_ids
 from predclv.batch.lock import LOCK, locked_folder
 from predclv.batch.manifest import MANIFEST, Manifest, Part, model_fingerprint
 from predclv.batch.memory import Memory
-from predclv.batch.rows import REASONS
+from predclv.batch.parts import QUARANTINE, RowReader, read_as, write_part
 from predclv.batch.scorer import Scorer
 from predclv.batch.sources import Reading, Source, open_source
-from predclv.batch.text import to_numbers
 from predclv.errors import DataError, ModelFileError, UnitError
-from predclv.files import replace_file
+from predclv.files import file_sha256
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 
 __all__ = ["QUARANTINE", "Job", "run_job"]
 
-#: Folder for rows that cannot be scored, where no other is given; readers of Parquet folders pass over it.
-QUARANTINE = "_quarantine"
 _SPILL = ".spill"
 _ROWS_PER_PART = 1_000_000
 _PART = re.compile(r"part-\d{5}\.parquet")
-_NOT_UNIQUE = np.int8(REASONS.index("customer_id is not unique"))
 
 
 @dataclass(frozen=True)
@@ -185,7 +176,7 @@ def _count(source: Source, reading: Reading) -> tuple[int, pa.Array | None]:
 
 def _manifest(job: Job, scorer: Scorer, source: Source, fingerprint: str, n_rows: int) -> Manifest:
     per_part = _ROWS_PER_PART if job.partitions is None else max(-(-n_rows // job.partitions), 1)
-    schema = scorer.schema_for(_read_as(scorer, source))
+    schema = scorer.schema_for(read_as(scorer, source))
     options = {name: _plain(value) for name, value in job.options.items() if name != "columns"}
     return Manifest(
         model=fingerprint,
@@ -204,20 +195,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _read_as(scorer: Scorer, source: Source) -> pa.Schema:
-    """Schema of the rows as they are scored: what is text in a CSV file becomes numbers where numbers belong."""
-    if source.kind != "csv":
-        return source.schema
-    numbers = scorer.needs.numbers
-    return pa.schema([pa.field(f.name, pa.float64() if f.name in numbers else f.type) for f in source.schema])
-
-
 def _is_whole(job: Job, part: Part) -> bool:
     """Whether a finished part's files are what was written; if not, it is made again."""
     for name, digest in part.files.items():
         folder = job.rejects if name.startswith(f"{QUARANTINE}/") else job.out
         path = folder / Path(name).name
-        if not path.is_file() or path.is_symlink() or _digest(path) != digest:
+        if not path.is_file() or path.is_symlink() or file_sha256(path) != digest:
             return False
     return True
 
@@ -236,15 +219,15 @@ def _score_parts(
     if not left:
         return
     skip = left[0] * manifest.rows_per_part
-    rows = _Rows(source.batches(reading, skip=skip))
+    rows = RowReader(source.batches(reading, skip=skip), job.table, job.memory.block_rows)
     for number in range(left[0], manifest.n_parts):
-        blocks = rows.take(min(manifest.rows_per_part, manifest.rows - number * manifest.rows_per_part), job)
+        blocks = rows.take(min(manifest.rows_per_part, manifest.rows - number * manifest.rows_per_part))
         if number in manifest.parts:
             for _ in blocks:
                 pass
             continue
         begun = time.monotonic()
-        part = _write_part(job, scorer, source, blocks, repeated, number)
+        part = write_part(job.out, job.rejects, scorer, source, blocks, repeated, number)
         if source.stamp() != stamp:
             raise DataError(f"The input '{job.table}' changed while it was read. Begin again in another folder.")
         manifest.parts[number] = part
@@ -260,96 +243,3 @@ def _score_parts(
                 "seconds": round(time.monotonic() - begun, 3),
             }
         )
-
-
-class _Rows:
-    """Batches of a source, handed on in blocks that end where a part does."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = iter(batches)
-        self._rest: pa.RecordBatch | None = None
-
-    def take(self, n: int, job: Job) -> Iterator[pa.Table]:
-        """Yield the next n rows in blocks; DataError where there are not so many."""
-        waiting: list[pa.RecordBatch] = []
-        have = 0
-        while n > 0:
-            batch = self._rest if self._rest is not None else next(self._batches, None)
-            if batch is None:
-                raise DataError(f"'{job.table}' has fewer rows than when they were counted: {n:,} are missing.")
-            part = batch.slice(0, min(n, job.memory.block_rows - have))
-            self._rest = batch.slice(part.num_rows) if part.num_rows < batch.num_rows else None
-            waiting.append(part)
-            have, n = have + part.num_rows, n - part.num_rows
-            if have == job.memory.block_rows or n == 0:
-                yield pa.Table.from_batches(waiting)
-                waiting, have = [], 0
-
-
-def _write_part(
-    job: Job, scorer: Scorer, source: Source, blocks: Iterator[pa.Table], repeated: pa.Array | None, number: int
-) -> Part:
-    """Score and write one part; its two files appear whole or not at all."""
-    name = f"part-{number:05}.parquet"
-    before = scorer.n_scored, scorer.n_outside, scorer.rejected.copy()
-    scores, rejects = job.out / name, job.rejects / name
-    n_rows = n_rejected = 0
-    try:
-        with replace_file(scores) as score_file, replace_file(rejects) as reject_file:
-            with (
-                pq.ParquetWriter(score_file, scorer.schema_for(_read_as(scorer, source)), **_PARQUET) as score_writer,
-                pq.ParquetWriter(reject_file, scorer.quarantine_schema(source.schema)) as reject_writer,
-            ):
-                for block in blocks:
-                    found, rest = _score_block(scorer, source, block, repeated)
-                    score_writer.write_table(found)
-                    if rest.num_rows:
-                        reject_writer.write_table(rest)
-                    n_rows, n_rejected = n_rows + block.num_rows, n_rejected + rest.num_rows
-            _sync(score_file)
-            _sync(reject_file)
-            digests = {name: _digest(score_file)}
-            if n_rejected:
-                digests[f"{QUARANTINE}/{name}"] = _digest(reject_file)
-    except OSError as error:
-        if isinstance(error, DataError | ModelFileError):
-            raise
-        raise DataError(
-            f"Part {number} could not be written: {error}. What is finished stays; go on by --resume."
-        ) from error
-    if not n_rejected:
-        rejects.unlink()
-    return Part(
-        number,
-        n_rows,
-        scorer.n_scored - before[0],
-        scorer.n_outside - before[1],
-        dict(scorer.rejected - before[2]),
-        digests,
-    )
-
-
-# Digits of scores hardly repeat: dictionaries and compression cost more than they save.
-_PARQUET: dict[str, Any] = {"use_dictionary": ["customer_id", "purchases_low", "purchases_high"], "compression": "lz4"}
-
-
-def _score_block(
-    scorer: Scorer, source: Source, block: pa.Table, repeated: pa.Array | None
-) -> tuple[pa.Table, pa.Table]:
-    codes = None
-    if repeated is not None:
-        twice = pc.is_in(block["customer_id"], value_set=repeated).to_numpy()
-        codes = np.where(twice, _NOT_UNIQUE, np.int8(0))
-    if source.kind == "csv":
-        return scorer.split(to_numbers(block, scorer.needs.numbers), codes, original=block)
-    return scorer.split(block, codes)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ Whoever reads gives the same rows in the same order and types, so that what is m
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from predclv.batch.duckdb_reader import connect, quote, quote_text, read, table_
 from predclv.batch.rows import Needs
 from predclv.data.checks import check_option
 from predclv.errors import DataError
+from predclv.files import file_sha256
 
 __all__ = ["ENGINES", "Reading", "Source", "open_source"]
 
@@ -80,7 +80,7 @@ class Source:
             "kind": self.kind,
             **({"table": self.table} if self.table else {}),
             "files": [
-                {"name": self._name(path), "bytes": path.stat().st_size, "sha256": _digest(path)}
+                {"name": self._name(path), "bytes": path.stat().st_size, "sha256": file_sha256(path)}
                 for path in self._all_files()
             ],
         }
@@ -294,11 +294,6 @@ def _open_csv(path: Path, names: list[str]) -> Any:
 
 
 _CSV = pacsv.ParseOptions(newlines_in_values=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
