@@ -597,3 +597,18 @@ def test_simulated_effects_multiply_rates(key):
         np.testing.assert_allclose(means, expected, atol=4.5 * 0.3 / np.sqrt(n / 2))
     with pytest.raises(ValueError, match=r"purchase_effects: 'flags' is none of the covariates, 'flag'\. Did you mean"):
         pc.datasets.simulate_rfm(key, **options, purchase_effects={"flags": 1.0})
+
+
+def test_a_model_for_covariates_is_an_ordinary_one(fitted, tmp_path):
+    import pickle
+
+    model, rfm = fitted("bg_nbd")
+    own = model.for_covariates({"channel": "tv", "age": 3.0})
+    own.save(tmp_path / "own")
+    for again in (pc.load(tmp_path / "own"), pickle.loads(pickle.dumps(own))):
+        pd.testing.assert_frame_equal(again.predict(rfm[:5], 13), own.predict(rfm[:5], 13), check_exact=True)
+    assert own.posterior_.draws.shape == (1024, 4)
+    assert not own.posterior_.draws_array(8).flags.writeable
+    np.testing.assert_array_equal(own.posterior_.draws_array(8), own.posterior_.draws_array()[:8])
+    with pytest.raises(ValueError, match="'n' must be at least 1"):
+        own.posterior_.draws_array(0)

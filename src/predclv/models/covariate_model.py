@@ -365,10 +365,7 @@ class CovariateModel(TransactionModel):
         each = np.repeat(np.arange(len(likelihood.weight)), likelihood.weight.astype(np.int64))
         kernels, purchase, dropout = self.pattern_kernels, columns[:, :n], columns[:, n:]
 
-        def simulate(generator: np.random.Generator, theta: FloatArray) -> NDArray[np.int64]:
-            shifted = shift(kernels.link, theta, purchase, dropout)[each]
-            return kernels.simulate_counts(generator, rows["T"][each], shifted)
-
+        simulate = partial(_simulate, kernels, purchase, dropout, rows["T"], each)
         return partial(replicate_counts, simulate, rows["frequency"][each])
 
     def _of_patterns(self, design: Design) -> list[Self]:
@@ -388,3 +385,16 @@ class CovariateModel(TransactionModel):
             model.posterior_ = posterior
             models.append(model)
         return models
+
+
+def _simulate(
+    kernels: PatternKernels,
+    purchase: FloatArray,
+    dropout: FloatArray,
+    T: FloatArray,
+    each: NDArray[np.int64],
+    generator: np.random.Generator,
+    theta: FloatArray,
+) -> NDArray[np.int64]:
+    """Repeat purchases of all customers in one simulated data set; `each` is the row of every customer."""
+    return kernels.simulate_counts(generator, T[each], shift(kernels.link, theta, purchase, dropout)[each])

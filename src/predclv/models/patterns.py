@@ -69,8 +69,12 @@ class BGPatterns:
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray, starts: IntArray
     ) -> Callable[[FloatArray], Derivatives]:
         """See `PatternKernels`."""
-        rows = x, t_x, T, weight, starts
-        return lambda theta: bg_family_patterns.derivatives_by_pattern(*rows, theta, self.k, self.dropout_at_first)
+        return partial(
+            bg_family_patterns.derivatives_by_pattern,
+            *(x, t_x, T, weight, starts),
+            k=self.k,
+            dropout_at_first=self.dropout_at_first,
+        )
 
     def row_values(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, pattern: IntArray, theta: FloatArray
@@ -222,17 +226,15 @@ class PatternRows:
 
     def make_evaluate(self) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
         """Return a function from theta (n_parameters,) to value, gradient and Hessian."""
-        by_pattern = self.kernels.bind(self.x, self.t_x, self.T, self.weight, self.starts)
+        return partial(_evaluate, self, self.kernels.bind(self.x, self.t_x, self.T, self.weight, self.starts))
 
-        def evaluate(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-            # Far out a parameter leaves the range of numbers, and a search turns back.
-            with np.errstate(all="ignore"):
-                shifted = self.shift(theta)
-                value, gradient, hessian = by_pattern(shifted)
-                covariates = self.purchase, self.dropout
-                return float(value.sum()), *chain(self.kernels.link, theta[:4], shifted, *covariates, gradient, hessian)
+    def make_evaluate_gradient(self) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """Return a function from theta (n_parameters,) to value and gradient."""
+        return partial(_without_hessian, self.make_evaluate())
 
-        return evaluate
+    def make_evaluate_many(self) -> Callable[[FloatArray], FloatArray]:
+        """Return `values`."""
+        return self.values
 
     def row_values(self, theta: FloatArray) -> FloatArray:
         """Value of each row at one theta, not weighted, (n_rows,)."""
@@ -252,8 +254,8 @@ def bind(rows: PatternRows, parameters: tuple[Parameter, ...], names: tuple[str,
         n_observations=n_customers,
         n_rows=len(rows.x),
         evaluate=rows.make_evaluate(),
-        make_evaluate_many=lambda: rows.values,
-        make_evaluate_gradient=lambda: _without_hessian(rows.make_evaluate()),
+        make_evaluate_many=rows.make_evaluate_many,
+        make_evaluate_gradient=rows.make_evaluate_gradient,
         pointwise=partial(_pointwise, kernels, n_purchase, len(names)),
         rows={
             "frequency": rows.x,
@@ -305,7 +307,18 @@ def _literal(kernels: PatternKernels, n_purchase: int, n_covariates: int, *argum
     return kernels.literal(x, t_x, T, *kernels.link.shift(theta, purchase, dropout, xp), xp=xp)
 
 
+def _evaluate(
+    rows: PatternRows, by_pattern: Callable[[FloatArray], Derivatives], theta: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
+    # Far out a parameter leaves the range of numbers, and a search turns back.
+    with np.errstate(all="ignore"):
+        shifted = rows.shift(theta)
+        value, gradient, hessian = by_pattern(shifted)
+        covariates = rows.purchase, rows.dropout
+        return float(value.sum()), *chain(rows.kernels.link, theta[:4], shifted, *covariates, gradient, hessian)
+
+
 def _without_hessian(
-    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
-) -> Callable[[FloatArray], tuple[float, FloatArray]]:
-    return lambda theta: evaluate(theta)[:2]
+    evaluate: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]], theta: FloatArray
+) -> tuple[float, FloatArray]:
+    return evaluate(theta)[:2]

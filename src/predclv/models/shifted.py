@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,29 @@ class _ShiftedDraws:
     dropout: FloatArray
 
     def __call__(self) -> Draws:
-        """Shift them."""
-        return Draws(shift_draws(self.link, self.posterior.draws_array(), self.purchase, self.dropout))
+        """Shift them all."""
+        return Draws(self.first(None))
+
+    def first(self, n: int | None) -> FloatArray:
+        """Shift the first `n`, read-only, in C order."""
+        draws = np.ascontiguousarray(shift_draws(self.link, self.posterior.draws_array(n), self.purchase, self.dropout))
+        draws.flags.writeable = False
+        return draws
+
+
+@dataclass(frozen=True, eq=False)
+class _ShiftedPosterior(Posterior):
+    """A posterior that shifts draws when they are asked for and keeps none: one pattern in a hundred thousand."""
+
+    def draws_array(self, n: int | None = None) -> FloatArray:
+        """See `Posterior`."""
+        if n is not None and n < 1:
+            raise ValueError(f"'n' must be at least 1. Got {n}.")
+        return cast(_ShiftedDraws, self.make_draws).first(n)
+
+    @property
+    def _made(self) -> Draws:
+        return self.make_draws()
 
 
 def shift_draws(link: Link, draws: FloatArray, purchase: FloatArray, dropout: FloatArray) -> FloatArray:
@@ -68,7 +90,7 @@ def shifted_posteriors(
         ]
     )
     return [
-        Posterior(
+        _ShiftedPosterior(
             parameters,
             posterior.method,
             points[i],
