@@ -49,8 +49,6 @@ def test_ten_models_are_named_from_the_best_down():
     words = [text.get_text() for text in ax.texts]
     assert words[0] == "19,000.0  best;  holdout CRPS 0.5000"
     assert words[-1].startswith("failed")
-    # From 3 to 384: both can be seen.
-    assert ax.get_xscale() == "symlog"
     assert "3 within noise, 5 worse" in ax.get_title(loc="left").replace("\n", " ")
     assert "AIC (90% interval)" in ax.get_xlabel()
     ax.figure.canvas.draw()
@@ -58,10 +56,40 @@ def test_ten_models_are_named_from_the_best_down():
     assert all(left.x1 < right.x0 for left, right in pairwise(labels))
 
 
-def test_models_close_together_need_no_logarithm():
+def test_models_close_together_share_one_axis():
     ax = made(5).plot()
-    assert ax.get_xscale() == "linear"
+    assert len([line for line in ax.lines if line.get_marker() == "o"]) == 4
     assert "holdout" not in ax.get_xlabel()
+
+
+def far_behind(*ends: tuple[float, float, float]) -> Comparison:
+    """Models with these differences and intervals."""
+    comparison = made(len(ends) + 1)
+    places = comparison.table.columns.get_indexer(["difference", "difference_low", "difference_high"])
+    comparison.table.iloc[: len(ends), places] = ends
+    comparison.table.loc[1 : len(ends) - 1, "verdict"] = "worse"
+    return comparison
+
+
+def test_models_far_behind_stand_at_the_edge_with_their_difference_in_words():
+    comparison = far_behind((0, 0, 0), (0.6, -3.4, 4.6), (11.5, 2.5, 20.5), (441.8, 301.5, 582.1), (600, 450, 750))
+    ax = comparison.plot()
+    assert ax.get_xscale() == "linear"
+    # The axis holds what is close, whole.
+    low, high = ax.get_xlim()
+    assert -8 < low < -3.4
+    assert 20.5 < high < 30
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == [0, 0.6, 11.5]
+    words = {text.get_text(): text for text in ax.texts}
+    for place, said in ((3, "+441.8 (301.5 to 582.1)"), (4, "+600.0 (450.0 to 750.0)")):
+        assert words[said].xy == (0.93, place)
+    assert len([text for text in ax.texts if text.arrow_patch is not None]) == 2
+
+
+def test_two_models_are_both_on_the_axis():
+    ax = far_behind((0, 0, 0), (441.8, 301.5, 582.1)).plot()
+    assert ax.get_xlim()[1] > 582.1
 
 
 def test_it_draws_on_axes_given():
