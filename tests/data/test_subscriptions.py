@@ -256,6 +256,8 @@ BAD_COHORTS = {
     "no renewal": ([10], {}, "No cohort has come to a renewal"),
     "text": ([10, "many"], {}, "no numbers"),
     "above all": ([120, 80], {"values": "percent"}, "More than 100 %"),
+    "several as an array": (np.array([[20, 10], [5, 3]]), {}, "holds a single cohort.*as a frame"),
+    "several as lists": ([[20, 10], [5, 3, 1]], {}, "holds a single cohort.*as a frame"),
     "size of counts": ([10, 8], {"size": 10}, "size= belongs to percentages"),
     "no whole size": ([100, 80], {"values": "percent", "size": 7.5}, "a whole number of customers"),
     "size lacks": (pd.DataFrame([[100, 80]], index=["a"]), {"values": "percent", "size": {"b": 1}}, "lacks 1 of 1"),

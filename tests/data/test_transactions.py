@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import re
 import warnings
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from engines import ENGINES
 from predclv import RFMSummary
-from predclv.errors import DataQualityWarning, ObservationEndWarning
+from predclv.errors import DataError, DataQualityWarning, ObservationEndWarning
 
 LOG = pd.DataFrame(
     {
@@ -207,6 +208,15 @@ class TestTimeZones:
             rfm = summarise(ENGINES[name](utc), time_zone="Asia/Tokyo", time_unit="day", observation_end="2024-03-01")
             # The purchase at 23:59 in Greenwich falls on 1 February in Tokyo.
             assert rfm.recency.tolist() == [29.0, 42.0, 0.0]
+
+    @pytest.mark.parametrize("zone", ["America/New_York", "Etc/GMT+5"])
+    def test_pandas_in_a_zone_of_any_name(self, zone: str) -> None:
+        local = LOG.assign(date=LOG["date"].dt.tz_localize(zone))
+        expected = summarise(LOG, time_unit="day", observation_end="2024-03-01").to_pandas()
+        found = summarise(local, time_zone=zone, time_unit="day", observation_end="2024-03-01").to_pandas()
+        pd.testing.assert_frame_equal(found, expected)
+        with pytest.raises(DataError, match=re.escape(f"knows time zones ({zone})")):
+            summarise(local)
 
     def test_duckdb_in_its_session_zone(self) -> None:
         relation = ENGINES["duckdb"](LOG.assign(date=LOG["date"].dt.tz_localize("UTC")))

@@ -59,8 +59,7 @@ def _open(table: Any, cohort: str | None) -> tuple[list[Any], FloatArray, Backen
     if isinstance(table, list | tuple | np.ndarray | pd.Series) or _is_series(table):
         if cohort is not None:
             raise DataError(f"cohort={cohort!r} names a column; a single cohort as a sequence has none.")
-        line = _numbers(pd.DataFrame(np.asarray(table, dtype=object).reshape(1, -1)))
-        return [0], line, PANDAS
+        return [0], _numbers(_one_line(table)), PANDAS
     if isinstance(table, pd.DataFrame):
         frame, backend = table, PANDAS
         names = list(table.index)
@@ -79,6 +78,17 @@ def _open(table: Any, cohort: str | None) -> tuple[list[Any], FloatArray, Backen
     if frame.empty:
         raise DataError("The table of cohorts is empty.")
     return names, _numbers(frame), backend
+
+
+def _one_line(table: Any) -> pd.DataFrame:
+    """A single cohort as a table of one row."""
+    nested = any(isinstance(cell, list | tuple | np.ndarray | pd.Series) for cell in table)
+    if nested or np.ndim(table) != 1:
+        raise DataError(
+            "A sequence holds a single cohort, and this one has rows of its own. Give several cohorts as a frame, "
+            "pd.DataFrame(table), with a row each."
+        )
+    return pd.DataFrame([np.asarray(table, dtype=object)])
 
 
 def _is_series(table: Any) -> bool:

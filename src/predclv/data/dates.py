@@ -77,6 +77,7 @@ def settle_dates(
     DataError
         Values that are no dates, or that know time zones without `time_zone`, or the reverse, or a mixture.
     """
+    hidden = _hidden_zone(frame, column)
     frame = _mend_pandas_objects(frame, column, label)
     dtype = frame.collect_schema()[column]
     if date_format is not None and (dtype == nw.String or dtype.is_integer()):
@@ -95,7 +96,7 @@ def settle_dates(
         _refuse_zone(label, time_zone)
         return frame
     if isinstance(dtype, nw.Datetime):
-        return _localise(frame, column, label, dtype.time_zone, time_zone)
+        return _localise(frame, column, label, hidden or dtype.time_zone, time_zone)
     raise DataError(
         f"{label} holds {dtype} values, which are no dates. Convert them to dates, or give date_format='...' "
         "(for whole numbers such as 19970101: '%Y%m%d')."
@@ -268,13 +269,15 @@ def _localise(
 
 
 def _mend_pandas_objects(frame: nw.LazyFrame[Any], column: str, label: str) -> nw.LazyFrame[Any]:
-    """Convert a pandas column of Python dates or periods, which narwhals sees as objects."""
+    """Convert a pandas column of Python dates or periods, which narwhals sees as objects, or of a hidden zone."""
     native: Any = frame.to_native()
     if frame.implementation is not nw.Implementation.PANDAS:
         return frame
     values = native[column]
     if isinstance(values.dtype, pd.PeriodDtype):
         return _with_pandas_column(native, column, values.dt.to_timestamp())
+    if _hidden_zone(frame, column) is not None:
+        return _with_pandas_column(native, column, values.dt.tz_convert("UTC"))
     if values.dtype != object or frame.collect_schema()[column] == nw.String:
         return frame
     known = values[values.notna()]
@@ -289,6 +292,15 @@ def _mend_pandas_objects(frame: nw.LazyFrame[Any], column: str, label: str) -> n
             "the others do not. Convert all of them to one zone."
         )
     return _with_pandas_column(native, column, pd.to_datetime(values, utc=any(aware)))
+
+
+def _hidden_zone(frame: nw.LazyFrame[Any], column: str) -> str | None:
+    """Zone of a pandas column of which narwhals reads none: one with an underscore or digit, as America/New_York."""
+    if frame.implementation is not nw.Implementation.PANDAS or frame.collect_schema()[column] != nw.Unknown:
+        return None
+    native: Any = frame.to_native()
+    dtype = native[column].dtype
+    return str(dtype.tz) if isinstance(dtype, pd.DatetimeTZDtype) else None
 
 
 def _with_pandas_column(native: pd.DataFrame, column: str, values: pd.Series[Any]) -> nw.LazyFrame[Any]:
