@@ -89,6 +89,23 @@ def test_value_is_the_discounted_sum_over_renewals(clv, subs):
     np.testing.assert_allclose(plain["expected_clv"], plain["expected_purchases"] * few.price, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")
+def test_over_an_endless_horizon_no_row_depends_on_who_else_is_there(clv, subs, endless):
+    ended = np.flatnonzero(subs.ended)[:3]
+    pd.testing.assert_frame_equal(clv.predict(subs[ended], math.inf), endless.iloc[ended].reset_index(drop=True))
+    assert clv.transactions_.predict(subs[ended], math.inf)["purchases_low"].isna().all()
+    assert clv.portfolio(subs[ended], math.inf, n_draws=16)["expected_purchases"].isna().all()
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")
+def test_a_segment_that_nobody_is_left_in(subs):
+    # All of the first segment have left, so its columns come first, and are 0 but for those with no mean.
+    kept = subs[(subs.carried["plan"] == "plus") | subs.ended]
+    table = pc.CLV(pc.SBG(method="map", segment="plan")).fit(kept).predict(kept, math.inf)
+    assert table[["expected_purchases", "purchases_low", "purchases_high"]].isna().all(axis=None)
+    np.testing.assert_array_equal(table["expected_clv"] > 0, ~kept.ended)
+
+
 def test_an_endless_horizon_is_the_limit_of_long_ones(clv, subs, endless):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HorizonWarning)

@@ -77,16 +77,18 @@ def renewals_due(next_renewal: FloatArray, horizon: float) -> FloatArray:
     return np.maximum(np.floor(horizon - next_renewal + 1e-9) + 1.0, 0.0)
 
 
-def count_columns(thetas: Thetas, contracts: Contracts, level: float) -> dict[str, NDArray[Any]]:
+def count_columns(
+    thetas: Thetas, contracts: Contracts, level: float, *, endless: bool = False
+) -> dict[str, NDArray[Any]]:
     """Columns on renewals, each (n_contracts,).
 
-    Without an end to the horizon the mean need not exist: its three columns are NaN.
+    Where the horizon has no end (`endless`) the mean need not exist: the last three are NaN, for ended contracts too.
     """
     tenure, n, inverse = contracts.distinct()
     ends = np.array([(1 - level) / 2, (1 + level) / 2])
     due = n > 0
     once = np.where(due, kernel.mean_survival(tenure, np.ones(len(tenure)), thetas.center), 0.0)
-    if np.isinf(n).any():
+    if endless:
         expected = np.full(len(n), np.nan)
         low_high = np.full((len(n), 2), np.nan)
     else:
@@ -138,14 +140,16 @@ def value_columns(
     }
 
 
-def expected_sums(thetas: Thetas, contracts: Contracts, rate: float, n_segments: int, early: FloatArray) -> Sums:
+def expected_sums(
+    thetas: Thetas, contracts: Contracts, rate: float, n_segments: int, early: FloatArray, *, endless: bool = False
+) -> Sums:
     """Expectations by segment, for `portfolio.expected_totals`.
 
-    `early` are the renewals of each contract, of those that come up, which do not count as late.
+    `early` are the renewals of each contract, of those that come up, which do not count as late; `endless` as in
+    `count_columns`.
     """
     tenure, n, inverse = contracts.distinct()
     soon = contracts.worth * np.exp(-rate * contracts.next_renewal)
-    endless = bool(np.isinf(n).any())
     purchases = np.full(len(n), np.nan) if endless else kernel.expected_renewals(tenure, n, 0.0, thetas.center)
     first = np.where(n > 0, kernel.mean_survival(tenure, np.ones(len(n)), thetas.center), 0.0)
     before = Contracts(

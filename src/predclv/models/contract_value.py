@@ -38,6 +38,11 @@ class _Task:
     rate: float
     contracts: Contracts
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the horizon is infinite."""
+        return bool(np.isinf(self.length))
+
 
 @dataclass(frozen=True)
 class ContractValue:
@@ -71,7 +76,7 @@ class ContractValue:
         for model, _, rows in self.model.contract_parts(subs):
             contracts = task.contracts.take(rows)
             thetas = model.thetas(estimate, n_center=center_draws(task.length))
-            columns: dict[str, NDArray[Any]] = forecast.count_columns(thetas, contracts, level)
+            columns: dict[str, NDArray[Any]] = forecast.count_columns(thetas, contracts, level, endless=task.is_endless)
             columns |= forecast.value_columns(thetas, contracts, task.rate, level)
             for name, column in columns.items():
                 table.setdefault(name, np.empty(len(subs), dtype=column.dtype))[rows] = column
@@ -104,7 +109,7 @@ class ContractValue:
             contracts = replace(task.contracts.take(each), segment=codes[each])
             thetas = model.thetas(estimate, mean_draws, center_draws(task.length))
             early = np.minimum(contracts.n_renewals, forecast.renewals_due(contracts.next_renewal, long_run))
-            found = forecast.expected_sums(thetas, contracts, task.rate, n_segments, early)
+            found = forecast.expected_sums(thetas, contracts, task.rate, n_segments, early, endless=task.is_endless)
             if task.length <= long_run:
                 # Nothing lies beyond: there is no share to tell.
                 found.columns["early_clv"] = np.full(n_segments, np.nan)
@@ -143,7 +148,7 @@ class ContractValue:
         due = forecast.renewals_due(one, parsed.length)
         contracts = Contracts(0 * one, due, one, price * one, check_margin(margin) * one, np.zeros(1, dtype=np.int64))
         thetas = model.thetas(estimate, n_center=center_draws(parsed.length))
-        by_count = forecast.count_columns(thetas, contracts, level)
+        by_count = forecast.count_columns(thetas, contracts, level, endless=bool(np.isinf(parsed.length)))
         by_value = forecast.value_columns(thetas, contracts, rate, level, first_payment=include_first)
         return pd.DataFrame({"p_alive": one, **by_count, **by_value})
 

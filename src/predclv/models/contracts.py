@@ -197,7 +197,9 @@ class ContractModel(ContractBase):
         length = self.length(subs, horizon)
 
         def of_part(model: Self, part: Subscriptions) -> dict[str, NDArray[Any]]:
-            columns = count_columns(model.thetas(estimate), contracts_of(part, length), level)
+            columns = count_columns(
+                model.thetas(estimate), contracts_of(part, length), level, endless=bool(np.isinf(length))
+            )
             return {"p_alive": np.where(part.ended, 0.0, 1.0), **columns}
 
         return subs.to_native(self._by_contract(subs, of_part))
