@@ -317,6 +317,9 @@ def test_options_are_checked(cdnow, cdnow_split):
         pc.compare(cdnow[:100], KEYS, holdout=cdnow_split)
     with pytest.raises(TypeError, match="'holdout' must be a Split"):
         pc.compare(cdnow, KEYS, holdout=cdnow_split.holdout)
+    unfit = {name: pc.NBD(method="map", priors={"beta": pc.priors.LogNormal(1.0, 1.0)}) for name in ("a", "b")}
+    with pytest.raises(FitError, match=r"None of 2 models could be fitted as given.*a: fit: .*no parameter 'beta'"):
+        pc.compare(cdnow_split.calibration, unfit, holdout=cdnow_split)
     with pytest.raises(ValueError, match="criterion='crps' needs a holdout"):
         pc.compare(cdnow, KEYS, criterion="crps")
     with pytest.raises(ValueError, match="criterion='elpd_loo' needs loo=True"):

@@ -13,7 +13,7 @@ from predclv.backtesting.scores import score_blocks
 from predclv.comparison.fits import Candidate
 from predclv.data.rfm import RFMSummary
 from predclv.data.split import Split
-from predclv.errors import DataError
+from predclv.errors import DataError, FitError
 from predclv.models.transactions import TransactionModel
 
 __all__ = ["METRICS", "check_holdout", "score_holdout", "spread_scores"]
@@ -62,6 +62,9 @@ def score_holdout(
         if isinstance(candidate.fitted, TransactionModel):
             forecast = forecast_purchases(candidate.fitted, rfm, holdout.duration)
             blocks.extend(make_blocks(forecast, outcome, cutoff, candidate.name))
+    if not blocks:
+        reasons = "; ".join(f"{candidate.name}: {' '.join(candidate.notes)}" for candidate in candidates)
+        raise FitError(f"None of {len(candidates)} models could be fitted as given, so nothing forecasts. {reasons}")
     cohort = Cohort(rfm.customer_id, np.arange(len(rfm)))
     best = min(blocks, key=lambda block: float(block.crps.mean())).method
     return score_blocks(blocks, {cutoff: cohort}, reference=best, n_bootstrap=n_bootstrap, level=level, seed=seed)
