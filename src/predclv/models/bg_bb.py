@@ -58,13 +58,8 @@ class BGBBBindings:
     """The model's kernels; what `forecast` calls (`TransactionBindings`). Alive means there at opportunity T + 1."""
 
     @property
-    def forgets_recency(self) -> bool:
-        """See `TransactionBindings`: given alive, p ~ Beta(α + x, β + T - x) and θ ~ Beta(γ, δ + T + 1)."""
-        return True
-
-    @property
     def n_stages(self) -> int:
-        """See `TransactionBindings`."""
+        """See `TransactionBindings`: given alive, p ~ Beta(α + x, β + T - x) and θ ~ Beta(γ, δ + T + 1)."""
         return 1
 
     @property
