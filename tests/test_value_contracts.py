@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,13 @@ def test_over_an_endless_horizon_no_row_depends_on_who_else_is_there(clv, subs, 
     pd.testing.assert_frame_equal(clv.predict(subs[ended], math.inf), endless.iloc[ended].reset_index(drop=True))
     assert clv.transactions_.predict(subs[ended], math.inf)["purchases_low"].isna().all()
     assert clv.portfolio(subs[ended], math.inf, n_draws=16)["expected_purchases"].isna().all()
+
+
+def test_what_ended_contracts_lack_is_not_asked_for(clv, subs):
+    """Their next renewal says nothing, and may be NaN."""
+    unknown = replace(subs, next_renewal=np.where(subs.ended, np.nan, subs.next_renewal))
+    pd.testing.assert_frame_equal(clv.predict(unknown, "12 months"), clv.predict(subs, "12 months"))
+    assert clv.portfolio(unknown, "12 months", n_draws=16).equals(clv.portfolio(subs, "12 months", n_draws=16))
 
 
 @pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")

@@ -25,7 +25,8 @@ def contracts_of(subs: Subscriptions, horizon: float, margin: FloatArray | None 
     return Contracts(
         subs.tenure.astype(np.float64),
         due,
-        subs.next_renewal,
+        # Of ended contracts it says nothing, and may be missing.
+        np.where(subs.ended, 1.0, subs.next_renewal),
         np.zeros(n) if subs.price is None else subs.price,
         np.ones(n) if margin is None else margin,
         np.zeros(n, dtype=np.int64),
