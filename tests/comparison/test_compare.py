@@ -334,3 +334,15 @@ def test_options_are_checked(cdnow, cdnow_split):
         pc.compare(cdnow, KEYS, n_bootstrap=0)
     with pytest.raises(ValueError, match="Name the models"):
         pc.compare(cdnow.to_pandas())
+
+
+def test_so_few_customers_that_no_interval_is_to_be_had():
+    log = pc.datasets.load_cdnow()
+    few = log[log["customer_id"].isin(log["customer_id"].unique()[::160])]
+    split = pc.split_transactions(few, at="1997-09-30", holdout_end="1998-06-30", time_unit="week", collapse="day")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = pc.compare(split.calibration, {"nbd": pc.NBD(), "regular": pc.NBD()}, holdout=split, n_bootstrap=20)
+    assert list(found.table["verdict"]) == ["best", "too few"]
+    assert "too few customers for an interval of regular (+0.0000)" in found.say()
+    assert "too few customers to tell" in found.plot().get_title(loc="left").replace("\n", " ")

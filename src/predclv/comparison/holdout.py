@@ -71,10 +71,14 @@ def score_holdout(
 
 
 def spread_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a model: the metrics of all customers, and the difference in CRPS from the best with its interval."""
+    """One row a model: the metrics of all customers, and the difference in CRPS from the best with its interval.
+
+    So few customers that they have no interval leave no verdict but "too few".
+    """
     rows = scores[(scores["by"] == "all") & (scores["cutoff"] == "all")]
     table = rows.pivot_table(index="method", columns="metric", values="value", sort=False)[list(METRICS)]
     crps = rows[rows["metric"] == "crps"].set_index("method")
     is_best = crps["verdict"] == "reference"
     compared = crps[["difference", "difference_low", "difference_high"]].where(~is_best, 0.0)
-    return table.join(compared).join(crps["verdict"].where(~is_best, "best"))
+    verdict = crps["verdict"].where(crps["verdict"] != "", "too few")
+    return table.join(compared).join(verdict.where(~is_best, "best"))

@@ -38,7 +38,8 @@ class Nesting:
     at_edge: bool = False
 
 
-#: Every pair of different models in which one is a special case of the other.
+#: Every pair of different models in which one is a special case of the other. BG/NBD is BG/CNBD-k at k = 1 and has no
+#: line, as MBG/NBD: k is whole, so no test of it is chi-squared.
 NESTINGS = (
     Nesting("nbd", "bg_nbd", "a → 0: nobody leaves", at_edge=True),
     Nesting("nbd", "mbg_nbd", "a → 0: nobody leaves", at_edge=True),

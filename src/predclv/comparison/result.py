@@ -34,7 +34,7 @@ class Comparison:
         as the others'), aic, bic, delta_aic; with `loo` elpd_loo, se, p_loo, bad_k (share of customers whose score
         cannot be trusted); with a holdout bias, mae, rmse, crps, pit_coverage_90 of its purchases; difference (from the
         best by the criterion, above 0 where worse), difference_low, difference_high, verdict ("best", "within noise",
-        "no gain" from more parameters, "worse", "not comparable", "failed"), note.
+        "no gain" from more parameters, "worse", "too few" customers for an interval, "not comparable", "failed"), note.
     nested : DataFrame
         Likelihood-ratio tests: model, within (of which it is a special case), statistic, df, p_value, note.
     scores : DataFrame or None
@@ -83,6 +83,8 @@ class Comparison:
             words.append(f"{self._list(rows, idle)} no better for more parameters")
         if worse:
             words.append(f"{self._list(rows, worse)} worse")
+        if untold := list(rows.index[rows["verdict"] == "too few"]):
+            words.append(f"too few customers for an interval of {self._list(rows, untold, verb=False)}")
         if rejected := self._rejected():
             words.append(f"likelihood-ratio tests reject {rejected}")
         for verdict, said in (("not comparable", "cannot be compared"), ("failed", "could not be fitted")):
@@ -99,7 +101,7 @@ class Comparison:
     def _number(self, value: float) -> str:
         return f"{value:,.{_DIGITS[self.criterion]}f}"
 
-    def _list(self, rows: pd.DataFrame, names: list[str]) -> str:
+    def _list(self, rows: pd.DataFrame, names: list[str], *, verb: bool = True) -> str:
         def one(name: str) -> str:
             ends = ("difference", "difference_low", "difference_high")
             difference, low, high = (float(rows[column].to_dict()[name]) for column in ends)
@@ -108,7 +110,8 @@ class Comparison:
 
         more = len(names) - _NAMED
         said = ", ".join(one(name) for name in names[:_NAMED])
-        return f"{said} and {more} more are" if more > 0 else f"{said} {'is' if len(names) == 1 else 'are'}"
+        said += f" and {more} more" if more > 0 else ""
+        return f"{said} {'is' if len(names) == 1 else 'are'}" if verb else said
 
     def _rejected(self) -> str:
         """Models that are too small by a likelihood-ratio test, each within the largest of what they are within."""

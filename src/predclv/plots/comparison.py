@@ -122,6 +122,8 @@ def _title(rows: pd.DataFrame, name: str) -> str:
     verdicts = rows["verdict"].value_counts()
     tied, worse = int(verdicts.get("within noise", 0)), int(verdicts.get("worse", 0))
     best = style.shorten(rows["model"].iloc[0])
+    if "too few" in verdicts:
+        return f"{best} has the best {name}; too few customers to tell by how much"
     if worse == 0 and tied == 0:
         return f"{best} has the best {name}"
     if worse == 0:
