@@ -24,7 +24,7 @@ from sklearn.exceptions import NotFittedError
 import predclv as pc
 from predclv.datasets.contracts import settle_contract_parameters
 from predclv.datasets.populations import settle_parameters, settle_spend
-from predclv.errors import ExtrapolationWarning, HorizonWarning
+from predclv.errors import DataError, ExtrapolationWarning, HorizonWarning
 from predclv.inference.optimize import maximize
 from predclv.kernels import bg_bb, bg_family, contracts, gamma_gamma, nbd, pareto_nbd
 from predclv.models.base import Model
@@ -488,6 +488,8 @@ def test_who_will_still_be_there(model_class, fitted):
         later = [model.p_alive(few, ahead=ahead)["p_alive"] for ahead in (13, "26 weeks", "10 years")]
     for sooner, then in pairwise([now, *later]):
         assert ((then == sooner) if model.KEY in NOBODY_LEAVES else (then < sooner)).all()
+    with pytest.raises(DataError, match="ahead=-1 must be longer than zero"):
+        model.p_alive(few, ahead=-1)
     draws = model.p_alive(few, ahead=13, estimate="draws")["p_alive"]
     assert draws.between(0, 1).all()
     columns = few.frequency.astype(float), few.recency, few.T

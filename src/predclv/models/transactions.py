@@ -80,7 +80,10 @@ class TransactionModel(Model):
         length = 0.0
         if ahead is not None:
             self.warn_outside(rfm)
-            parsed = self.parse_horizon(ahead, rfm.time_unit, rfm.observation_end)
+            try:
+                parsed = self.parse_horizon(ahead, rfm.time_unit, rfm.observation_end)
+            except DataError as error:
+                raise DataError(str(error).replace("horizon=", "ahead=", 1)) from None
             warn_long_horizon(parsed, self.fingerprint_.longest_age, rfm.time_unit)
             length = parsed.length
 
