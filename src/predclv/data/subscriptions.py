@@ -142,7 +142,8 @@ class Subscriptions:
         log : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
         customer_id, start, end : str
             Columns. Start and end are dates, datetimes, of which the day counts, or text in ISO 8601. The end is the
-            first day without the contract, or the last with it: both give the same renewals. Null: it still runs.
+            first day without the contract, or the last with it: both give the same renewals. Null: it still runs;
+            make null what stands for that, such as 9999-12-31.
         price : str, optional
             Column of what is paid for each period; without it there is no value.
         period : {"month", "week", "quarter", "year", "day"}
