@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from predclv.batch.scorer import BLOCK_ROWS
 from predclv.errors import DataError
 
-__all__ = ["Memory", "parse_memory"]
+__all__ = ["Memory", "parse_memory", "release_unused"]
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
@@ -16,7 +20,7 @@ _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
 # What Python, its libraries, the model and its tables take, whatever the rows.
 _FIXED = 550 << 20
 # What a row takes while it is worked: columns, parameters' draws, results.
-_PER_ROW = 1_200
+_PER_ROW = 1_800
 _FEWEST_ROWS = 4_096
 
 
@@ -34,7 +38,7 @@ class Memory:
     @property
     def for_duckdb(self) -> int:
         """DuckDB's own share."""
-        return max(self.total // 8, 64 << 20)
+        return max(self.total // 16, 64 << 20)
 
     @property
     def block_rows(self) -> int:
@@ -54,3 +58,12 @@ def parse_memory(text: str) -> Memory:
     if total < least:
         raise DataError(f"{text!r} is too little: Python and a model alone take some {least >> 20} MiB.")
     return Memory(total)
+
+
+def release_unused() -> None:
+    """Give back to the system what has been freed: what lies between would let the memory grow from block to block."""
+    pa.default_memory_pool().release_unused()
+    # Of glibc; other libraries have no such call, and may do without.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(0)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predclv.batch.manifest import Part
+from predclv.batch.memory import release_unused
 from predclv.batch.rows import REASONS
 from predclv.batch.scorer import Scorer
 from predclv.batch.sources import Source
@@ -105,6 +106,8 @@ def write_part(
                     if rest.num_rows:
                         reject_writer.write_table(rest)
                     n_rows, n_rejected = n_rows + block.num_rows, n_rejected + rest.num_rows
+                    del found, rest
+                    release_unused()
             _sync(score_file)
             _sync(reject_file)
             digests = {name: file_sha256(score_file)}

@@ -19,8 +19,8 @@ __all__ = ["mean_discounted_purchases", "p_purchase", "purchase_distribution", "
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Entries of the largest table held at once: 64 MB of floats.
-_TABLE = 8_000_000
+# Entries of the largest table held at once: 16 MB of floats, of which some copies are made.
+_TABLE = 2_000_000
 _MOST_PURCHASES = 1_000_000
 
 

@@ -43,7 +43,7 @@ SHORT = 0.35
 _ROWS = 4096
 # Nodes worked out together: so many, and fewer where fine steps make long tables. Bytes of tables kept, at most.
 _NODES, _COARSE = 64, 0.003
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 224 << 20
 
 
 class _Future(NamedTuple):
