@@ -121,6 +121,13 @@ def test_a_change_of_plan_can_go_on():
         read(returning="error")
 
 
+@pytest.mark.parametrize("end", [None, "2024-04-30"])
+def test_of_two_that_start_on_one_day_the_one_that_is_over_comes_first(end):
+    log = pd.DataFrame({"customer_id": [1, 1], "start": ["2024-01-01"] * 2, "end": [end, "2024-01-01"]})
+    assert list(read(log, price=None).tenure) == [0, 5 if end is None else 3]
+    assert list(read(log, price=None, returning="join").tenure) == [5 if end is None else 3]
+
+
 def test_the_past_can_be_looked_from():
     subs = read(observation_end="2024-03-31", after_end="cut")
     assert list(subs.customer_id) == [1, 2, 3, 4]

@@ -213,7 +213,7 @@ def _in_order(table: pd.DataFrame, options: SubscriptionOptions) -> pd.DataFrame
         ) from error
     end = table["end"].to_numpy().astype("datetime64[D]")
     # Of two on one day the one that is over comes first.
-    order = np.lexsort((np.isnat(end), np.where(np.isnat(end), 0, end.astype(np.int64)), table["start"], code))
+    order = np.lexsort((np.where(np.isnat(end), 0, end.astype(np.int64)), np.isnat(end), table["start"], code))
     return table.assign(code=code).iloc[order].reset_index(drop=True)
 
 
