@@ -7,14 +7,14 @@ float arrays; a point estimate is a theta of one row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predclv.kernels.discounting import DiscountMoments
 
-__all__ = ["TransactionBindings"]
+__all__ = ["OneState", "TransactionBindings"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -62,7 +62,8 @@ class TransactionBindings(Protocol):
         """Log-likelihood of each row at each theta, (n_draws, n_rows)."""
         ...
 
-    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = ...) -> Any:
+    @property
+    def literal_log_likelihood(self) -> Callable[..., Any]:
         """Log-likelihood of each row by the equations' own form, from x, t_x, T and each parameter.
 
         `xp` is a namespace of functions as `kernels.bg_family.NUMPY`; with PyTensor's the result is symbolic.
@@ -175,3 +176,47 @@ class TransactionBindings(Protocol):
     ) -> tuple[FloatArray, FloatArray]:
         """Simulate a new customer for each age, with one theta: repeat purchases and the last one's time."""
         ...
+
+
+class OneState:
+    """Bindings of a model that knows one way of being alive: whose future depends on (x, T) alone.
+
+    A model names its kernels as `staticmethod`s; what the protocol asks for by stage follows from three of them.
+
+    Attributes
+    ----------
+    p_alive : callable
+        See `TransactionBindings`.
+    alive_purchase_pmf, alive_discount_moments : callable
+        `TransactionBindings.stage_purchase_pmf` and `discount_moments` without a stage.
+    """
+
+    n_stages: ClassVar[int] = 1
+    counts_opportunities: ClassVar[bool] = False
+
+    p_alive: ClassVar[Callable[..., FloatArray]]
+    alive_purchase_pmf: ClassVar[Callable[..., FloatArray]]
+    alive_discount_moments: ClassVar[Callable[..., DiscountMoments]]
+
+    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """See `TransactionBindings`."""
+        return self.p_alive(x, t_x, T, theta)[np.newaxis]
+
+    def stage_purchase_pmf(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return self.alive_purchase_pmf(x, T, horizon, theta, n_max)
+
+    def discount_moments(
+        self,
+        x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        counts: FloatArray,
+        stage: int,
+    ) -> DiscountMoments:
+        """See `TransactionBindings`."""
+        return self.alive_discount_moments(x, T, horizon, delta, theta, counts)

@@ -36,7 +36,7 @@ def simulate_totals(
     n_segments: int,
     horizon: float,
     delta: float,
-    theta_transactions: Floats,
+    theta: Floats,
     theta_spend: Floats,
     seed: int,
     first_purchase: bool = False,
@@ -54,10 +54,10 @@ def simulate_totals(
         Opportunities ahead; may be infinite where `delta` > 0: cut where exp(-delta j) is 1e-5.
     delta : float
         Continuous rate an opportunity.
-    theta_transactions : (n_draws, 4) array
+    theta : (n_draws, 4) array
         alpha, beta, gamma, delta.
     theta_spend : (n_draws, 3) or (n_draws, 0) array
-        p, q, gamma of the spend, paired with `theta_transactions`; without columns, values are 0.
+        p, q, gamma of the spend, paired with `theta`; without columns, values are 0.
     seed : int
     first_purchase : bool
         Add a purchase at time 0 to every value; it is not counted in the purchases.
@@ -75,7 +75,7 @@ def simulate_totals(
     if not np.isfinite(horizon):
         horizon = math.ceil(-math.log(_NEGLIGIBLE) / delta)
     m = int(opportunities_within(horizon))
-    n_draws = theta_transactions.shape[0]
+    n_draws = theta.shape[0]
     purchases, value = np.zeros((n_draws, n_segments)), np.zeros((n_draws, n_segments))
     # The order makes the random numbers those of the row's content: totals do not depend on how the customers came.
     order = np.lexsort((segment, margin, mean_spend, t_x, T, x))
@@ -87,12 +87,12 @@ def simulate_totals(
     distinct, of_row = np.ascontiguousarray(history[starts].T), np.cumsum(starts) - 1
     no_spend = np.zeros(3)
     for d in range(n_draws):
-        theta = np.ascontiguousarray(theta_transactions[d], dtype=np.float64)
+        point = np.ascontiguousarray(theta[d], dtype=np.float64)
         spend = np.ascontiguousarray(theta_spend[d], dtype=np.float64) if theta_spend.shape[1] else no_spend
         state = np.random.SeedSequence([seed, first_draw + d]).generate_state(4, np.uint64)
-        alive = p_alive(distinct[0], distinct[1], distinct[2], theta)[0]
+        alive = p_alive(distinct[0], distinct[1], distinct[2], point)[0]
         purchases[d], value[d] = _simulate_draw(
-            rows, alive, of_row, codes, n_segments, m, delta, theta, spend, bool(first_purchase), state
+            rows, alive, of_row, codes, n_segments, m, delta, point, spend, bool(first_purchase), state
         )
     return purchases, value
 

@@ -6,16 +6,14 @@ Purchases are Poisson(λ), λ ~ Gamma(r, α) over customers. Ehrenberg (1959), A
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.bindings import OneState, TransactionBindings
 from predclv.kernels import nbd as kernel
-from predclv.kernels.bg_family import NUMPY
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
@@ -29,19 +27,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class NBDBindings:
-    """The model's kernels; what `forecast` calls (`TransactionBindings`)."""
+class NBDBindings(OneState):
+    """The model's kernels; what `forecast` calls (`TransactionBindings`). Neither recency nor dropout is in them."""
 
-    @property
-    def n_stages(self) -> int:
-        """See `TransactionBindings`."""
-        return 1
-
-    @property
-    def counts_opportunities(self) -> bool:
-        """See `TransactionBindings`."""
-        return False
+    literal_log_likelihood = staticmethod(kernel.log_likelihood)
+    alive_purchase_pmf = staticmethod(kernel.purchase_pmf)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`."""
@@ -72,10 +62,6 @@ class NBDBindings:
         r, alpha = theta.T[:, :, np.newaxis]
         return np.asarray(kernel.log_likelihood(x, t_x, T, r, alpha))
 
-    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = NUMPY) -> Any:
-        """See `TransactionBindings`."""
-        return kernel.log_likelihood(*rows_and_parameters, xp=xp)
-
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`."""
         r = 0.5
@@ -92,10 +78,6 @@ class NBDBindings:
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return np.ones(len(x))
-
-    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """See `TransactionBindings`."""
-        return np.ones((1, len(theta), len(x)))
 
     def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
         """See `TransactionBindings`: nobody leaves."""
@@ -127,12 +109,6 @@ class NBDBindings:
         horizon: FloatArray | float,
         theta: FloatArray,
         n_max: int,
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.purchase_pmf(x, T, horizon, theta, n_max)
-
-    def stage_purchase_pmf(
-        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return kernel.purchase_pmf(x, T, horizon, theta, n_max)

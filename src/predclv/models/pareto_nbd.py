@@ -8,17 +8,15 @@ A Note on Deriving the Pareto/NBD Model and Related Expressions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast.bindings import TransactionBindings
+from predclv.forecast.bindings import OneState, TransactionBindings
 from predclv.kernels import pareto_nbd_forecast as kernel
-from predclv.kernels.discounting import DiscountMoments
-from predclv.kernels.pareto_nbd import NUMPY, log_likelihood
+from predclv.kernels.pareto_nbd import log_likelihood
 from predclv.kernels.pareto_nbd_discounts import discount_moments
 from predclv.kernels.pareto_nbd_gradient import log_likelihood_gradient
 from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
@@ -46,19 +44,26 @@ _AT_ONCE_OR_NEVER = (
 _LEAVING_AT_ONCE = "Nearly every customer seems to leave at once; is the log cut off?"
 
 
-@dataclass(frozen=True)
-class ParetoNBDBindings:
-    """The model's kernels; what `forecast` calls (`TransactionBindings`)."""
+class ParetoNBDBindings(OneState):
+    """The model's kernels; what `forecast` calls (`TransactionBindings`).
 
-    @property
-    def n_stages(self) -> int:
-        """See `TransactionBindings`: given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T)."""
-        return 1
+    Given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T).
+    """
 
-    @property
-    def counts_opportunities(self) -> bool:
-        """See `TransactionBindings`."""
-        return False
+    pointwise_log_likelihood = staticmethod(pointwise_log_likelihood)
+    literal_log_likelihood = staticmethod(log_likelihood)
+    p_alive = staticmethod(kernel.p_alive)
+    mean_p_alive = staticmethod(kernel.mean_p_alive)
+    p_ever = staticmethod(kernel.p_ever)
+    expected_purchases = staticmethod(kernel.expected_purchases)
+    mean_expected_purchases = staticmethod(kernel.mean_expected_purchases)
+    discounted_expected_purchases = staticmethod(kernel.discounted_expected_purchases)
+    purchase_pmf = staticmethod(kernel.purchase_pmf)
+    alive_purchase_pmf = staticmethod(kernel.alive_purchase_pmf)
+    alive_discount_moments = staticmethod(discount_moments)
+    simulate_totals = staticmethod(simulate_totals)
+    simulate_counts = staticmethod(simulate_counts)
+    replicate_histories = staticmethod(replicate_histories)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`; ages matter through α + T and β + T, so the smaller of α and β counts."""
@@ -82,121 +87,10 @@ class ParetoNBDBindings:
         """See `TransactionBindings`."""
         return partial(log_likelihood_gradient, arrange(x, t_x, T, weight))
 
-    def pointwise_log_likelihood(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """See `TransactionBindings`."""
-        return pointwise_log_likelihood(x, t_x, T, theta)
-
-    def literal_log_likelihood(self, *rows_and_parameters: Any, xp: Any = NUMPY) -> Any:
-        """See `TransactionBindings`."""
-        return log_likelihood(*rows_and_parameters, xp=xp)
-
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`."""
         r = 0.5
         return np.array([r, r * mean_age / mean_frequency, 0.5, 0.5 * mean_age])
-
-    def p_alive(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.p_alive(x, t_x, T, theta, ahead)
-
-    def mean_p_alive(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float = 0.0
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.mean_p_alive(x, t_x, T, theta, ahead)
-
-    def p_alive_by_stage(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.p_alive(x, t_x, T, theta)[np.newaxis]
-
-    def p_ever(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.p_ever(x, t_x, T, theta)
-
-    def expected_purchases(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.expected_purchases(x, t_x, T, horizon, theta)
-
-    def mean_expected_purchases(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: FloatArray | float, theta: FloatArray
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.mean_expected_purchases(x, t_x, T, horizon, theta)
-
-    def discounted_expected_purchases(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.discounted_expected_purchases(x, t_x, T, horizon, delta, theta)
-
-    def purchase_pmf(
-        self,
-        x: FloatArray,
-        t_x: FloatArray,
-        T: FloatArray,
-        horizon: FloatArray | float,
-        theta: FloatArray,
-        n_max: int,
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.purchase_pmf(x, t_x, T, horizon, theta, n_max)
-
-    def stage_purchase_pmf(
-        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        return kernel.alive_purchase_pmf(x, T, horizon, theta, n_max)
-
-    def discount_moments(
-        self,
-        x: FloatArray,
-        T: FloatArray,
-        horizon: float,
-        delta: float,
-        theta: FloatArray,
-        counts: FloatArray,
-        stage: int,
-    ) -> DiscountMoments:
-        """See `TransactionBindings`."""
-        return discount_moments(x, T, horizon, delta, theta, counts)
-
-    def simulate_totals(
-        self,
-        x: FloatArray,
-        t_x: FloatArray,
-        T: FloatArray,
-        mean_spend: FloatArray,
-        margin: FloatArray,
-        segment: IntArray,
-        n_segments: int,
-        horizon: float,
-        delta: float,
-        theta: FloatArray,
-        theta_spend: FloatArray,
-        seed: int,
-        first_purchase: bool,
-    ) -> tuple[FloatArray, FloatArray]:
-        """See `TransactionBindings`."""
-        rows = x, t_x, T, mean_spend, margin, segment, n_segments
-        return simulate_totals(*rows, horizon, delta, theta, theta_spend, seed, first_purchase)
-
-    def simulate_counts(
-        self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray
-    ) -> FloatArray:
-        """See `TransactionBindings`."""
-        counts: FloatArray = simulate_counts(generator, births, edges, theta)
-        return counts
-
-    def replicate_histories(
-        self, generator: np.random.Generator, T: FloatArray, theta: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """See `TransactionBindings`."""
-        x, t_x = replicate_histories(generator, T, theta)
-        return x, t_x
 
 
 class ParetoNBD(CovariateModel):
