@@ -16,7 +16,7 @@ from predclv.errors import ConvergenceWarning, DependenceWarning, FitError, Heav
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 from predclv.models.pair import Pair
 
-N_REPETITIONS = 30
+N_REPETITIONS = 20
 SIZES = np.geomspace(20, 5000, 10).round().astype(int)
 #: The population: medians of the segments' parameters, above 1 for q, and the standard deviation of their logs.
 COUNTS = {"r": 0.5, "alpha": 10.0, "a": 0.8, "b": 2.5}
@@ -100,7 +100,7 @@ def repeat(repetition):
 
 @pytest.mark.slow
 def test_partial_pooling_beats_its_rivals():
-    """Ten segments of 20 to 5,000 customers: the error of the logarithm of a segment's value, thirty times."""
+    """Ten segments of 20 to 5,000 customers: the error of the logarithm of a segment's value, twenty times."""
     table = pd.concat([repeat(repetition) for repetition in range(N_REPETITIONS)])
     errors = table.groupby("repetition")[list(METHODS)].agg(lambda column: np.sqrt(np.mean(column**2)))
     by_size = table.groupby("size")[list(METHODS)].agg(lambda column: np.sqrt(np.mean(column**2)))
@@ -116,5 +116,5 @@ def test_partial_pooling_beats_its_rivals():
     print(f"90 % intervals of segments' means that hold the truth: {held} of {len(table)}")
     assert differences["complete"].high < 0
     assert differences["separate"].high < 0
-    # Three standard errors of a share of 0.9 in 300 independent intervals are 5 points.
-    assert 0.85 <= held / len(table) <= 0.95
+    # Three standard errors of a share of 0.9 in 200 independent intervals are 6.4 points.
+    assert 0.836 <= held / len(table) <= 0.964
