@@ -200,3 +200,12 @@ def test_the_log_posterior_has_exact_derivatives(cdnow):
         np.testing.assert_allclose(
             found.hessian[i], (above.gradient - below.gradient) / (2 * step[i]), rtol=1e-5, atol=1e-3
         )
+
+
+def test_chains_that_are_stuck_are_resampled_all_the_same():
+    """Two points, sixteen times: three of four directions have no spread but that of rounding."""
+    points = np.repeat([[0.1, 0.2, 0.3, 0.4], [0.5, -0.2, 0.7, 0.1]], 8, axis=0)
+    chosen = resample(points, np.full(16, 1 / 16), 64, seed=0)
+    np.testing.assert_array_equal(np.unique(chosen), np.arange(16))
+    nowhere = resample(np.ones((4, 3)), np.full(4, 0.25), 8, seed=0)
+    np.testing.assert_array_equal(np.unique(nowhere), np.arange(4))

@@ -49,11 +49,14 @@ def resample(points: FloatArray, weight: FloatArray, n: int, seed: int) -> NDArr
 
 
 def whiten(points: FloatArray, weight: FloatArray) -> FloatArray:
-    """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights."""
+    """Principal coordinates, the widest first, each with mean 0 and variance 1 under the weights.
+
+    Directions in which points differ by rounding alone, as those of chains that are stuck, have coordinates of 0.
+    """
     centered = points - weight @ points
     variance, axes = np.linalg.eigh((centered.T * weight) @ centered)
-    scale = np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
-    white: FloatArray = (centered @ axes / scale)[:, ::-1]
+    spread = variance > len(variance) * np.finfo(np.float64).eps * variance.max()
+    white: FloatArray = (centered @ axes / np.sqrt(np.where(spread, variance, np.inf)))[:, ::-1]
     return white
 
 
