@@ -29,16 +29,30 @@ _CHUNK = 128
 class RowForecasts(Protocol):
     """Forecasts of rows with parameters (n_rows, 4) of their own."""
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
-        """P(alive at T | history), (n_rows,)."""
+    @property
+    def n_stages(self) -> int:
+        """Stages that a living customer may be in; see `TransactionBindings`."""
         ...
 
-    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
-        """P(n purchases | x, alive at T), (n_rows, n_max + 1)."""
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, stage: int) -> FloatArray:
+        """P(alive at T and in a stage | history), (n_rows,)."""
+        ...
+
+    def alive_counts(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
+    ) -> FloatArray:
+        """P(n purchases | x, alive at T in a stage), (n_rows, n_max + 1)."""
         ...
 
     def discount_moments(
-        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+        self,
+        x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        counts: FloatArray,
+        stage: int,
     ) -> FloatArray:
         """Moments of the discounts of `counts` purchases, (4, n_rows, n_parts, n_counts)."""
         ...
@@ -105,34 +119,40 @@ def _solve(
     """Quantiles of rows of one x."""
     Q = spend[:, 1] + spend[:, 0] * x[0]
     step = min(STEP / math.sqrt(Q.max()), LARGEST_STEP)
-    tables = np.zeros((len(x), len(theta), 128, 2))
-    for d, own in enumerate(theta):
-        for which, pmf in _counts(forecasts, x, T, horizon, own):
+    n_stages = forecasts.n_stages
+    tables = np.zeros((len(x), len(theta) * n_stages, 128, 2))
+    for table in range(tables.shape[1]):
+        d, stage = divmod(table, n_stages)
+        own = theta[d]
+        for which, pmf in _counts(forecasts, x, T, horizon, own, stage):
             blocks = count_blocks(pmf.shape[1] - 1, float(Q.max()))
-            moments = _moments(forecasts, x[which], T[which], horizon, delta, own[which], blocks)
+            moments = _moments(forecasts, x[which], T[which], horizon, delta, own[which], blocks, stage)
             while True:
                 filled = np.empty((len(which), tables.shape[2], 2))
                 end = fill_tables(pmf, blocks, moments, spend[d, 0], Q[d], False, step, filled)
                 if end <= tables.shape[2]:
                     break
                 tables = np.concatenate([tables, np.zeros_like(tables)], axis=2)
-            tables[which, d] = filled
+            tables[which, table] = filled
     reached = np.asarray(tables.any(axis=(1, 3)))
     used = np.maximum(tables.shape[2] - np.argmax(reached[:, ::-1], axis=1), 2)
-    alive = np.column_stack([forecasts.p_alive(x, t_x, T, own) for own in theta])
-    scale = spend[:, 2] + x[0] * mean_spend[:, np.newaxis]
+    # A draw in a stage is to the solver a draw of its own, of which there are so many times more.
+    alive = n_stages * np.column_stack(
+        [forecasts.p_alive(x, t_x, T, own, stage) for own in theta for stage in range(n_stages)]
+    )
+    scale = np.repeat(spend[:, 2] + x[0] * mean_spend[:, np.newaxis], n_stages, axis=1)
     node, alone = np.arange(len(x)), np.ones((len(x), 1))
     tables = np.ascontiguousarray(tables[:, :, : used.max()])
     return np.asarray(solve_quantiles(tables, used, node, alone, alive, scale, step, levels))
 
 
 def _counts(
-    forecasts: RowForecasts, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray
+    forecasts: RowForecasts, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, stage: int
 ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
     """Counts of rows that need as many; a row's own number does not depend on what others need."""
     left, n_max = np.arange(len(x)), 32
     while left.size:
-        pmf = forecasts.alive_counts(x[left], T[left], horizon, theta[left], n_max)
+        pmf = forecasts.alive_counts(x[left], T[left], horizon, theta[left], n_max, stage)
         done = (1.0 - pmf.sum(axis=1) < TAIL) | (n_max >= MOST_COUNTS)
         if done.any():
             yield left[done], np.ascontiguousarray(pmf[done])
@@ -147,12 +167,13 @@ def _moments(
     delta: float,
     theta: FloatArray,
     blocks: NDArray[np.int64],
+    stage: int,
 ) -> FloatArray:
     """Discount moments at the middles of the blocks, (4, n_rows, n_parts, n_blocks)."""
     if delta == 0:
         return np.ones((4, len(x), 1, len(blocks) - 1))
     middles: FloatArray = (blocks[:-1] + blocks[1:] - 1) * np.float64(0.5)
-    moments = forecasts.discount_moments(x, T, horizon, delta, theta, middles)
+    moments = forecasts.discount_moments(x, T, horizon, delta, theta, middles, stage)
     if delta * horizon > SHORT:
         return moments
     share = moments[0]

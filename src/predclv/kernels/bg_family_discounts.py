@@ -54,7 +54,7 @@ def stage_discount_moments(
     k, stage : int
         Events to a purchase, and how many of them have come since the last one.
     x, T, horizon, delta, theta, dropout_at_first
-        As in `discounting.discount_moments`.
+        As in `discounting.discount_moments`; rows may have parameters of their own, (n_rows, 4).
     counts : (n_counts,) array
         0 or >= 1; a half stands for its neighbours' mean.
 
@@ -64,10 +64,11 @@ def stage_discount_moments(
         Part 0 is "stayed"; the others are "left", split by the time of leaving where the horizon is long.
     """
     edges = leaving_edges(horizon, delta)
-    r, alpha, a, b = (float(value) for value in theta)
+    of_rows = np.broadcast_to(theta, (x.shape[0], 4))
     left, stayed = (_at_counts(table, _NODES_OF_COUNTS, counts, _EXACT) for table in _tables(k, stage, delta * horizon))
     moments = np.zeros((4, x.shape[0], edges.size, counts.shape[0]))
     for i in range(x.shape[0]):
+        r, alpha, a, b = of_rows[i]
         gamma = r + k * x[i] + stage, alpha + T[i]
         beta = a, b + x[i] + dropout_at_first
         _fill_row(moments[:, i], counts, *gamma, *beta, k, stage, edges, delta, NODES, WEIGHTS, left, stayed)

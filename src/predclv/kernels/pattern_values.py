@@ -1,4 +1,4 @@
-"""What a distribution of value is made of, for rows with parameters of their own: BG family (k = 1) and Pareto/NBD.
+"""What a distribution of value is made of, for rows with parameters of their own: BG family and Pareto/NBD.
 
 Row by row the kernels that forecasts of many rows share parameters in; compiled loops, because with covariates almost
 every row may differ.
@@ -14,6 +14,7 @@ from numba import njit
 
 from predclv.kernels import bg_family
 from predclv.kernels.bg_family_counts import counts_if_alive as bg_counts_if_alive
+from predclv.kernels.bg_family_discounts import stage_discount_moments
 from predclv.kernels.discounting import NODES, WEIGHTS, fill_row, leaving_edges
 from predclv.kernels.pareto_nbd_counts import counts_if_alive as pareto_counts_if_alive
 from predclv.kernels.pareto_nbd_discounts import fill_row as fill_pareto_row
@@ -32,28 +33,52 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 
-def bg_p_alive(x: Floats, t_x: Floats, T: Floats, theta: Floats, dropout_at_first: bool) -> Floats:
-    """P(alive at T) of each row, (n_rows,), at its own parameters (n_rows, 4)."""
+def bg_p_alive(
+    x: Floats, t_x: Floats, T: Floats, theta: Floats, dropout_at_first: bool, k: int = 1, stage: int = 0
+) -> Floats:
+    """P(alive at T with `stage` events since t_x) of each row, (n_rows,), at its own parameters (n_rows, 4)."""
     # Odds beyond the range of numbers are those of somebody gone.
     with np.errstate(over="ignore"):
-        alive = bg_family.p_alive(x, t_x, T, *theta.T, dropout_at_first=dropout_at_first)
-    return np.asarray(alive, dtype=np.float64)
+        alive = bg_family.p_alive(x, t_x, T, *theta.T, k=k, dropout_at_first=dropout_at_first)
+    if k == 1:
+        return np.asarray(alive, dtype=np.float64)
+    r, alpha, _, _ = theta.T
+    # The j-th is (T-t_x)^j / j! Gamma(m+j) / (alpha+T)^(m+j), m = r + k x, over the one for j = 0.
+    term = np.ones(len(x))
+    terms = [term]
+    for j in range(1, k):
+        term = term * (r + k * x + j - 1.0) / j * ((T - t_x) / (alpha + T))
+        terms.append(term)
+    return np.asarray(alive * terms[stage] / np.sum(terms, axis=0), dtype=np.float64)
 
 
 @njit(cache=True, error_model="numpy")
-def bg_alive_counts(x: Floats, T: Floats, horizon: float, theta: Floats, n_max: int, first: int) -> Floats:
-    """P(n purchases | alive) of each row, (n_rows, n_max + 1)."""
+def bg_alive_counts(
+    x: Floats, T: Floats, horizon: float, theta: Floats, n_max: int, first: int, k: int, stage: int
+) -> Floats:
+    """P(n purchases | alive, in `stage`) of each row, (n_rows, n_max + 1)."""
     out = np.empty((len(x), n_max + 1))
     for i in range(len(x)):
         r, alpha, a, b = theta[i]
-        out[i] = bg_counts_if_alive(horizon / (alpha + T[i]), r + x[i], a, b + x[i] + first, n_max, 1, 0)
+        m = r + k * x[i] + stage
+        out[i] = bg_counts_if_alive(horizon / (alpha + T[i]), m, a, b + x[i] + first, n_max, k, stage)
     return out
 
 
 def bg_discount_moments(
-    x: Floats, T: Floats, horizon: float, delta: float, theta: Floats, counts: Floats, dropout_at_first: bool
+    x: Floats,
+    T: Floats,
+    horizon: float,
+    delta: float,
+    theta: Floats,
+    counts: Floats,
+    dropout_at_first: bool,
+    k: int = 1,
+    stage: int = 0,
 ) -> Floats:
-    """As `discounting.discount_moments`, stacked, (4, n_rows, n_parts, n_counts)."""
+    """As `discounting.discount_moments`, or its twin for k > 1, stacked, (4, n_rows, n_parts, n_counts)."""
+    if k > 1:
+        return np.stack(stage_discount_moments(x, T, horizon, delta, theta, counts, k, stage, dropout_at_first))
     edges = leaving_edges(horizon, delta)
     moments = np.zeros((4, len(x), len(edges), len(counts)))
     _fill_bg(moments, x, T, delta, theta, counts, edges, int(dropout_at_first), NODES, WEIGHTS)

@@ -8,9 +8,10 @@ in Marketing 38(1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -23,12 +24,13 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, FitError
 from predclv.inference.optimize import maximize
 from predclv.inference.posterior import Posterior
-from predclv.kernels.bg_family import NUMPY, log_likelihood
+from predclv.kernels.bg_family import NUMPY
 from predclv.models import bg_family
 from predclv.models.base import require_summary
 from predclv.models.bg_family import BGFamily
+from predclv.models.covariate_model import CovariateModel
 from predclv.models.likelihood import Likelihood
-from predclv.models.transactions import TransactionModel
+from predclv.models.patterns import BGPatterns, PatternKernels
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
 
@@ -48,11 +50,13 @@ _ALPHA = Parameter(
 )
 
 
-class _CNBD(TransactionModel):
+class _CNBD(CovariateModel):
     """What the two models share: k, given or chosen, and a likelihood that can be compared across it."""
 
     PARAMETERS = tuple(_ALPHA if parameter.name == "alpha" else parameter for parameter in bg_family.PARAMETERS)
     PRIORS: ClassVar = bg_family.PRIORS
+    DROPOUT_MEANING = bg_family.DROPOUT_MEANING
+    DROPOUT_EFFECT = bg_family.DROPOUT_EFFECT
     DROPOUT_AT_FIRST: ClassVar[bool]
 
     _settled: tuple[int, dict[str, float]] | None = None
@@ -62,6 +66,11 @@ class _CNBD(TransactionModel):
         method: str = "mle",
         *,
         k: int | None = None,
+        purchase_covariates: Any = None,
+        dropout_covariates: Any = None,
+        penalty: float | str = 0.0,
+        penalty_grid: Sequence[float] | None = None,
+        penalty_folds: int = 5,
         priors: Mapping[str, Prior] | None = None,
         segment: str | None = None,
         sampler: str = "nutpie",
@@ -73,6 +82,11 @@ class _CNBD(TransactionModel):
     ) -> None:
         super().__init__(
             method,
+            purchase_covariates=purchase_covariates,
+            dropout_covariates=dropout_covariates,
+            penalty=penalty,
+            penalty_grid=penalty_grid,
+            penalty_folds=penalty_folds,
             priors=priors,
             segment=segment,
             sampler=sampler,
@@ -92,7 +106,7 @@ class _CNBD(TransactionModel):
 
     @property
     def log_likelihood_by_k_(self) -> dict[int, float]:
-        """Largest log-likelihood for each k that was tried; empty where k was given."""
+        """Largest log-likelihood, without covariates, for each k that was tried; empty where k was given."""
         check_is_fitted(self, "posterior_")
         return {int(k): value for k, value in self.posterior_.fit_diagnostics["log_likelihood_by_k"].items()}
 
@@ -104,6 +118,11 @@ class _CNBD(TransactionModel):
         if self.k is None or hasattr(self, "posterior_") or not _is_number_of_events(self.k):
             return self._member(self.k_)
         return self._member(int(self.k))
+
+    @property
+    def pattern_kernels(self) -> PatternKernels:
+        """See `CovariateModel`."""
+        return BGPatterns(self.bindings.k, self.DROPOUT_AT_FIRST)
 
     @property
     def needs_log_itt(self) -> bool:
@@ -197,7 +216,7 @@ class _CNBD(TransactionModel):
             del self._settled
 
     def _choose(self, rfm: RFMSummary) -> tuple[int, dict[str, float]]:
-        """Take the k of the largest likelihood, going up until it has fallen twice."""
+        """Take the k of the largest likelihood without covariates, going up until it has fallen twice."""
         if rfm.log_itt is None:
             raise DataError(
                 f"{type(self).__name__} chooses k by the times between purchases, which the summary does not hold. "
@@ -222,37 +241,37 @@ class _CNBD(TransactionModel):
 
     def _likelihood(self, rfm: RFMSummary) -> Likelihood:
         if self._settled is not None:
-            return self._bind(rfm, self._settled[0])
-        if hasattr(self, "posterior_"):
-            return self._bind(rfm, self.k_)
-        return self._bind(rfm, self._choose(rfm)[0] if self.k is None else int(self.k))
+            k = self._settled[0]
+        elif hasattr(self, "posterior_"):
+            k = self.k_
+        else:
+            k = self._choose(rfm)[0] if self.k is None else int(self.k)
+        if self.covariates_ is None:
+            return self._bind(rfm, k)
+        rows = self._rows(rfm)
+        return _complete(self._bind_rows(rows), rfm, rows.row, k)
 
     def _bind(self, rfm: RFMSummary, k: int) -> Likelihood:
-        """Bind the likelihood for one k, with what is constant in the parameters and not in k."""
-        rows = rfm.collapsed
-        log_itt = np.zeros(len(rows.x))
-        if rfm.log_itt is not None:
-            # Customers of one row differ in their gaps, which no parameter notices: each has the mean of the row.
-            assert rows.inverse is not None
-            sums = rfm.log_itt if rfm.weight is None else rfm.log_itt * rfm.weight
-            log_itt = np.bincount(rows.inverse, weights=sums, minlength=len(rows.x)) / rows.weight
-        member, constants = self._member(k), _Constants(k, self.DROPOUT_AT_FIRST)
+        """Bind the likelihood for one k, without covariates."""
+        rows, member = rfm.collapsed, self._member(k)
         bound = rows.x, rows.t_x, rows.T, rows.weight
-        constant = float(rows.weight @ constants.of_rows(rows.x, log_itt))
-        return Likelihood(
+        likelihood = Likelihood(
             self.PARAMETERS,
             n_observations=rfm.n_customers,
             n_rows=len(rows.x),
-            evaluate=_with(constant, member.log_likelihood(*bound)),
-            make_evaluate_many=lambda: _add(constant, member.log_likelihood_values(*bound)),
-            make_evaluate_gradient=lambda: _with(constant, member.log_likelihood_gradient(*bound)),
-            pointwise=constants.pointwise,
-            rows={"frequency": rows.x, "recency": rows.t_x, "T": rows.T, "log_itt": log_itt},
+            evaluate=member.log_likelihood(*bound),
+            make_evaluate_many=partial(member.log_likelihood_values, *bound),
+            make_evaluate_gradient=partial(member.log_likelihood_gradient, *bound),
+            pointwise=member.pointwise_log_likelihood,
+            rows={"frequency": rows.x, "recency": rows.t_x, "T": rows.T},
             weight=rows.weight,
-            literal=constants.literal,
+            literal=member.literal_log_likelihood,
         )
+        assert rows.inverse is not None
+        return _complete(likelihood, rfm, rows.inverse, k)
 
     def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
+        posterior = super()._examine(rfm, posterior, theta)
         if self._settled is None:
             return posterior
         k, found = self._settled
@@ -264,47 +283,75 @@ class _CNBD(TransactionModel):
         return super()._of_segment(piece, self._examine(piece, posterior))
 
 
+def _complete(likelihood: Likelihood, rfm: RFMSummary, row: NDArray[np.int64], k: int) -> Likelihood:
+    """Add what is constant in the parameters and not in k, which the kernels leave out; `row` is of each customer."""
+    log_itt = np.zeros(likelihood.n_rows)
+    if rfm.log_itt is not None:
+        # Customers of one row differ in their gaps, which no parameter notices: each has the mean of the row.
+        sums = rfm.log_itt if rfm.weight is None else rfm.log_itt * rfm.weight
+        log_itt = np.bincount(row, weights=sums, minlength=likelihood.n_rows) / likelihood.weight
+    constants = _Constants(k, likelihood.pointwise, likelihood.literal)
+    x, t_x, T, *covariates = likelihood.rows
+    constant = float(likelihood.weight @ constants.of_rows(likelihood.rows[x], log_itt))
+    return replace(
+        likelihood,
+        evaluate=partial(_with, constant, likelihood.evaluate),
+        make_evaluate_many=partial(_make_add, constant, likelihood.make_evaluate_many),
+        make_evaluate_gradient=partial(_make_with, constant, likelihood.make_evaluate_gradient),
+        pointwise=constants.add_to_pointwise,
+        rows={
+            **{name: likelihood.rows[name] for name in (x, t_x, T)},
+            "log_itt": log_itt,
+            **{name: likelihood.rows[name] for name in covariates},
+        },
+        literal=constants.add_to_literal,
+    )
+
+
 @dataclass(frozen=True)
 class _Constants:
     """The log-likelihood's part that depends on k and no parameter: (k-1) sum log itt - x log Gamma(k)."""
 
     k: int
-    dropout_at_first: bool
+    pointwise: Callable[..., FloatArray]
+    literal: Callable[..., Any]
 
-    def of_rows(self, x: FloatArray, log_itt: FloatArray) -> FloatArray:
+    def of_rows(self, x: Any, log_itt: Any) -> Any:
         """Of each row, (n_rows,)."""
-        return np.asarray((self.k - 1) * log_itt - x * gammaln(self.k))
+        return (self.k - 1) * log_itt - x * gammaln(self.k)
 
-    def pointwise(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, log_itt: FloatArray, theta: FloatArray
+    def add_to_pointwise(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, log_itt: FloatArray, *rest: FloatArray
     ) -> FloatArray:
-        """Log-likelihood of each row at each theta, (n_draws, n_rows)."""
-        member = BGFamily(k=self.k, dropout_at_first=self.dropout_at_first)
-        return member.pointwise_log_likelihood(x, t_x, T, theta) + self.of_rows(x, log_itt)
+        """Log-likelihood of each row at each theta, the last of `rest`, (n_draws, n_rows)."""
+        return np.asarray(self.pointwise(x, t_x, T, *rest) + self.of_rows(x, log_itt))
 
-    def literal(self, x: Any, t_x: Any, T: Any, log_itt: Any, *theta: Any, xp: Any = NUMPY) -> Any:
+    def add_to_literal(self, x: Any, t_x: Any, T: Any, log_itt: Any, *rest: Any, xp: Any = NUMPY) -> Any:
         """Log-likelihood of each row by the equations' own form."""
-        return log_likelihood(
-            x, t_x, T, *theta, k=self.k, dropout_at_first=self.dropout_at_first, sum_log_itt=log_itt, xp=xp
-        )
+        return self.literal(x, t_x, T, *rest, xp=xp) + (self.k - 1) * log_itt
 
 
 def _is_number_of_events(k: Any) -> bool:
     return isinstance(k, int | np.integer) and not isinstance(k, bool) and 1 <= int(k) <= MOST_EVENTS
 
 
-def _with(constant: float, evaluate: Callable[[FloatArray], Any]) -> Callable[[FloatArray], Any]:
+# No closures, which could not be pickled.
+def _with(constant: float, evaluate: Callable[[FloatArray], Any], theta: FloatArray) -> Any:
     """Add a constant to the value, the first of what is returned."""
-
-    def evaluate_all(theta: FloatArray) -> Any:
-        value, *derivatives = evaluate(theta)
-        return (value + constant, *derivatives)
-
-    return evaluate_all
+    value, *derivatives = evaluate(theta)
+    return (value + constant, *derivatives)
 
 
-def _add(constant: float, evaluate: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
-    return lambda theta: evaluate(theta) + constant
+def _make_with(constant: float, make: Callable[[], Callable[[FloatArray], Any]]) -> Callable[[FloatArray], Any]:
+    return partial(_with, constant, make())
+
+
+def _add(constant: float, evaluate: Callable[[FloatArray], FloatArray], theta: FloatArray) -> FloatArray:
+    return evaluate(theta) + constant
+
+
+def _make_add(constant: float, make: Callable[[], Callable[[FloatArray], FloatArray]]) -> Callable[[FloatArray], Any]:
+    return partial(_add, constant, make())
 
 
 class BGCNBD(_CNBD):
@@ -319,10 +366,14 @@ class BGCNBD(_CNBD):
         Events to a purchase, from 1 (BG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
         It takes a fit for each k tried, four where 2 is chosen: 1.1 s of CPU for a million customers, and 0.3 s with k.
+        With covariates it is chosen without them: a customer's own gaps tell k, and covariates move rates, which differ
+        between customers either way.
     priors : mapping of parameter name to prior, optional
         As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
         known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
         are expected to buy as often whatever k is.
+    purchase_covariates, dropout_covariates, penalty, penalty_grid, penalty_folds
+        See `CovariateModel`; those on purchase multiply the rate of events, and so that of purchases.
     method, segment, sampler, chains, draws, tune, progressbar, random_state
         See `Model`.
 
@@ -330,7 +381,9 @@ class BGCNBD(_CNBD):
     ----------
     k_ : int
     log_likelihood_by_k_ : dict of int to float
-        For each k that was tried.
+        For each k that was tried, without covariates.
+    covariates_, penalty_path_
+        See `CovariateModel`.
     posterior_, segments_, priors_, fingerprint_
         See `Model`. The log-likelihood in `posterior_.diagnostics` can be compared with that of other models where
         `log_likelihood_is_complete`: it holds the times between purchases.
@@ -352,16 +405,20 @@ class MBGCNBD(_CNBD):
         Events to a purchase, from 1 (MBG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
         `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
         It takes a fit for each k tried, four where 2 is chosen: 1.1 s of CPU for a million customers, and 0.3 s with k.
+        With covariates it is chosen without them: a customer's own gaps tell k, and covariates move rates, which differ
+        between customers either way.
     priors : mapping of parameter name to prior, optional
         As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
         known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
         are expected to buy as often whatever k is.
+    purchase_covariates, dropout_covariates, penalty, penalty_grid, penalty_folds
+        See `CovariateModel`; those on purchase multiply the rate of events, and so that of purchases.
     method, segment, sampler, chains, draws, tune, progressbar, random_state
         See `Model`.
 
     Attributes
     ----------
-    k_, log_likelihood_by_k_, posterior_, segments_, priors_, fingerprint_
+    k_, log_likelihood_by_k_, covariates_, penalty_path_, posterior_, segments_, priors_, fingerprint_
         See `BGCNBD`.
     """
 

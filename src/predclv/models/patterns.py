@@ -95,20 +95,36 @@ class BGPatterns:
         last = generator.geometric(leave) - int(self.dropout_at_first)
         return np.asarray(np.minimum(events // self.k, last))
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    @property
+    def n_stages(self) -> int:
         """See `RowForecasts`."""
-        return pattern_values.bg_p_alive(x, t_x, T, theta, self.dropout_at_first)
+        return self.k
 
-    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, stage: int) -> FloatArray:
         """See `RowForecasts`."""
-        counts: FloatArray = pattern_values.bg_alive_counts(x, T, horizon, theta, n_max, int(self.dropout_at_first))
+        return pattern_values.bg_p_alive(x, t_x, T, theta, self.dropout_at_first, self.k, stage)
+
+    def alive_counts(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
+    ) -> FloatArray:
+        """See `RowForecasts`."""
+        first = int(self.dropout_at_first)
+        counts: FloatArray = pattern_values.bg_alive_counts(x, T, horizon, theta, n_max, first, self.k, stage)
         return counts
 
     def discount_moments(
-        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+        self,
+        x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        counts: FloatArray,
+        stage: int,
     ) -> FloatArray:
         """See `RowForecasts`."""
-        return pattern_values.bg_discount_moments(x, T, horizon, delta, theta, counts, self.dropout_at_first)
+        member = self.dropout_at_first, self.k, stage
+        return pattern_values.bg_discount_moments(x, T, horizon, delta, theta, counts, *member)
 
 
 @dataclass(frozen=True)
@@ -146,18 +162,32 @@ class ParetoPatterns:
         np.divide(generator.standard_exponential(len(T)), leaving, out=lifetime, where=leaving > 0)
         return np.asarray(generator.poisson(rate * np.minimum(lifetime, T)))
 
-    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+    @property
+    def n_stages(self) -> int:
         """See `RowForecasts`."""
+        return 1
+
+    def p_alive(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, stage: int) -> FloatArray:
+        """See `RowForecasts`; there is one stage."""
         alive: FloatArray = pattern_values.pareto_p_alive(x, t_x, T, theta)
         return alive
 
-    def alive_counts(self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int) -> FloatArray:
+    def alive_counts(
+        self, x: FloatArray, T: FloatArray, horizon: float, theta: FloatArray, n_max: int, stage: int
+    ) -> FloatArray:
         """See `RowForecasts`."""
         counts: FloatArray = pattern_values.pareto_alive_counts(x, T, horizon, theta, n_max)
         return counts
 
     def discount_moments(
-        self, x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray, counts: FloatArray
+        self,
+        x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        counts: FloatArray,
+        stage: int,
     ) -> FloatArray:
         """See `RowForecasts`."""
         return pattern_values.pareto_discount_moments(x, T, horizon, delta, theta, counts)

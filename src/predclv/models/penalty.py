@@ -136,7 +136,7 @@ def choose_penalty(
         training, position = bind(rows.reweighted(kept)), start
         for i, penalty in enumerate(ordered):
             position = maximize_penalized(training, position, penalty * float(kept.sum()) / n, weight).values
-            scores = rows.row_values(position)
+            scores = likelihood.row_values(position[np.newaxis])[0]
             total[i] += fold @ scores
             squares[i] += fold @ scores**2
     mean = total / n
