@@ -53,9 +53,11 @@ class CovariateModel(TransactionModel):
     penalty : float or "cv"
         For "mle": how strongly coefficients are pulled to 0. Half the penalty times the squared standardised
         coefficients is taken from the log-likelihood, like a normal prior of variance 1 / penalty. "cv" chooses it by
-        cross-validated log-likelihood (`penalty_path_`). Intervals of a penalised fit are narrower than those without,
-        and centred nearer to 0: they hold the truth as often as stated only where the truth is as small as the penalty
-        takes it to be.
+        cross-validated log-likelihood: the largest penalty whose loss against the best one is within one standard error
+        of that loss, over customers (`penalty_path_`). So what chance explains as well is shrunk to next to nothing,
+        and what has an effect loses up to some two standard errors of it. Intervals of a penalised fit are narrower
+        than those without, and centred nearer to 0: they hold the truth as often as stated only where the truth is as
+        small as the penalty takes it to be.
     penalty_grid : sequence of float, optional
         What "cv" tries; by default 0 and 13 penalties from 1e-4 to 100 times the number of customers.
     penalty_folds : int
@@ -66,8 +68,8 @@ class CovariateModel(TransactionModel):
     covariates_ : Covariates or None
         How columns become numbers, as learnt from the customers of the fit.
     penalty_path_ : DataFrame
-        With penalty="cv": penalty, log_likelihood (mean of a customer not fitted on), std_error, chosen, and the
-        coefficients of a fit to all.
+        With penalty="cv": penalty, log_likelihood (mean of a customer not fitted on), loss against the best,
+        std_error of that loss, best, chosen, and the coefficients of a fit to all.
     """
 
     #: What the exponential of a coefficient on dropout multiplies, and how effects put it.

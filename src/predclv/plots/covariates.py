@@ -112,7 +112,7 @@ def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
     ends = positive.min() if len(positive) else 1.0
     step = (positive.max() / ends) ** (1 / max(len(positive) - 1, 1)) if len(positive) > 1 else 10.0
     where = np.where(path["penalty"] > 0, path["penalty"], ends / step)
-    for name in path.columns[4:]:
+    for name in path.columns[path.columns.get_loc("chosen") + 1 :]:
         color = _COLORS[str(name).partition("[")[0]]
         ax.plot(where, path[name], color=color, lw=1.4, alpha=0.85)
         ax.annotate(
@@ -130,7 +130,8 @@ def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
         ticks = [ends / step, *positive[:: max(len(positive) // 5, 1)]]
         ax.set_xticks(ticks, ["0", *(f"{tick:.3g}" for tick in ticks[1:])])
         ax.minorticks_off()
-    gain = path["log_likelihood"].iloc[chosen] - path["log_likelihood"].iloc[-1]
-    best = path["penalty"].iloc[chosen]
-    title = f"Penalty {best:.3g} forecasts unseen customers best, by {gain:.2g} a customer over the smallest"
+    penalty, best = path["penalty"].iloc[chosen], path["penalty"].iloc[int(np.argmax(path["best"].to_numpy()))]
+    title = f"Penalty {penalty:.3g} forecasts unseen customers best" + (
+        "" if penalty == best else f", as far as {best:.3g} can be told from it"
+    )
     return style.dress(ax, title=title, x="Penalty", y="Standardised coefficient")
