@@ -98,7 +98,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(key):
     errors = []
     for seed in range(n_fits):
         effects = both(key).fit(simulate(key, seed=100 + seed).rfm).effects
-        truth = np.array([TRUTH[row.on, row.contrast] for row in effects.itertuples()])
+        truth = np.array([TRUTH[row.on, row.contrast.partition(" (")[0]] for row in effects.itertuples()])
         errors.append((effects["coefficient"] - truth) / effects["std_error"])
         assert (effects["low"] < effects["coefficient"]).all()
     errors = np.array(errors)
@@ -141,7 +141,13 @@ def test_effects_are_told_in_words(fitted):
         f"channel = paid instead of organic: {fewer} % fewer purchases a year while a customer "
         f"({ends[0]} to {ends[1]} % fewer)"
     )
-    assert "one standard deviation: " in effects["meaning"].iloc[2]
+    # Of a number the figures are of one unit and the sentence of a standard deviation: each says so.
+    age = effects.iloc[2]
+    scale = model.covariates_.coefficients[2][1].scale
+    assert age["contrast"] == f"1 more (one standard deviation is {scale:.4g})"
+    percent = f"{100 * (np.exp(age['coefficient'] * scale) - 1):.0f} %"
+    assert age["meaning"].startswith(f"age higher by {scale:.4g}, one standard deviation: {percent} more purchases")
+    assert age["meaning"].endswith(f"; 1 more: × {age['multiplier']:.4g}")
     assert "higher odds of leaving after a purchase" in effects["meaning"].iloc[3]
     assert pc.ParetoNBD.DROPOUT_EFFECT == "rate of leaving"
 

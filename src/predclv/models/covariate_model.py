@@ -155,7 +155,7 @@ class CovariateModel(TransactionModel):
         DataFrame
             covariate, on ("purchase" or "dropout"), contrast (one unit more, or a level and its reference), coefficient
             of that contrast, std_error, low, high, multiplier (its exponential), multiplier_low, multiplier_high, and
-            meaning, in words.
+            meaning, in words: of a numeric column one standard deviation more, and the multiplier of one unit beside.
 
         Raises
         ------

@@ -34,7 +34,8 @@ def describe_effects(
     -------
     DataFrame
         covariate, on, contrast, coefficient, std_error, low, high, multiplier, multiplier_low, multiplier_high,
-        meaning. Numbers are per unit of the column; the sentence is of one standard deviation of it.
+        meaning. Numbers are of the contrast, per unit of a numeric column; its sentence is of one standard deviation,
+        and gives the multiplier of one unit beside.
     """
     table = posterior.summary(level).iloc[4:][["estimate", "std_error", "low", "high"]].to_numpy(dtype=np.float64)
     rows = []
@@ -44,7 +45,7 @@ def describe_effects(
             {
                 "covariate": each.source,
                 "on": prefix,
-                "contrast": each.contrast,
+                "contrast": _contrast(each),
                 "coefficient": coefficient,
                 "std_error": error,
                 "low": low,
@@ -69,7 +70,13 @@ def _sentence(prefix: str, each: Coefficient, step: Sequence[float], dropout_eff
     size = (
         f"{words} {what}{after}" if words else f"as many {what}{after}" if prefix == "purchase" else f"the same {what}"
     )
-    return f"{_who(each)}: {size} ({_interval(low, high, more, fewer)})"
+    of_unit = "" if each.scale == 1.0 else f"; {each.contrast}: × {_exp(estimate / each.scale):.4g}"
+    return f"{_who(each)}: {size} ({_interval(low, high, more, fewer)}){of_unit}"
+
+
+def _contrast(each: Coefficient) -> str:
+    """Put it as "1 more (one standard deviation is 28.75)"."""
+    return each.contrast if each.scale == 1.0 else f"{each.contrast} (one standard deviation is {each.scale:.4g})"
 
 
 def _who(each: Coefficient) -> str:
