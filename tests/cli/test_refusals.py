@@ -42,6 +42,21 @@ BAD_RUN = {
         ["LOG", *COLUMNS, *AS_OF, "--transactions", "sbg"],
         ["renewals", "Subscriptions.from_log"],
     ),
+    "covariates of a model without": (
+        ["LOG", *COLUMNS, *AS_OF, "--transactions", "nbd", "--purchase-covariates", "channel"],
+        ["nbd takes no covariates", "--purchase-covariates", "mbg_cnbd"],
+    ),
+    "covariate that is missing": (["LOG", *COLUMNS, *AS_OF, "--dropout-covariates", "chanel"], ["chanel", "'channel'"]),
+    "covariates that are none": (["LOG", *COLUMNS, *AS_OF, "--purchase-covariates", ","], ["names no column: ','"]),
+    "penalty that means nothing": (
+        ["LOG", *COLUMNS, *AS_OF, "--purchase-covariates", "channel", "--penalty", "some"],
+        ["'penalty'", "'some'"],
+    ),
+    "penalty without covariates": (["LOG", *COLUMNS, *AS_OF, "--penalty", "cv"], ["there are no covariates"]),
+    "report of customers with covariates": (
+        ["LOG", *COLUMNS, *AS_OF, "--purchase-covariates", "channel", "--report"],
+        ["--no-report", "one population"],
+    ),
     "unknown option": (["LOG", *COLUMNS, "--horizont", "1 year"], ["--horizont", "--horizon"]),
     "missing option": (["LOG", *COLUMNS[2:]], ["--customer-id"]),
     "no config": (["LOG", *COLUMNS, "--config", "absent.toml"], ["absent.toml"]),
@@ -51,7 +66,7 @@ BAD_RUN = {
 @pytest.mark.parametrize(("arguments", "said"), BAD_RUN.values(), ids=BAD_RUN.keys())
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, said, log, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = main(["run", *(log if a == "LOG" else a for a in arguments), "--no-report", "--out", "out"])
+    code = main(["run", "--no-report", *(log if a == "LOG" else a for a in arguments), "--out", "out"])
     check_refusal(code, capsys.readouterr(), said)
     assert os.listdir(tmp_path) == []
 

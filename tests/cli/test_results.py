@@ -174,6 +174,38 @@ def test_methods_and_segments(log, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
+def test_covariates(log, tmp_path, capsys):
+    """Columns that move rates are carried by themselves, in `fit`, `predict` and `run`; effects are told in words."""
+    arguments, model = [log, *COLUMNS, *AS_OF], str(tmp_path / "model")
+    asked = ["--purchase-covariates", "channel, kept", "--dropout-covariates", "channel", "--penalty", "cv"]
+    assert main(["fit", *arguments, *asked, "--json", "--out", model]) == 0
+    told = json.loads(capsys.readouterr().out)["effects"]
+    fitted = pc.load(model)
+    assert told == fitted.transactions_.effects["meaning"].tolist()
+    assert [words.split(":")[0] for words in told] == [
+        "channel = shop instead of web",
+        "kept higher by 0.125, one standard deviation",
+        "channel = shop instead of web",
+    ]
+    assert fitted.transactions_.penalty == "cv"
+    rfm = pc.RFMSummary.from_transactions(
+        log, customer_id="customer", date="day", amount="paid", observation_end="2024-12-31", carry=["channel", "kept"]
+    )
+    expected = fitted.predict(rfm, 26)[PREDICTED]
+    out = tmp_path / "forecast.parquet"
+    assert main(["predict", *arguments, "--model", model, "--horizon", "26", "-q", "--out", str(out)]) == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(out)[PREDICTED], expected)
+    assert main(["fit", *arguments, *asked, "--out", model]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert told[0] in shown
+    assert "dropout[channel=shop]" in shown
+    folder = tmp_path / "run"
+    assert main(["run", *arguments, *asked, "--horizon", "26", "--no-report", "--out", str(folder)]) == 0
+    assert told[0] in " ".join(capsys.readouterr().out.split())
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "customers.parquet")[PREDICTED], expected)
+
+
 def test_run_takes_a_method(log, tmp_path):
     out = str(tmp_path / "out")
     assert main(["run", log, *COLUMNS, *AS_OF, "--method", "auto", "--no-report", "-q", "--out", out]) == 0

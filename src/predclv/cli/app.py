@@ -107,6 +107,9 @@ def run_command(
     carry: o.Carry = None,
     transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
+    purchase_covariates: o.PurchaseCovariates = None,
+    dropout_covariates: o.DropoutCovariates = None,
+    penalty: o.Penalty = None,
     horizon: o.Horizon = "1 year",
     discount_rate: o.DiscountRate = 0.10,
     margin: o.Margin = "1.0",
@@ -122,7 +125,7 @@ def run_command(
     debug: o.Debug = False,
 ) -> None:
     """From a purchase log to customer values, a portfolio total, a saved model and a report."""
-    from predclv.cli import run
+    from predclv.cli import run, steps
 
     with session(quiet, json) as current:
         what = run.Forecast(horizon, discount_rate, margin, level, by)
@@ -132,8 +135,7 @@ def run_command(
             _data_options(context),
             what,
             out,
-            transactions=transactions,
-            method=method,
+            models=steps.Models(transactions, method, None, purchase_covariates, dropout_covariates, penalty),
             force=force,
             report=report,
             title=title,
@@ -197,6 +199,9 @@ def fit_command(
     transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
     segment: o.Segment = None,
+    purchase_covariates: o.PurchaseCovariates = None,
+    dropout_covariates: o.DropoutCovariates = None,
+    penalty: o.Penalty = None,
     out: o.OutModel,
     config: o.Config = None,
     quiet: o.Quiet = False,
@@ -204,10 +209,10 @@ def fit_command(
     debug: o.Debug = False,
 ) -> None:
     """Fit a transaction model and, where there is spend, Gamma-Gamma; save the model."""
-    from predclv.cli import single_steps
+    from predclv.cli import single_steps, steps
 
     with session(quiet, json) as current:
-        models = {"transactions": transactions, "method": method, "segment": segment}
+        models = steps.Models(transactions, method, segment, purchase_covariates, dropout_covariates, penalty)
         single_steps.fit(current, table, _data_options(context), out, models)
 
 

@@ -99,6 +99,20 @@ Segment = Annotated[
     ),
 ]
 
+_COVARIATES = "Columns about the customer that move {}, between commas: channel,age. Carried by themselves."
+PurchaseCovariates = Annotated[
+    str | None, typer.Option(help=_COVARIATES.format("the purchase rate"), rich_help_panel=MODEL)
+]
+DropoutCovariates = Annotated[str | None, typer.Option(help=_COVARIATES.format("leaving"), rich_help_panel=MODEL)]
+Penalty = Annotated[
+    str | None,
+    typer.Option(
+        help="How strongly coefficients of covariates are held back: a number, or cv (by cross-validation); with "
+        "--method mle. Default: 0.",
+        rich_help_panel=MODEL,
+    ),
+]
+
 _HORIZON = typer.Option(help='How far ahead: "26 weeks", "1 year", an end date, inf.', rich_help_panel=FORECAST)
 _DISCOUNT_RATE = typer.Option(help="Effective, a year: 0.10 is 10 %.", rich_help_panel=FORECAST)
 _MARGIN = typer.Option(help="Share of spend that is kept, or the column with it.", rich_help_panel=FORECAST)

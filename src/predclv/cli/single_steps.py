@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 import predclv as pc
 from predclv.cli import screen, steps
 from predclv.cli.console import Session
@@ -31,16 +33,16 @@ def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quali
     current.finish({"command": "summarize", **screen.facts(rfm), "files": targets})
 
 
-def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: dict[str, Any]) -> None:
+def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: steps.Models) -> None:
     """Fit the models that the data allow and save them."""
     check_replaceable(out, MANIFEST)
-    clv, segment = steps.unfitted(**models), models["segment"]
+    clv = models.unfitted()
     transactions = clv.get_params()["transactions"]
     steps.require_opportunities(transactions.KEY, data)
     with current.step("Reading"):
         if transactions.needs_log_itt and data["date"] is not None:
             data = {**data, "regularity": True}
-        rfm = steps.read_summary(table, [] if segment is None else [segment], **data)
+        rfm = steps.read_summary(table, models.columns, **data)
     if transactions.needs_log_itt and rfm.log_itt is None:
         raise DataError(
             f"--transactions {transactions.KEY} goes by the times between purchases, which '{table}' does not hold. "
@@ -49,9 +51,12 @@ def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: d
     with current.step("Fitting"):
         model = (clv if rfm.monetary_value is not None else transactions).fit(rfm)
         model.save(out)
-    current.show(screen.customers(rfm), model.summary.to_string(index=False, justify="left"), f"Written: {out}")
-    parameters = model.summary.drop(columns="meaning").to_dict("records")
-    current.finish({"command": "fit", **screen.facts(rfm), "parameters": parameters, "files": [out]})
+    told = steps.effects(model)
+    table_of_all = model.summary.to_string(index=False, justify="left")
+    # Names of coefficients have brackets.
+    current.show(screen.customers(rfm), *map(escape, (table_of_all, *told)), f"Written: {out}")
+    found = {"parameters": model.summary.drop(columns="meaning").to_dict("records"), "effects": told}
+    current.finish({"command": "fit", **screen.facts(rfm), **found, "files": [out]})
 
 
 def predict(
@@ -74,7 +79,7 @@ def predict(
         names = ", --".join(options).replace("_", "-")
         raise DataError(f"The model in '{folder}' forecasts purchases and no money: leave --{names} out.")
     margin = options.get("margin")
-    columns = [*steps.segment_columns(model), *([margin] if isinstance(margin, str) else [])]
+    columns = [*steps.model_columns(model), *([margin] if isinstance(margin, str) else [])]
     with current.step("Reading"):
         rfm = steps.read_summary(table, columns, **data)
     with current.step("Forecasting"):

@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Forecast",
+    "Models",
     "Results",
     "check_output",
+    "effects",
     "forecast",
     "given",
+    "model_columns",
     "number_or_text",
     "predict",
     "read_summary",
     "read_timeline",
     "require_opportunities",
-    "segment_columns",
     "summarize",
-    "unfitted",
     "write_results",
     "write_summary",
 ]
@@ -106,14 +107,53 @@ def require_opportunities(transactions: str, options: dict[str, Any]) -> None:
         )
 
 
-def unfitted(method: str, segment: str | None = None, transactions: str = "bg_nbd") -> CLV:
-    """Return the models to fit; the step around them shows that something goes on, so a sampler need not."""
-    settings: dict[str, Any] = {"method": method, "segment": segment, "progressbar": False}
-    known = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
-    if transactions in pc.MODELS:
-        refuse_contracts(pc.MODELS[transactions](), f"--transactions {transactions}")
-    check_option("transactions", transactions, known)
-    return pc.CLV(pc.MODELS[transactions](**settings), pc.GammaGamma(**settings))
+@dataclass(frozen=True)
+class Models:
+    """What to fit, as options have it: covariates between commas, a penalty that is a number or "cv"."""
+
+    transactions: str = "bg_nbd"
+    method: str = "mle"
+    segment: str | None = None
+    purchase_covariates: str | None = None
+    dropout_covariates: str | None = None
+    penalty: str | None = None
+
+    @property
+    def covariates(self) -> dict[str, list[str]]:
+        """Columns by what they move; DataError where an option names none."""
+        asked = {name: getattr(self, name) for name in ("purchase_covariates", "dropout_covariates")}
+        found = {
+            name: [column.strip() for column in text.split(",") if column.strip()]
+            for name, text in asked.items()
+            if text is not None
+        }
+        for name, columns in found.items():
+            if not columns:
+                raise DataError(f"{_flag(name)} names no column: {asked[name]!r}. Give columns between commas.")
+        return found
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns about the customer that a fit needs."""
+        own = [] if self.segment is None else [self.segment]
+        return list(dict.fromkeys([*own, *(column for columns in self.covariates.values() for column in columns)]))
+
+    def unfitted(self) -> CLV:
+        """Return the models to fit; the step around them shows that something goes on, so a sampler need not."""
+        settings: dict[str, Any] = {"method": self.method, "segment": self.segment, "progressbar": False}
+        known = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
+        if self.transactions in pc.MODELS:
+            refuse_contracts(pc.MODELS[self.transactions](), f"--transactions {self.transactions}")
+        check_option("transactions", self.transactions, known)
+        model = pc.MODELS[self.transactions]
+        own = given(**self.covariates, penalty=number_or_text(self.penalty))
+        if unknown := [name for name in own if name not in model().get_params()]:
+            able = ", ".join(key for key in known if unknown[0] in pc.MODELS[key]().get_params())
+            raise DataError(
+                f"--transactions {self.transactions} takes no covariates: leave {_flag(unknown[0])} out, or take one "
+                f"of {able}."
+            )
+        return pc.CLV(model(**settings, **own), pc.GammaGamma(**settings))
 
 
 def refuse_contracts(model: CLV | Model, what: str) -> None:
@@ -126,10 +166,19 @@ def refuse_contracts(model: CLV | Model, what: str) -> None:
         )
 
 
-def segment_columns(model: CLV | Model) -> list[str]:
-    """Columns whose values have parameters of their own in a fitted model."""
+def model_columns(model: CLV | Model) -> list[str]:
+    """Columns about the customer that a fitted model asks for: segments with parameters of their own, covariates."""
     models = [model.transactions_, model.spend_] if isinstance(model, pc.CLV) else [model]
-    return list(dict.fromkeys(one.segment for one in models if one.segment is not None))
+    found = [one.segment for one in models if one.segment is not None]
+    covariates = getattr(models[0], "covariates_", None)
+    return list(dict.fromkeys([*found, *([] if covariates is None else covariates.sources)]))
+
+
+def effects(model: CLV | Model) -> list[str]:
+    """What covariates do, a sentence each; none where a fitted model has no covariates."""
+    transactions = model.transactions_ if isinstance(model, pc.CLV) else model
+    has_covariates = getattr(transactions, "covariates_", None) is not None
+    return transactions.effects["meaning"].tolist() if has_covariates else []
 
 
 def summarize(log: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:

@@ -230,3 +230,32 @@ def test_forecasts_do_not_depend_on_the_order_of_customers(on_cdnow, cdnow):
     np.testing.assert_allclose(again.value.at_levels([0.5, 0.9]), found.value.at_levels([0.5, 0.9])[order], rtol=1e-9)
     frame = pd.DataFrame({"p": again.p_purchase, "q": found.p_purchase[order]})
     assert (frame["p"] == frame["q"]).all()
+
+
+@pytest.mark.slow
+def test_models_with_covariates_take_part_through_carried_columns():
+    simulated = pc.datasets.simulate(n_customers=1_000, observed="52 weeks", holdout="13 weeks", seed=3)
+    log = simulated.log.assign(channel=np.where(simulated.log["customer_id"] % 3 == 0, "paid", "organic"))
+    model = pc.BGNBD(purchase_covariates=["channel"], dropout_covariates=["channel"])
+    options = {"amount": "amount", "carry": ["channel"], "n_bootstrap": 20, "progressbar": False}
+    cutoff = simulated.observation_end
+    found = pc.backtest(
+        log,
+        methods={"with channel": model, "clv": pc.CLV(model), "bg_nbd": "bg_nbd", "zero": "zero"},
+        cutoffs=[cutoff],
+        horizons=["13 weeks"],
+        **options,
+    )
+    assert (found.runs["status"] == "ok").all()
+    assert not hasattr(model, "posterior_")
+    rfm = pc.RFMSummary.from_transactions(
+        log, customer_id="customer_id", date="date", amount="amount", observation_end=cutoff, carry=["channel"]
+    )
+    expected = pc.BGNBD(purchase_covariates=["channel"], dropout_covariates=["channel"]).fit(rfm).predict(rfm, 13)
+    forecasts = found.forecasts
+    for name in ("with channel", "clv"):
+        own = forecasts[(forecasts["method"] == name) & (forecasts["quantity"] == "purchases")]
+        of_method = own.set_index("customer_id")["mean"]
+        np.testing.assert_allclose(of_method[rfm.customer_id], expected["expected_purchases"], rtol=1e-9)
+    with pytest.raises(FitError, match="'channel' is no carried column"):
+        pc.backtest(log, methods=[model], cutoffs=[cutoff], horizons=["13 weeks"], amount="amount", progressbar=False)
