@@ -8,15 +8,13 @@ in Marketing 38(1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,11 +22,11 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, FitError
 from predclv.inference.optimize import maximize
 from predclv.inference.posterior import Posterior
-from predclv.kernels.bg_family import NUMPY
 from predclv.models import bg_family
 from predclv.models.base import require_summary
 from predclv.models.bg_family import BGFamily
 from predclv.models.covariate_model import CovariateModel
+from predclv.models.gaps import complete
 from predclv.models.likelihood import Likelihood
 from predclv.models.patterns import BGPatterns, PatternKernels
 from predclv.parameters import Parameter
@@ -249,7 +247,7 @@ class _CNBD(CovariateModel):
         if self.covariates_ is None:
             return self._bind(rfm, k)
         rows = self._rows(rfm)
-        return _complete(self._bind_rows(rows), rfm, rows.row, k)
+        return complete(self._bind_rows(rows), rfm, rows.row, k)
 
     def _bind(self, rfm: RFMSummary, k: int) -> Likelihood:
         """Bind the likelihood for one k, without covariates."""
@@ -268,7 +266,7 @@ class _CNBD(CovariateModel):
             literal=member.literal_log_likelihood,
         )
         assert rows.inverse is not None
-        return _complete(likelihood, rfm, rows.inverse, k)
+        return complete(likelihood, rfm, rows.inverse, k)
 
     def _examine(self, rfm: RFMSummary, posterior: Posterior, theta: FloatArray | None = None) -> Posterior:
         posterior = super()._examine(rfm, posterior, theta)
@@ -283,75 +281,8 @@ class _CNBD(CovariateModel):
         return super()._of_segment(piece, self._examine(piece, posterior))
 
 
-def _complete(likelihood: Likelihood, rfm: RFMSummary, row: NDArray[np.int64], k: int) -> Likelihood:
-    """Add what is constant in the parameters and not in k, which the kernels leave out; `row` is of each customer."""
-    log_itt = np.zeros(likelihood.n_rows)
-    if rfm.log_itt is not None:
-        # Customers of one row differ in their gaps, which no parameter notices: each has the mean of the row.
-        sums = rfm.log_itt if rfm.weight is None else rfm.log_itt * rfm.weight
-        log_itt = np.bincount(row, weights=sums, minlength=likelihood.n_rows) / likelihood.weight
-    constants = _Constants(k, likelihood.pointwise, likelihood.literal)
-    x, t_x, T, *covariates = likelihood.rows
-    constant = float(likelihood.weight @ constants.of_rows(likelihood.rows[x], log_itt))
-    return replace(
-        likelihood,
-        evaluate=partial(_with, constant, likelihood.evaluate),
-        make_evaluate_many=partial(_make_add, constant, likelihood.make_evaluate_many),
-        make_evaluate_gradient=partial(_make_with, constant, likelihood.make_evaluate_gradient),
-        pointwise=constants.add_to_pointwise,
-        rows={
-            **{name: likelihood.rows[name] for name in (x, t_x, T)},
-            "log_itt": log_itt,
-            **{name: likelihood.rows[name] for name in covariates},
-        },
-        literal=constants.add_to_literal,
-    )
-
-
-@dataclass(frozen=True)
-class _Constants:
-    """The log-likelihood's part that depends on k and no parameter: (k-1) sum log itt - x log Gamma(k)."""
-
-    k: int
-    pointwise: Callable[..., FloatArray]
-    literal: Callable[..., Any]
-
-    def of_rows(self, x: Any, log_itt: Any) -> Any:
-        """Of each row, (n_rows,)."""
-        return (self.k - 1) * log_itt - x * gammaln(self.k)
-
-    def add_to_pointwise(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, log_itt: FloatArray, *rest: FloatArray
-    ) -> FloatArray:
-        """Log-likelihood of each row at each theta, the last of `rest`, (n_draws, n_rows)."""
-        return np.asarray(self.pointwise(x, t_x, T, *rest) + self.of_rows(x, log_itt))
-
-    def add_to_literal(self, x: Any, t_x: Any, T: Any, log_itt: Any, *rest: Any, xp: Any = NUMPY) -> Any:
-        """Log-likelihood of each row by the equations' own form."""
-        return self.literal(x, t_x, T, *rest, xp=xp) + (self.k - 1) * log_itt
-
-
 def _is_number_of_events(k: Any) -> bool:
     return isinstance(k, int | np.integer) and not isinstance(k, bool) and 1 <= int(k) <= MOST_EVENTS
-
-
-# No closures, which could not be pickled.
-def _with(constant: float, evaluate: Callable[[FloatArray], Any], theta: FloatArray) -> Any:
-    """Add a constant to the value, the first of what is returned."""
-    value, *derivatives = evaluate(theta)
-    return (value + constant, *derivatives)
-
-
-def _make_with(constant: float, make: Callable[[], Callable[[FloatArray], Any]]) -> Callable[[FloatArray], Any]:
-    return partial(_with, constant, make())
-
-
-def _add(constant: float, evaluate: Callable[[FloatArray], FloatArray], theta: FloatArray) -> FloatArray:
-    return evaluate(theta) + constant
-
-
-def _make_add(constant: float, make: Callable[[], Callable[[FloatArray], FloatArray]]) -> Callable[[FloatArray], Any]:
-    return partial(_add, constant, make())
 
 
 class BGCNBD(_CNBD):
