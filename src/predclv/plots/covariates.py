@@ -131,7 +131,9 @@ def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
         ax.set_xticks(ticks, ["0", *(f"{tick:.3g}" for tick in ticks[1:])])
         ax.minorticks_off()
     penalty, best = path["penalty"].iloc[chosen], path["penalty"].iloc[int(np.argmax(path["best"].to_numpy()))]
-    title = f"Penalty {penalty:.3g} forecasts unseen customers best" + (
-        "" if penalty == best else f", as far as {best:.3g} can be told from it"
+    title = f"Penalty {penalty:.3g} " + (
+        "forecasts unseen customers best"
+        if penalty == best
+        else f"is the largest that forecasts unseen customers as well as the best, {best:.3g}"
     )
     return style.dress(ax, title=title, x="Penalty", y="Standardised coefficient")
