@@ -55,7 +55,7 @@ def test_horizons(horizon: Any, time_unit: str, length: float, label: str) -> No
         ("3 months", dt.date(1997, 12, 30)),
         (math.inf, None),
         ("1998-06-30", dt.date(1998, 6, 30)),
-        ("9999 years", None),
+        ("8000 years", dt.date(9997, 9, 30)),
     ],
 )
 def test_ends(horizon: Any, end: dt.date | None) -> None:
@@ -85,6 +85,10 @@ def test_no_end_without_an_as_of_date() -> None:
         ("1997-09-30 12:00", AS_OF, "at or before the as-of date"),
         ("6 months", None, "'26 weeks'"),
         ("10000 years", AS_OF, "beyond the calendar"),
+        ("9000 years", AS_OF, "beyond the calendar"),
+        ("9999 years", AS_OF, "beyond the calendar"),
+        (dt.timedelta(days=3_000_000), AS_OF, "beyond the calendar"),
+        ("96040 months", AS_OF, "beyond the calendar"),
         ("100000 months", AS_OF, "beyond the calendar"),
         ("1e400 weeks", AS_OF, "beyond the calendar"),
         (1e12, AS_OF, "beyond the calendar"),

@@ -40,6 +40,7 @@ DAYS_PER_UNIT = {
 ABBREVIATIONS = {"h": "hour", "d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
 SPAN = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 _CALENDAR = 10_000 * DAYS_PER_UNIT["year"]
+_BEYOND = "horizon={!r} reaches beyond the calendar. Give 'inf' for the whole future."
 _ENDLESS = ("inf", "infinite", "infinity")
 _ACCEPTED = "'26 weeks', '1 year', a Timedelta, an end date, math.inf, or a number in the time unit of the summary"
 
@@ -180,7 +181,7 @@ def _parse_span(text: str, count: float, word: str, days_per_unit: float, observ
         end = start + pd.DateOffset(months=int(count))
         days = (end - start) / pd.Timedelta(days=1)
     except (ValueError, OverflowError):
-        raise DataError(f"horizon={text!r} reaches beyond the calendar. Give 'inf' for the whole future.") from None
+        raise DataError(_BEYOND.format(text)) from None
     return _finish(text, days / days_per_unit, label, days_per_unit, observation_end)
 
 
@@ -228,13 +229,14 @@ def _finish(
     if not length > 0:
         raise DataError(f"horizon={horizon!r} must be longer than zero.")
     if length * days_per_unit >= _CALENDAR and (label != "infinite"):
-        raise DataError(f"horizon={horizon!r} reaches beyond the calendar. Give 'inf' for the whole future.")
+        raise DataError(_BEYOND.format(horizon))
     end = None
     if observation_end is not None and math.isfinite(length):
         try:
             end = (pd.Timestamp(observation_end) + pd.Timedelta(days=length * days_per_unit)).date()
-        except (OverflowError, ValueError):
-            end = None  # later than the calendar reaches
+        # pandas goes on after year 9999, where dates end, and past its own end raises something else.
+        except (OverflowError, ValueError, NotImplementedError):
+            raise DataError(_BEYOND.format(horizon)) from None
     return Horizon(length, label, end)
 
 
