@@ -286,3 +286,20 @@ def test_a_million_customers_take_seconds() -> None:
     start = time.process_time()
     datasets.simulate_rfm(n_customers=1_000_000, horizons=[52, 156])
     assert time.process_time() - start < 5.0
+
+
+def test_a_simulated_log_of_subscriptions_says_what_its_truth_says():
+    sim = pc.datasets.simulate_subscriptions("bdw", n_customers=2_000, seed=5)
+    assert list(sim.log) == ["customer_id", "start", "end", "price"]
+    assert sim.log["start"].between("2022-01-01", "2024-12-31").all()
+    assert (sim.log["end"].dropna() <= "2024-12-31").all()
+    subs = pc.Subscriptions.from_log(sim.log, price="price", observation_end="2024-12-31")
+    truth = sim.truth["renewals"].to_numpy()
+    np.testing.assert_array_equal(subs.tenure[subs.lost], truth[subs.lost])
+    assert (truth[~subs.ended] >= subs.tenure[~subs.ended]).all()
+    np.testing.assert_array_equal(subs.ended, subs.lost)
+    # Read as of an earlier day, no end later than that is known.
+    early = pc.Subscriptions.from_log(sim.log, price="price", observation_end="2023-06-30", after_end="cut")
+    assert 0 < early.lost.sum() < subs.lost.sum()
+    with pytest.raises(ValueError, match="starts in order"):
+        pc.datasets.simulate_subscriptions(starts=("2024-01-01", "2023-01-01"))

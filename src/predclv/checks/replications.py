@@ -22,7 +22,13 @@ FloatArray = NDArray[np.float64]
 #: Replications: p-values then come in steps of 0.002.
 DRAWS = 512
 
-_KINDS = {"transactions": "a transaction model, such as BGNBD", "spend": "a spend model, such as GammaGamma"}
+_KINDS = {
+    "transactions": "a transaction model, such as BGNBD",
+    "spend": "a spend model, such as GammaGamma",
+    "contract": "a contract model, such as SBG",
+}
+# Where a CLV has such a model.
+_PART = {"transactions": "transactions_", "spend": "spend_", "contract": "transactions_"}
 
 
 def check_arguments(model: Model, kind: str, level: float, n_draws: int) -> FloatArray:
@@ -38,7 +44,8 @@ def check_arguments(model: Model, kind: str, level: float, n_draws: int) -> Floa
         `level` or `n_draws` mean nothing, or each segment or customer has parameters of its own.
     """
     if getattr(model, "KIND", None) != kind:
-        hint = f"; give its .{kind}_" if hasattr(model, f"{kind}_") else ""
+        part = getattr(model, _PART[kind], None)
+        hint = f"; give its .{_PART[kind]}" if getattr(part, "KIND", None) == kind else ""
         raise TypeError(f"Expected {_KINDS[kind]}. Got {type(model).__name__}{hint}.")
     check_is_fitted(model, "posterior_")
     if segments := getattr(model, "segments_", None):

@@ -1,12 +1,19 @@
 """Public data sets and simulated logs."""
 
-from predclv.datasets.contracts import SimulatedContracts, load_retention, simulate_contracts
+from predclv.datasets.contracts import (
+    SimulatedContracts,
+    SimulatedSubscriptions,
+    load_retention,
+    simulate_contracts,
+    simulate_subscriptions,
+)
 from predclv.datasets.public import load_cdnow, load_cdnow_master, load_donations
 from predclv.datasets.simulated import SimulatedLog, SimulatedSummary, simulate, simulate_rfm
 
 __all__ = [
     "SimulatedContracts",
     "SimulatedLog",
+    "SimulatedSubscriptions",
     "SimulatedSummary",
     "load_cdnow",
     "load_cdnow_master",
@@ -15,4 +22,5 @@ __all__ = [
     "simulate",
     "simulate_contracts",
     "simulate_rfm",
+    "simulate_subscriptions",
 ]

@@ -10,9 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.checks import check_option, quote_list, suggest
+from predclv.data.periods import check_period, count_renewals, renewal_date
 from predclv.data.subscriptions import Subscriptions
 
-__all__ = ["SimulatedContracts", "load_retention", "settle_contract_parameters", "simulate_contracts"]
+__all__ = [
+    "SimulatedContracts",
+    "SimulatedSubscriptions",
+    "load_retention",
+    "settle_contract_parameters",
+    "simulate_contracts",
+    "simulate_subscriptions",
+]
 
 IntArray = NDArray[np.int64]
 
@@ -46,6 +54,26 @@ class SimulatedContracts:
         """Of the next `n_renewals` renewals, how many each contract made; 0 for those that had ended, (n,)."""
         further = self.truth["renewals"].to_numpy() - self.subs.tenure
         return np.where(self.subs.ended, 0, np.minimum(further, n_renewals))
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedSubscriptions:
+    """A log of subscriptions whose truth is known.
+
+    Attributes
+    ----------
+    log : pandas.DataFrame
+        A row a subscription: customer_id, start, end (missing where it runs), price; for `Subscriptions.from_log`.
+    truth : pandas.DataFrame
+        As of `SimulatedContracts`.
+    parameters : dict
+    model : str
+    """
+
+    log: pd.DataFrame
+    truth: pd.DataFrame
+    parameters: dict[str, float]
+    model: str
 
 
 def load_retention() -> pd.DataFrame:
@@ -119,18 +147,10 @@ def simulate_contracts(
     if not 0 <= least <= most:
         raise ValueError(f"observed={observed!r} must be two whole numbers, the first at least 0 and no larger.")
     rng = np.random.default_rng(seed)
-    theta = rng.beta(chosen["alpha"], chosen["beta"], n_customers)
-    # Left at the first renewal t with (1 - theta)^(t^c) <= u: a chance of 0 or 1 leaves never, or at once.
-    with np.errstate(divide="ignore"):
-        power = rng.standard_exponential(n_customers) / -np.log1p(-theta)
-    at = np.ceil(power ** (1.0 / chosen.get("c", 1.0)))
-    renewals = np.where(at < 2.0**53, np.maximum(at, 1.0) - 1.0, 2.0**53).astype(np.int64)
+    theta, renewals = _simulate_renewals(rng, chosen, n_customers)
     due = rng.integers(least, most, n_customers, endpoint=True)
     ended = renewals < due
-    prices = None
-    if price is not None:
-        median, spread = price if isinstance(price, tuple) else (float(price), 0.0)
-        prices = np.round(median * np.exp(spread * rng.standard_normal(n_customers)), 2)
+    prices = _simulate_prices(rng, price, n_customers)
     subs = Subscriptions(
         customer_id=np.arange(1, n_customers + 1),
         tenure=np.minimum(renewals, due),
@@ -143,3 +163,79 @@ def simulate_contracts(
     )
     truth = pd.DataFrame({"customer_id": subs.customer_id, "theta": theta, "renewals": renewals})
     return SimulatedContracts(subs, truth, chosen, model)
+
+
+def simulate_subscriptions(
+    model: str = "sbg",
+    *,
+    n_customers: int = 1_000,
+    parameters: Mapping[str, float] | None = None,
+    starts: tuple[str, str] = ("2022-01-01", "2024-12-31"),
+    until: str = "2024-12-31",
+    price: tuple[float, float] | float = (10.0, 0.5),
+    period: str = "month",
+    seed: int = 0,
+) -> SimulatedSubscriptions:
+    """Simulate a log of subscriptions, one a customer, that end on the day of a renewal or still run.
+
+    Parameters
+    ----------
+    model, n_customers, parameters, price, period, seed
+        As in `simulate_contracts`.
+    starts : (str, str)
+        First and last day on which subscriptions begin; even over them.
+    until : str
+        Last day of the log: ends after it are not known yet. Reading it with an earlier `observation_end` and
+        after_end="cut" hides what came later.
+
+    Returns
+    -------
+    SimulatedSubscriptions
+    """
+    chosen = settle_contract_parameters(model, parameters)
+    check_period(period)
+    first, last, end = (np.datetime64(day, "D") for day in (*starts, until))
+    if n_customers < 1 or not first <= last <= end:
+        raise ValueError(
+            f"There must be customers, and their starts in order and not after until={until!r}. Got "
+            f"n_customers={n_customers}, starts={starts!r}."
+        )
+    rng = np.random.default_rng(seed)
+    theta, renewals = _simulate_renewals(rng, chosen, n_customers)
+    start = first + rng.integers(0, (last - first).astype(np.int64), n_customers, endpoint=True).astype(
+        "timedelta64[D]"
+    )
+    # Beyond the last day nothing is told, so that counts need not reach farther.
+    most = int(count_renewals(start, np.full(n_customers, end), period).max()) + 1
+    left = renewal_date(start, np.minimum(renewals, most) + 1, period)
+    log = pd.DataFrame(
+        {
+            "customer_id": np.arange(1, n_customers + 1),
+            "start": start.astype("datetime64[s]"),
+            "end": np.where(left <= end, left, np.datetime64("NaT")).astype("datetime64[s]"),
+            "price": _simulate_prices(rng, price, n_customers),
+        }
+    )
+    truth = pd.DataFrame({"customer_id": log["customer_id"], "theta": theta, "renewals": renewals})
+    return SimulatedSubscriptions(log, truth, chosen, model)
+
+
+def _simulate_renewals(
+    rng: np.random.Generator, parameters: Mapping[str, float], n_customers: int
+) -> tuple[NDArray[np.float64], IntArray]:
+    """Each customer's chance of leaving at the first renewal, and renewals made in all."""
+    theta = rng.beta(parameters["alpha"], parameters["beta"], n_customers)
+    # Left at the first renewal t with (1 - theta)^(t^c) <= u: a chance of 0 or 1 leaves never, or at once.
+    with np.errstate(divide="ignore"):
+        power = rng.standard_exponential(n_customers) / -np.log1p(-theta)
+    at = np.ceil(power ** (1.0 / parameters.get("c", 1.0)))
+    return theta, np.where(at < 2.0**53, np.maximum(at, 1.0) - 1.0, 2.0**53).astype(np.int64)
+
+
+def _simulate_prices(
+    rng: np.random.Generator, price: tuple[float, float] | float | None, n_customers: int
+) -> NDArray[np.float64] | None:
+    if price is None:
+        return None
+    median, spread = price if isinstance(price, tuple) else (float(price), 0.0)
+    return np.asarray(np.round(median * np.exp(spread * rng.standard_normal(n_customers)), 2))

@@ -15,6 +15,7 @@ from predclv.checks import (
     check_holdout,
     check_recency,
     check_spend,
+    check_survivors,
     follow_customer,
     track_purchases,
 )
@@ -22,7 +23,7 @@ from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
 from predclv.plots.comparison import plot_comparison
-from predclv.plots.contracts import plot_recurring_revenue, plot_retention
+from predclv.plots.contracts import plot_recurring_revenue, plot_retention, plot_survivors
 from predclv.plots.covariates import plot_effects, plot_penalty_path
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
@@ -41,6 +42,7 @@ __all__ = [
     "check_holdout",
     "check_recency",
     "check_spend",
+    "check_survivors",
     "follow_customer",
     "method_styles",
     "plot_alive_history",
@@ -65,6 +67,7 @@ __all__ = [
     "plot_score_against_cost",
     "plot_scores",
     "plot_spend_density",
+    "plot_survivors",
     "plot_total_tracking",
     "plot_tracking",
     "plot_value_distribution",

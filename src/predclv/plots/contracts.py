@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from predclv.checks.results import PredictiveCheck
 from predclv.data.subscriptions import Subscriptions
 from predclv.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_recurring_revenue", "plot_retention"]
+__all__ = ["plot_recurring_revenue", "plot_retention", "plot_survivors"]
+
+# More orange: fewer are left than the model says; more blue: more.
+_FEWER_MORE = "PuOr"
 
 
 def plot_retention(
@@ -127,3 +132,65 @@ def plot_recurring_revenue(
     return style.dress(
         ax, title=title, x="Date" if dated else "Periods from now", y=f"Revenue a month{style.units(currency)}"
     )
+
+
+def plot_survivors(check: PredictiveCheck, *, ax: Axes | None = None) -> Axes:
+    """Who is left of each cohort after each renewal, as they are and as the model expects them.
+
+    Parameters
+    ----------
+    check : PredictiveCheck
+        Of `check_survivors`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        Of one cohort its survivors with the band; of several a map of cohorts by renewals, coloured by how many more or
+        fewer are left than expected, in halves of the band. A dot marks what lies outside the band.
+    """
+    ax = style.get_axes(ax)
+    table = check.table
+    cohorts = list(dict.fromkeys(table["cohort"]))
+    outside = ((table["actual"] < table["low"]) | (table["actual"] > table["high"])).to_numpy()
+    if len(cohorts) == 1:
+        _one_cohort(ax, check)
+    else:
+        _map_of_cohorts(ax, table, cohorts, outside)
+    title = "The model reproduces who is left of each cohort"
+    if outside.any():
+        by_chance = len(table) * (1 - check.level)
+        title = (
+            f"{outside.sum()} of {len(table)} numbers of survivors lie outside the {check.level:.0%} band; chance "
+            f"alone puts about {by_chance:.0f} there"
+        )
+    return style.dress(ax, title=title, x="Renewals", y="Customers who are left" if len(cohorts) == 1 else "Cohort")
+
+
+def _one_cohort(ax: Axes, check: PredictiveCheck) -> None:
+    table = check.table
+    label = f"{check.level:.0%} band"
+    ax.fill_between(table["period"], table["low"], table["high"], color=style.BAND, alpha=0.6, lw=0, label=label)
+    ax.plot(table["period"], table["expected"], color=style.MODEL, lw=2, label="expected by the model")
+    ax.plot(table["period"], table["actual"], "o", color=style.ACTUAL, ms=4.5, label="actual")
+    ax.set_ylim(bottom=0.0)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    style.count_axis(ax.yaxis)
+    style.legend(ax, "upper right")
+
+
+def _map_of_cohorts(ax: Axes, table: pd.DataFrame, cohorts: list[Any], outside: NDArray[np.bool_]) -> None:
+    row = np.array([cohorts.index(name) for name in table["cohort"]])
+    period = table["period"].to_numpy()
+    # A band of no width, where everybody or nobody is left in all replications, is one customer wide.
+    half = np.maximum((table["high"] - table["low"]).to_numpy() / 2.0, 0.5)
+    cells = np.full((len(cohorts), int(period.max())), np.nan)
+    cells[row, period - 1] = (table["actual"] - table["expected"]).to_numpy() / half
+    extent = (0.5, cells.shape[1] + 0.5, len(cohorts) - 0.5, -0.5)
+    image = ax.imshow(cells, cmap=_FEWER_MORE, vmin=-2.0, vmax=2.0, aspect="auto", extent=extent)
+    ax.plot(period[outside], row[outside], "o", color=style.ACTUAL, mec="white", mew=0.6, ms=4)
+    ax.set_yticks(np.arange(len(cohorts)), [style.escape(style.shorten(name, 16)) for name in cohorts])
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    bar = ax.get_figure(root=True).colorbar(image, ax=ax, ticks=[-2, -1, 0, 1, 2])  # type: ignore[union-attr]
+    bar.set_label("left, beyond expected (halves of the band)", fontsize=9)
+    bar.outline.set_visible(False)
