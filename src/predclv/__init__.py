@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from predclv import batch as batch
     from predclv import checks as checks
     from predclv import datasets as datasets
+    from predclv import decisions as decisions
     from predclv import plots as plots
     from predclv import priors as priors
     from predclv.backtesting import Backtest as Backtest
@@ -68,7 +69,7 @@ _HOME = {
     "load": "value",
     "write_report": "report",
 }
-_MODULES = ("backtesting", "batch", "checks", "datasets", "errors", "plots", "priors")
+_MODULES = ("backtesting", "batch", "checks", "datasets", "decisions", "errors", "plots", "priors")
 
 __all__ = [
     "BDW",
@@ -95,6 +96,7 @@ __all__ = [
     "checks",
     "compare",
     "datasets",
+    "decisions",
     "load",
     "plots",
     "priors",
