@@ -194,10 +194,6 @@ class TestRefusals:
         with pytest.raises(DataError, match="the summary is in hours"):
             pc.BGBB().fit(hours)
 
-    def test_purchases_are_not_followed_in_time(self, fit: pc.BGBB) -> None:
-        with pytest.raises(DataError, match="follow_customer follows purchases in time, and BGBB counts opportunities"):
-            checks.follow_customer(fit, [0.0, 2.0], until=6)
-
     def test_nothing_to_learn(self) -> None:
         table = pd.DataFrame({"frequency": [0, 0], "recency": 0, "T": 4})
         with pytest.raises(DataError, match="bought once"):

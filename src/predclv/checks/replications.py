@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
-from predclv.errors import DataError
 from predclv.forecast.predictive_checks import pick_customers
 from predclv.inference.posterior import check_level
 from predclv.models.base import Model, require_summary
 from predclv.models.transactions import TransactionModel
 
-__all__ = ["DRAWS", "check_arguments", "check_count", "check_summary", "require_times", "rows_to_replicate"]
+__all__ = ["DRAWS", "check_arguments", "check_count", "check_summary", "rows_to_replicate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -72,15 +71,6 @@ def check_summary(model: TransactionModel, rfm: RFMSummary) -> None:
     require_summary(rfm)
     rfm.require_customers("A check")
     rfm.require_compatible(time_unit=model.fingerprint_.time_unit)
-
-
-def require_times(model: TransactionModel, what: str) -> None:
-    """Raise DataError where a fitted model counts opportunities, and `what` follows purchases in time."""
-    if model.bindings.counts_opportunities:
-        raise DataError(
-            f"{what} follows purchases in time, and {type(model).__name__} counts opportunities. check_holdout, "
-            "check_frequencies and check_recency serve it."
-        )
 
 
 def rows_to_replicate(rfm: RFMSummary, n_draws: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.checks.replications import check_arguments, require_times
+from predclv.checks.periods import periods_of_opportunities, periods_of_time
+from predclv.checks.replications import check_arguments
 from predclv.checks.results import PredictiveCheck, judge
-from predclv.data.durations import DAYS_PER_UNIT, parse_moment
+from predclv.data.checks import check_option
+from predclv.data.durations import parse_moment
+from predclv.errors import DataError
 from predclv.forecast.fit_checks import slope, spread
 from predclv.forecast.predictive_checks import Quantity
 from predclv.forecast.tracking import expected_cumulative, most_lives, simulated_periods
@@ -42,7 +45,7 @@ class Tracking(PredictiveCheck):
         parameters' uncertainty, which customers one happens to have, and chance in their purchases.
     as_of : date
         End of what the model was fitted on.
-    period : {"week", "month"}
+    period : {"week", "month"}, or the opportunity
     """
 
     simulated: FloatArray
@@ -55,7 +58,7 @@ def track_purchases(
     timeline: pd.DataFrame,
     *,
     as_of: Any = None,
-    period: str = "week",
+    period: str | None = None,
     level: float = 0.9,
     n_draws: int = _DRAWS,
 ) -> Tracking:
@@ -68,12 +71,14 @@ def track_purchases(
     ----------
     model : fitted TransactionModel
     timeline : DataFrame
-        `purchase_timeline(log, by="day", ...)`: start, births, repeat_purchases; it may go on after the as-of date.
+        `purchase_timeline(log, by="day", ...)`, for a model of opportunities `purchase_timeline(log,
+        opportunities="year", ...)`: start, births, repeat_purchases; it may go on after the as-of date.
     as_of : date or ISO text, optional
         By default that of the fit.
-    period : {"week", "month"}
-        Weeks are counted from the as-of date in both directions; months are those of the calendar, cut at the as-of
-        date. The first and the last period may be cut too.
+    period : {"week", "month"}, optional
+        By default weeks. They are counted from the as-of date in both directions; months are those of the calendar, cut
+        at the as-of date. The first and the last period may be cut too. A model of opportunities knows these alone, and
+        takes no period.
     level : float
         Probability of the band.
     n_draws : int
@@ -83,13 +88,15 @@ def track_purchases(
     -------
     Tracking
         Quantities: totals until the as-of date and after it; drift, the slope of actual over expected purchases in
-        time; and unevenness, how far periods deviate beside level and straight trend (weeks or months with at least
-        5 purchases expected).
+        time; and unevenness, how far periods deviate beside level and straight trend (periods with at least 5 purchases
+        expected, where there are four of them).
 
     Raises
     ------
     ValueError
-        The as-of date is not known, or nothing was bought before it.
+        The as-of date is not known, or the period is none.
+    DataError
+        For a model of opportunities: the timeline is of days or of other opportunities, or the as-of date cuts one.
 
     Notes
     -----
@@ -99,32 +106,23 @@ def track_purchases(
     own expectation scaled to all.
     """
     draws = check_arguments(model, "transactions", level, n_draws)
-    require_times(model, "track_purchases")
-    if period not in ("week", "month"):
-        raise ValueError(f"'period' must be 'week' or 'month'. Got {period!r}.")
+    unit = model.fingerprint_.time_unit
+    period = _settle_period(model, period)
     moment = parse_moment("as_of", as_of if as_of is not None else model.fingerprint_.observation_end)
     if moment is None:
         raise ValueError("The model does not know its as-of date. Give as_of='1997-09-30'.")
     end = dt.date(moment.year, moment.month, moment.day)
-    unit = DAYS_PER_UNIT[model.fingerprint_.time_unit]
-    days = timeline["start"].to_numpy().astype("datetime64[D]")
-    # A log that ends before the as-of date says that nobody bought in between.
-    last = max(days[-1], np.datetime64(end, "D"))
-    starts = _period_starts(days[0], np.datetime64(end, "D"), last, period)
-    # Time 0 is the first day; a day's purchases happen at its number, so a period (start, end] ends on its last day.
-    times = (days - days[0]).astype(np.float64) / unit
-    edges = ((starts - starts[0]).astype(np.float64) - 1.0) / unit
-    edges[0] = 0.0
+    if model.bindings.counts_opportunities:
+        laid = periods_of_opportunities(timeline, end, unit)
+    else:
+        laid = periods_of_time(timeline, end, period, unit)
+    starts, edges = laid.starts, laid.edges
     births = timeline["births"].to_numpy().astype(np.float64)
     born = births > 0
-    arguments = (model.bindings, times[born], births[born], edges)
-    center = expected_cumulative(*arguments, model.thetas().center, 1.0 / unit).mean(axis=0)
-    simulated = simulated_periods(*arguments, draws, 1.0 / unit, model.random_state)
-    actual = np.histogram(
-        np.searchsorted(starts, days, side="right") - 1,
-        bins=np.arange(len(starts)),
-        weights=timeline["repeat_purchases"].to_numpy(),
-    )[0]
+    arguments = (model.bindings, laid.position[born], births[born], edges)
+    center = expected_cumulative(*arguments, model.thetas().center, laid.step).mean(axis=0)
+    simulated = simulated_periods(*arguments, draws, laid.step, model.random_state)
+    actual = np.histogram(laid.row, bins=np.arange(len(starts)), weights=timeline["repeat_purchases"].to_numpy())[0]
     table = pd.DataFrame({"start": starts[:-1], "end": starts[1:], "holdout": starts[:-1] > np.datetime64(end, "D")})
     for prefix, made, expected, paths in (
         ("", actual, np.diff(center), simulated),
@@ -134,7 +132,7 @@ def track_purchases(
         table = table.assign(
             **{f"{prefix}actual": made, f"{prefix}expected": expected, f"{prefix}low": low, f"{prefix}high": high}
         )
-    quantities = _quantities(table, simulated, (edges[:-1] + edges[1:]) / 2, model.fingerprint_.time_unit)
+    quantities = _quantities(table, simulated, (edges[:-1] + edges[1:]) / 2, unit)
     n = int(births.sum())
     return Tracking(
         table,
@@ -146,6 +144,16 @@ def track_purchases(
         as_of=end,
         period=period,
     )
+
+
+def _settle_period(model: TransactionModel, period: str | None) -> str:
+    if not model.bindings.counts_opportunities:
+        return check_option("period", "week" if period is None else period, ("week", "month"))
+    unit = model.fingerprint_.time_unit
+    if period not in (None, unit):
+        name = type(model).__name__
+        raise DataError(f"period={period!r}: {name} is tracked by opportunity, one a {unit}. Leave 'period' out.")
+    return unit
 
 
 def _quantities(table: pd.DataFrame, simulated: FloatArray, middle: FloatArray, unit: str) -> list[Quantity]:
@@ -172,17 +180,3 @@ def _quantities(table: pd.DataFrame, simulated: FloatArray, middle: FloatArray, 
             Quantity.discrepancy("unevenness of the periods", lambda of: spread(of, expected), made, chance)
         )
     return quantities
-
-
-def _period_starts(first: np.datetime64, as_of: np.datetime64, last: np.datetime64, period: str) -> NDArray[Any]:
-    """First days of the periods from `first` on, and the day after `last`; one starts on the day after `as_of`."""
-    day = np.timedelta64(1, "D")
-    if period == "month":
-        months = np.arange(first.astype("datetime64[M]"), last.astype("datetime64[M]") + 1)
-        starts = months.astype("datetime64[D]")
-    else:
-        back, ahead = (int((as_of - first) / day) // 7, max(int((last - as_of) / day), 0) // 7)
-        starts = as_of + day + 7 * np.arange(-back, ahead + 1) * day
-    starts = np.append(starts, as_of + day)
-    inner = starts[(starts > first) & (starts <= last)]
-    return np.unique(np.concatenate([[first], inner, [last + day]]).astype("datetime64[D]"))

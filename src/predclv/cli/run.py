@@ -39,8 +39,7 @@ def show(
     regularity = unfitted.get_params()["transactions"].needs_log_itt
     with current.step("Reading the log"):
         rfm = steps.summarize(log, [*what.columns, *models.columns], **data, regularity=regularity)
-        # Seasons and trends are of times, of which opportunities know nothing.
-        timeline = steps.read_timeline(log, **data) if report and rfm.opportunities is None else None
+        timeline = steps.read_timeline(log, **data) if report else None
     with current.step("Fitting the models"):
         clv = unfitted.fit(rfm)
     with current.step("Forecasting (half a minute longer the first time, to compile)"):

@@ -187,8 +187,9 @@ def summarize(log: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:
 
 
 def read_timeline(log: Any, **options: Any) -> pd.DataFrame:
-    """Count the purchases of each day, for the report; options as in `summarize`."""
-    return purchase_timeline(log, by="day", **given(**{**options, "carry": None}))
+    """Count the purchases of each day, or opportunity, for the report; options as in `summarize`."""
+    by = "day" if options.get("opportunities") is None else None
+    return purchase_timeline(log, by=by, **given(**{**options, "carry": None}))
 
 
 def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSummary:

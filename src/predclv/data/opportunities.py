@@ -16,6 +16,7 @@ from predclv.errors import DataError
 __all__ = [
     "OPPORTUNITIES",
     "check_opportunities",
+    "last_days",
     "last_whole_day",
     "number_periods",
     "parse_opportunities",
@@ -44,16 +45,22 @@ def number_periods(days: NDArray[np.int64], opportunities: str) -> NDArray[np.in
     return months.astype(np.int64) // _MONTHS[opportunities]
 
 
+def last_days(numbers: NDArray[np.int64], opportunities: str) -> NDArray[np.int64]:
+    """Last day (a proleptic Gregorian ordinal) of each period, by its running number."""
+    numbers = np.asarray(numbers, dtype=np.int64)
+    if opportunities == "day":
+        return numbers
+    if opportunities == "week":
+        return 7 * numbers + 7
+    following = ((numbers + 1) * _MONTHS[opportunities]).astype("datetime64[M]").astype("datetime64[D]")
+    return following.astype(np.int64) + _EPOCH - 1
+
+
 def last_whole_day(end: dt.date, opportunities: str) -> dt.date:
     """Last day of the last period that is over when observation ends; a date is that whole day, an instant none."""
     day = end.toordinal() - isinstance(end, dt.datetime)
-    number = _number(day, opportunities)
-    if _number(day + 1, opportunities) > number:
-        return dt.date.fromordinal(day)
-    # Back to the day before the period that is cut: no longer than a year.
-    while _number(day, opportunities) == number:
-        day -= 1
-    return dt.date.fromordinal(day)
+    this, before = last_days(np.array([0, -1]) + _number(day, opportunities), opportunities)
+    return dt.date.fromordinal(int(this if this == day else before))
 
 
 def parse_opportunities(horizon: object, opportunities: str, observation_end: dt.date | None = None) -> Horizon:

@@ -14,26 +14,30 @@ from predclv.data.aggregate import total_by_period
 from predclv.data.checks import check_option
 from predclv.data.dates import TICKS_PER_DAY, to_datetime64
 from predclv.data.frames import column_to_numpy
+from predclv.data.opportunities import last_days, number_periods
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.summarize import settle_returns
 from predclv.data.transactions import read_log
-from predclv.data.window import local_moment, observe
+from predclv.data.window import end_with_opportunity, local_moment, observe
+from predclv.errors import DataError
 
 __all__ = ["purchase_timeline"]
 
 IntArray = NDArray[np.int64]
 
 
-def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataFrame:
+def purchase_timeline(log: Any, *, by: str | None = None, **options: Any) -> pd.DataFrame:
     """Count purchases, first purchases and spend over time.
 
     Parameters
     ----------
     log : frame or path
         As in `RFMSummary.from_transactions`.
-    by : {"day", "week", "month"}
-        Weeks are seven days each from the first day on; months are calendar months.
+    by : {"day", "week", "month"}, optional
+        By default weeks, which are seven days each from the first day on; months are calendar months. With
+        `opportunities` it is left out: a row is an opportunity, purchases within it count once a customer, and the
+        timeline ends with the last whole one.
     **options
         Those of `RFMSummary.from_transactions`. `observation_end` ends the timeline (left out: the last date in the
         log); with `observation_start`, it starts there and leaves out the customers who bought before.
@@ -50,9 +54,11 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     DataError
         The log is unfit (see `RFMSummary.from_transactions`).
     """
-    check_option("by", by, ("day", "week", "month"))
     settings, notes = LogOptions(**options), QualityNotes()
+    by = _settle_by(by, settings.opportunities)
     source = read_log(log, settings, notes)
+    if settings.opportunities is not None:
+        settings = end_with_opportunity(source, settings, settings.opportunities, notes, end_matters=False)
     window = observe(source, settings, notes, end_matters=False)
     rows, has_returns = settle_returns(window, settings, notes)
     bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
@@ -68,7 +74,7 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     at = nw.col("period") // TICKS_PER_DAY[settings.collapse]
     daily = purchases.with_columns(at=at).group_by("at").agg(nw.col("purchases").sum()).collect()
     born = firsts.with_columns(at=at).group_by("at").agg(births=nw.len()).collect()
-    edges = _edges(start_day, window.end.toordinal(), by)
+    edges = _edges(start_day, window.end.toordinal(), by, settings.opportunities is not None)
     table = pd.DataFrame({"start": to_datetime64(edges[:-1], 1), "days": np.diff(edges)})
     table["purchases"] = _bin(daily["at"], daily["purchases"], edges).astype(np.int64)
     table["births"] = _bin(born["at"], born["births"], edges).astype(np.int64)
@@ -79,8 +85,19 @@ def purchase_timeline(log: Any, *, by: str = "week", **options: Any) -> pd.DataF
     return table
 
 
-def _edges(start: int, end: int, by: str) -> IntArray:
-    """Ordinals of the first days of the periods, and of the day after the end."""
+def _settle_by(by: str | None, opportunities: str | None) -> str:
+    if opportunities is None:
+        return check_option("by", "week" if by is None else by, ("day", "week", "month"))
+    if by not in (None, opportunities):
+        raise DataError(f"by={by!r} and opportunities={opportunities!r}: a row is then an opportunity. Leave 'by' out.")
+    return opportunities
+
+
+def _edges(start: int, end: int, by: str, whole: bool) -> IntArray:
+    """Ordinals of the first days of the periods, and of the day after the end; `whole` ones are the calendar's."""
+    if whole:
+        first, last = number_periods(np.array([start, end]), by)
+        return last_days(np.arange(first - 1, last + 1), by) + 1
     if by == "month":
         first, last = dt.date.fromordinal(start), dt.date.fromordinal(end)
         months = range(first.year * 12 + first.month, last.year * 12 + last.month)

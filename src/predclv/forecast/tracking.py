@@ -47,6 +47,8 @@ def expected_cumulative(
     """
     span = edges[-1] - edges[0]
     step = max(step, span / _MOST_STEPS)
+    if bindings.counts_opportunities:
+        step = float(np.ceil(step - 1e-9))  # a fraction of an opportunity is none
     n_steps = int(np.ceil(span / step - 1e-9))
     ages = np.arange(n_steps + 1, dtype=np.float64) * np.float64(step)
     zero = np.zeros(len(ages))

@@ -109,10 +109,14 @@ def plot_alive_history(history: AliveHistory, *, name: object = None, ax: Axes |
     Axes
     """
     ax = style.get_axes(ax)
-    ax.plot(history.times, history.p_alive, color=style.MODEL, lw=2)
+    # Between opportunities there is nothing to know.
+    counted = history.opportunities is not None
+    look: dict[str, Any] = {"lw": 1.2, "marker": "o", "ms": 4} if counted else {"lw": 2}
+    ax.plot(history.times, history.p_alive, color=style.MODEL, **look)
     ax.vlines(history.purchases, 0.0, 0.07, color=style.HIGHLIGHT, lw=1.6, label="purchase")
     ax.set_ylim(0, 1.04)
-    ax.set_xlim(history.times[0], history.times[-1])
+    if len(history.times) > 1:
+        ax.set_xlim(history.times[0], history.times[-1])
     style.share_axis(ax.yaxis)
     ax.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1.0, 0.07))
     dated = history.time_unit is None
@@ -124,5 +128,5 @@ def plot_alive_history(history: AliveHistory, *, name: object = None, ax: Axes |
         ax,
         title=f"{who}{history.p_alive[-1]:.0%} likely to be alive after {n:,} purchase{'' if n == 1 else 's'}",
         x="Date" if dated else f"Time ({history.time_unit}s)",
-        y="Probability of being alive",
+        y="Probability of being alive" + (f" at the next {history.opportunities}" if counted else ""),
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from predclv.checks.results import PredictiveCheck
 from predclv.checks.tracking import Tracking
+from predclv.data.durations import DAYS_PER_UNIT
 from predclv.plots import style
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def plot_tracking(tracking: Tracking, *, cumulative: bool = True, ax: Axes | Non
     start, end = (table[name].to_numpy().astype("datetime64[h]") for name in ("start", "end"))
     when = end - np.timedelta64(24, "h") if cumulative else start + (end - start) // 2
     if not cumulative:
-        scale = _whole_period(tracking.period) / ((end - start) / np.timedelta64(24, "h"))
+        scale = DAYS_PER_UNIT[tracking.period] / ((end - start) / np.timedelta64(24, "h"))
         columns = {name: column * scale for name, column in columns.items()}
     ax.fill_between(
         when, columns["low"], columns["high"], color=style.BAND, alpha=0.6, lw=0, label=f"{tracking.level:.0%} band"
@@ -149,7 +150,3 @@ def _outside_message(tracking: Tracking) -> str:
     table = tracking.table
     outside = int(np.sum((table["actual"] < table["low"]) | (table["actual"] > table["high"])))
     return f"{outside} of {len(table)} {tracking.period}s lie outside the model's {tracking.level:.0%} band"
-
-
-def _whole_period(period: str) -> float:
-    return 7.0 if period == "week" else 365.25 / 12

@@ -54,8 +54,8 @@ class Calendar:
 
 
 def look_at_calendar(given: ReportInputs) -> Calendar | None:
-    """Track the log by week and by month; None without a log or an as-of date."""
-    if given.timeline is None or given.rfm.observation_end is None:
+    """Track the log by week and by month; None without a log or an as-of date, and where opportunities are counted."""
+    if given.timeline is None or given.rfm.observation_end is None or given.counts_opportunities:
         return None
     model, end = given.clv.transactions_, given.rfm.observation_end
     days = _until(given.timeline, np.datetime64(end.strftime("%Y-%m-%d")))

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from predclv.checks import Tracking
 from predclv.forecast.purchases import p_purchase
 from predclv.plots.style import percent, printable
 from predclv.report.blocks import Block, Details, Finding, Findings, Paragraph, Section, Table
 from predclv.report.calendar_findings import Calendar, births, recent, seasons, spend_over_time, trend
 from predclv.report.inputs import ReportInputs
+from predclv.report.opportunity_findings import opportunities
 
 __all__ = ["distrust"]
 
@@ -19,7 +21,7 @@ _SMALL_CORRELATION = 0.1
 _ORDER = ("caution", "note", "fine")
 
 
-def distrust(given: ReportInputs, calendar: Calendar | None) -> Section:
+def distrust(given: ReportInputs, calendar: Calendar | None, counted: Tracking | None) -> Section:
     """All findings, the gravest first, and the warnings of the run."""
     found = [
         *_record(given),
@@ -29,7 +31,9 @@ def distrust(given: ReportInputs, calendar: Calendar | None) -> Section:
         *_tail(given),
         *_convergence(given),
     ]
-    if calendar is None:
+    if counted is not None:
+        found.append(opportunities(counted))
+    elif calendar is None:
         found.append(
             Finding(
                 "caution",

@@ -43,7 +43,7 @@ class ReportInputs:
     by : str or None
     title : str
     timeline : DataFrame or None
-        Of `purchase_timeline(by="day")`.
+        Of `purchase_timeline(by="day")`, or of opportunities.
     holdout : Split or None
     messages : sequence of str
         Warnings of the run.
@@ -92,6 +92,11 @@ class ReportInputs:
     def finite(self) -> bool:
         """Whether the horizon ends."""
         return bool(np.isfinite(self.horizon.length))
+
+    @property
+    def counts_opportunities(self) -> bool:
+        """Whether the model counts opportunities, and measures no times."""
+        return bool(self.clv.transactions_.bindings.counts_opportunities)
 
     @property
     def unit(self) -> str:

@@ -57,8 +57,8 @@ def write_report(
     title : str, optional
         Heading.
     timeline : pandas.DataFrame, optional
-        `predclv.data.timeline.purchase_timeline(log, by="day", ...)`, which may go on after the as-of date. Without
-        it, seasons and trends are not checked, and the report says so.
+        `predclv.purchase_timeline(log, by="day", ...)`, or with `opportunities="year"` for a model of these; it may go
+        on after the as-of date. Without it, seasons and trends are not checked, and the report says so.
     holdout : Split, optional
         `split_transactions` with `rfm` as its calibration: what customers did after the as-of date.
     warnings : sequence of str
@@ -127,8 +127,9 @@ def compose(given: ReportInputs) -> Document:
     from predclv.report import appendix, findings, fit, people, worth
     from predclv.report.blocks import Document
     from predclv.report.calendar_findings import look_at_calendar
+    from predclv.report.opportunity_findings import track_opportunities
 
-    calendar = look_at_calendar(given)
+    calendar, counted = look_at_calendar(given), track_opportunities(given)
     sections = (
         worth.headline(given),
         people.top_customers(given),
@@ -136,9 +137,9 @@ def compose(given: ReportInputs) -> Document:
         worth.segments(given),
         worth.spread(given),
         worth.new_customer(given),
-        fit.fit(given, calendar.weeks if calendar else None),
+        fit.fit(given, calendar.weeks if calendar else counted),
         fit.holdout(given),
-        findings.distrust(given, calendar),
+        findings.distrust(given, calendar, counted),
         appendix.data(given),
         appendix.glossary(),
         appendix.provenance(given),
