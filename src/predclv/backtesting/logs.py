@@ -63,6 +63,8 @@ def read_purchases(
         )
     if "after_end" in options:
         raise DataError("A backtest takes rows after observation_end for unknown. Leave 'after_end' out.")
+    if options.get("minor_unit") is not None:
+        raise DataError("A backtest adds money up as floats, whatever the unit. Leave 'minor_unit' out.")
     carry = list(dict.fromkeys([*(options.pop("carry", None) or ()), *segments]))
     try:
         asked = LogOptions(**options, carry=carry, observation_end=observation_end)

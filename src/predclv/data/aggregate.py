@@ -14,9 +14,20 @@ from predclv.data.checks import count_of
 from predclv.data.dates import TICKS_PER_DAY
 from predclv.data.frames import column_to_numpy
 from predclv.data.gaps import sum_log_gaps
+from predclv.data.money import LARGEST
 from predclv.errors import DataError
 
-__all__ = ["CustomerTotals", "ReturnTotals", "total_by_customer", "total_by_period"]
+__all__ = [
+    "CustomerTotals",
+    "ReturnTotals",
+    "beyond_numbers",
+    "place_returns",
+    "refuse_beyond",
+    "subtract",
+    "total_by_customer",
+    "total_by_period",
+    "total_purchases",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -64,7 +75,13 @@ class CustomerTotals:
 
 
 def total_by_customer(
-    rows: nw.LazyFrame[Any], collapse: str, *, has_amount: bool, has_returns: bool, has_gaps: bool = False
+    rows: nw.LazyFrame[Any],
+    collapse: str,
+    *,
+    has_amount: bool,
+    has_returns: bool,
+    has_gaps: bool = False,
+    exact: bool = False,
 ) -> CustomerTotals:
     """Count purchases and sum money by customer.
 
@@ -78,20 +95,23 @@ def total_by_customer(
         Whether there is money, and whether some of it is negative and to be netted.
     has_gaps : bool
         Whether times between purchases are asked for.
+    exact : bool
+        Whether amounts are whole numbers, of a minor unit.
     """
     bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
     with np.errstate(over="ignore"):  # pandas would warn of what is refused below
         purchases = total_by_period(bought, collapse, has_amount)
-        found = _total_purchases(purchases, has_amount).sort("customer").collect()
+        found = total_purchases(purchases, has_amount).sort("customer").collect()
     totals = {name: column_to_numpy(found[name]) for name in found.columns}
     first_spend, repeat_spend, returns = None, None, ReturnTotals()
     if has_amount:
         first_spend, spend = totals["first_amount"].astype(np.float64), totals["amount"].astype(np.float64)
-        _refuse_endless(spend, totals["customer"])
-        repeat_spend = _subtract(spend, first_spend)
+        if (beyond := beyond_numbers(spend, exact)).any():
+            refuse_beyond(int(beyond.sum()), len(spend), totals["customer"][int(np.argmax(beyond))])
+        repeat_spend = subtract(spend, first_spend, exact)
     if has_returns and first_spend is not None and repeat_spend is not None:
         returned = rows.filter(nw.col("amount") < 0)
-        returns = _net(returned, bought, totals["customer"], first_spend, repeat_spend)
+        returns = _net(returned, bought, totals["customer"], first_spend, repeat_spend, exact)
     first_period = totals["first_period"].astype(np.int64)
     return CustomerTotals(
         totals["customer"],
@@ -125,7 +145,7 @@ def total_by_period(bought: nw.LazyFrame[Any], collapse: str, has_amount: bool) 
     return periods.with_columns(purchases=nw.lit(1))
 
 
-def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
+def total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyFrame[Any]:
     """customer, first_period, last_period, purchases; day, where there is one; and with money amount, first_amount."""
     has_day = "day" in purchases.collect_schema().names()
     if purchases.implementation is nw.Implementation.DUCKDB:
@@ -147,7 +167,7 @@ def _total_purchases(purchases: nw.LazyFrame[Any], has_amount: bool) -> nw.LazyF
 
 def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool, has_day: bool) -> nw.LazyFrame[Any]:
     # A join would make DuckDB group all rows twice; its arg_min does without.
-    money = ", sum(amount) AS amount, arg_min(amount / purchases, period) AS first_amount" if has_amount else ""
+    money = ", sum(amount)::DOUBLE AS amount, arg_min(amount / purchases, period) AS first_amount" if has_amount else ""
     day = ", min(day) AS day" if has_day else ""
     relation: Any = purchases.to_native()
     totals: nw.LazyFrame[Any] = nw.from_native(
@@ -160,19 +180,24 @@ def _total_in_duckdb(purchases: nw.LazyFrame[Any], has_amount: bool, has_day: bo
     return totals
 
 
-def _refuse_endless(spend: FloatArray, customers: NDArray[Any]) -> None:
-    endless = ~np.isfinite(spend)
-    if endless.any():
-        raise DataError(
-            f"Amounts sum to more than a number holds for {count_of(int(endless.sum()), len(spend), 'customers')} "
-            f"(first: customer {customers[int(np.argmax(endless))]}). Mend them, or give them in a larger unit."
-        )
+def beyond_numbers(spend: FloatArray, exact: bool) -> NDArray[np.bool_]:
+    """Whose amounts sum to more than a number holds, or holds exactly."""
+    return np.abs(spend) >= LARGEST if exact else ~np.isfinite(spend)
 
 
-def _subtract(total: FloatArray, first: FloatArray) -> FloatArray:
+def refuse_beyond(count: int, total: int, first: object) -> None:
+    """Raise DataError for customers whose spend is `beyond_numbers`."""
+    raise DataError(
+        f"Amounts sum to more than a number holds for {count_of(count, total, 'customers')} (first: customer {first}). "
+        "Mend them, or give them in a larger unit."
+    )
+
+
+def subtract(total: FloatArray, first: FloatArray, exact: bool) -> FloatArray:
     """Return total − first, zero where the difference is no more than rounding."""
     rest = total - first
-    rest[np.abs(rest) <= 1e-12 * np.maximum(np.abs(total), np.abs(first))] = 0.0
+    if not exact:
+        rest[np.abs(rest) <= 1e-12 * np.maximum(np.abs(total), np.abs(first))] = 0.0
     return rest
 
 
@@ -182,12 +207,27 @@ def _net(
     customers: NDArray[Any],
     first_spend: FloatArray,
     repeat_spend: FloatArray,
+    exact: bool,
 ) -> ReturnTotals:
     """Set returns against the latest purchase in their period or before it, in place.
 
     Only whether that purchase is the first one matters to the totals: it is from the first purchase's period on, until
     the period of the second.
     """
+    placed = place_returns(returned, bought)
+    found: Any = placed.group_by("customer", "place").agg(nw.col("amount").sum(), n=nw.len())
+    found = found.with_columns(nw.col("amount").cast(nw.Float64)).collect()
+    customer, place, money, n = (column_to_numpy(found[name]) for name in ("customer", "place", "amount", "n"))
+    position = pd.Index(customers).get_indexer(customer)
+    for spend, where in ((first_spend, place == 1), (repeat_spend, place == 2)):
+        at = position[where]
+        spend[at] = subtract(spend[at], -money[where], exact)
+    n_at = [int(n[place == where].sum()) for where in range(3)]
+    return ReturnTotals(n_at[1], n_at[2], n_at[0], float(money[place == 0].sum()))
+
+
+def place_returns(returned: nw.LazyFrame[Any], bought: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add to each return its place: 0 before any purchase, 1 with the first one, 2 with a later one."""
     concerned = returned.select("customer").unique()
     theirs = bought.join(concerned, on="customer", how="semi")
     theirs = theirs.select("customer", nw.col("period").cast(nw.Int64))
@@ -200,14 +240,7 @@ def _net(
     placed = placed.with_columns(
         place=(nw.col("period") >= first).cast(nw.Int64) + (nw.col("period") >= second).cast(nw.Int64)
     )
-    found = placed.group_by("customer", "place").agg(nw.col("amount").sum(), n=nw.len()).collect()
-    customer, place, money, n = (column_to_numpy(found[name]) for name in ("customer", "place", "amount", "n"))
-    position = pd.Index(customers).get_indexer(customer)
-    for spend, where in ((first_spend, place == 1), (repeat_spend, place == 2)):
-        at = position[where]
-        spend[at] = _subtract(spend[at], -money[where])
-    n_at = [int(n[place == where].sum()) for where in range(3)]
-    return ReturnTotals(n_at[1], n_at[2], n_at[0], float(money[place == 0].sum()))
+    return placed
 
 
 _NEVER = 2**62

@@ -9,6 +9,7 @@ from typing import Any
 from predclv.data.checks import check_carry, check_option
 from predclv.data.dates import COLLAPSES
 from predclv.data.durations import check_time_unit, parse_moment
+from predclv.data.money import parse_minor_unit
 from predclv.data.opportunities import check_opportunities
 from predclv.errors import DataError
 
@@ -37,6 +38,7 @@ class LogOptions:
     on_null: str = "error"
     regularity: bool = False
     opportunities: str | None = None
+    minor_unit: Any = None
 
     def __post_init__(self) -> None:
         if self.opportunities is None:
@@ -53,6 +55,10 @@ class LogOptions:
             raise DataError(f"'regularity' must be True or False. Got {self.regularity!r}.")
         if self.returns == "error" and self.amount is None:
             raise DataError("returns='error' looks at amounts, and no amount column is given. Give amount='...'.")
+        if self.minor_unit is not None:
+            if self.amount is None:
+                raise DataError("'minor_unit' is about amounts, and no amount column is given. Give amount='...'.")
+            object.__setattr__(self, "minor_unit", parse_minor_unit(self.minor_unit))
         for name in ("observation_end", "observation_start"):
             object.__setattr__(self, name, parse_moment(name, getattr(self, name)))
 

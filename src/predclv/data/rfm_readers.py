@@ -37,6 +37,7 @@ class RFMReaders(RFMColumns):
         on_null: str = "error",
         regularity: bool = False,
         opportunities: str | None = None,
+        minor_unit: float | str | None = None,
     ) -> Self:
         """Summarise a purchase log, one row a purchase (or a line of one).
 
@@ -89,6 +90,10 @@ class RFMReaders(RFMColumns):
             the first purchase, each used or not. Purchases within one count once, and their money is added up. One
             that `observation_end` cuts is none: observation ends with the last whole one, and `quality` says so.
             `time_unit` and `collapse` are then left out.
+        minor_unit : float or str, optional
+            The smallest amount of the currency: 0.01 for cents, 1 where there are none. Money is then added up in whole
+            numbers of it, so that every engine finds the same; an amount that is no multiple of it, to a millionth
+            of it, is an error. As floats, engines agree to 1e-12.
 
         Returns
         -------
@@ -136,6 +141,7 @@ class RFMReaders(RFMColumns):
             on_null=on_null,
             regularity=regularity,
             opportunities=opportunities,
+            minor_unit=minor_unit,
         )
         return cls(**summarize(log, options).fields)
 

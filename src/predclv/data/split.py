@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from predclv.data.aggregate import CustomerTotals, total_by_customer
 from predclv.data.dates import end_tick, instant
 from predclv.data.durations import parse_moment
+from predclv.data.money import MinorUnit
 from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
-from predclv.data.summarize import Summarized, settle_returns, summarize, time_between
+from predclv.data.summarize import Summarized, settle_returns, summarize
+from predclv.data.tally import time_between
 from predclv.data.window import end_with_opportunity, local_moment, observe
 from predclv.errors import DataError
 
@@ -109,7 +111,7 @@ def split_transactions(log: Any, *, at: Any, holdout_end: Any = None, **options:
     duration = float(time_between(begun, over, known)[0])
     if duration == 0 and known.opportunities is not None:
         raise DataError(f"No {known.opportunities} after {start} is over by {last}, so there is no holdout.")
-    holdout, new_customers = _align(totals, calibration, before.left_out)
+    holdout, new_customers = _align(totals, calibration, before.left_out, known.minor_unit)
     return Split(calibration, holdout, duration, last, new_customers, notes.to_pandas())
 
 
@@ -118,7 +120,13 @@ def _total_holdout(before: Summarized, options: LogOptions, notes: QualityNotes)
         options = end_with_opportunity(before.log, options, options.opportunities, notes, end_matters=False)
     window = observe(before.log, options, notes, after=before.window.end, end_matters=False)
     rows, has_returns = settle_returns(window, options, notes)
-    totals = total_by_customer(rows, options.collapse, has_amount=before.log.has_amount, has_returns=has_returns)
+    totals = total_by_customer(
+        rows,
+        options.collapse,
+        has_amount=before.log.has_amount,
+        has_returns=has_returns,
+        exact=options.minor_unit is not None,
+    )
     if has_returns:
         n_before = totals.returns.n_before
         notes.add("returns", "returns of earlier purchases, set aside", n_before, window.n_returns, "rows")
@@ -126,7 +134,7 @@ def _total_holdout(before: Summarized, options: LogOptions, notes: QualityNotes)
 
 
 def _align(
-    totals: CustomerTotals, calibration: RFMSummary, left_out: NDArray[Any]
+    totals: CustomerTotals, calibration: RFMSummary, left_out: NDArray[Any], unit: MinorUnit | None
 ) -> tuple[pd.DataFrame, NDArray[Any]]:
     position = pd.Index(calibration.customer_id).get_indexer(totals.customer)
     known = position >= 0
@@ -137,5 +145,5 @@ def _align(
     if totals.first_spend is not None and totals.repeat_spend is not None:
         spend = np.zeros(len(holdout))
         spend[position[known]] = np.maximum((totals.first_spend + totals.repeat_spend)[known], 0.0)
-        holdout["spend"] = spend
+        holdout["spend"] = spend if unit is None else unit.to_money(spend)
     return holdout, totals.customer[~known & ~pd.Index(totals.customer).isin(left_out)]

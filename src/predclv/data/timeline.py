@@ -81,7 +81,8 @@ def purchase_timeline(log: Any, *, by: str | None = None, **options: Any) -> pd.
     table["repeat_purchases"] = table["purchases"] - table["births"]
     if source.has_amount:
         money = rows.group_by("day").agg(nw.col("amount").sum()).collect()
-        table["spend"] = _bin(money["day"], money["amount"], edges)
+        spend = _bin(money["day"], money["amount"], edges)
+        table["spend"] = spend if settings.minor_unit is None else settings.minor_unit.to_money(spend)
     return table
 
 

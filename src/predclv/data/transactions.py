@@ -13,6 +13,7 @@ import pandas as pd
 from predclv.data.checks import count_of, pick_column, quote_list, suggest
 from predclv.data.dates import settle_dates
 from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
+from predclv.data.money import MinorUnit
 from predclv.data.options import LogOptions
 from predclv.data.paths import is_path, open_path, reading, text_to_numbers
 from predclv.data.quality import QualityNotes
@@ -28,8 +29,8 @@ class Log:
     Attributes
     ----------
     rows : LazyFrame
-        customer; date (a local date or datetime, never null); amount (float, finite), where there is one;
-        acquired, where there is one; carry_0, carry_1, ...
+        customer; date (a local date or datetime, never null); amount (float, finite; or whole numbers of the minor
+        unit that was declared), where there is one; acquired, where there is one; carry_0, carry_1, ...
     backend : Backend
     currency : str or None
     zone : str or None
@@ -98,11 +99,13 @@ def _read(source: Any, options: LogOptions, notes: QualityNotes) -> Log:
     frame = _settle_nulls(frame, counts, options, notes)
     if "currency" in counts:
         code = _one_currency(frame, options)
+    if options.minor_unit is not None:
+        frame = options.minor_unit.count(frame, str(options.amount))
     return Log(frame, PANDAS if from_path else backend, code, options.time_zone)
 
 
-def first_case(frame: nw.LazyFrame[Any]) -> str:
-    """'customer 4, 1997-12-12, 26.48': the first row of a frame of cases, for a message."""
+def first_case(frame: nw.LazyFrame[Any], unit: MinorUnit | None = None) -> str:
+    """'customer 4, 1997-12-12, 26.48': the first row of a frame of cases, for a message; amounts are in `unit`."""
     head = frame.head(1).collect()
     said = []
     for name in ("customer", "date", "amount"):
@@ -111,7 +114,9 @@ def first_case(frame: nw.LazyFrame[Any]) -> str:
             continue
         if isinstance(value, dt.datetime) and value.time() == dt.time():
             value = value.date()
-        said.append(f"customer {value}" if name == "customer" else f"{value:g}" if name == "amount" else f"{value}")
+        if name == "amount":
+            value = f"{value if unit is None else unit.to_money(value):g}"
+        said.append(f"customer {value}" if name == "customer" else f"{value}")
     return ", ".join(said)
 
 

@@ -217,5 +217,5 @@ def _check_end(counts: dict[str, int], late: nw.LazyFrame[Any], end: dt.date, op
     if counts["late"] and options.after_end == "error":
         raise DataError(
             f"{count_of(counts['late'], counts['rows'], 'rows')} lie after observation_end={str(end)!r} "
-            f"(first: {first_case(late)}). Give a later as-of date, or after_end='set_aside'."
+            f"(first: {first_case(late, options.minor_unit)}). Give a later as-of date, or after_end='set_aside'."
         )
