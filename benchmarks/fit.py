@@ -74,6 +74,7 @@ ROWS = (
     Row("bg_nbd", MILLION, 100, "BetaGeoFitter", weeks=52, lattice=1, peer_repeats=3),
     Row("bg_nbd", MILLION, 100, "BetaGeoFitter", peer_repeats=3),
     Row("mbg_nbd", 100_000, 100, "ModifiedBetaGeoFitter", weeks=52, peer_repeats=3),
+    Row("mbg_nbd", 100_000, 100, "ModifiedBetaGeoFitter", peer_repeats=3),
     Row("pareto_nbd", 100_000, 50, "ParetoNBDFitter"),
     Row("bg_nbd", MILLION, BUDGET, repeats=3),
     Row("mbg_nbd", MILLION, BUDGET, repeats=3),

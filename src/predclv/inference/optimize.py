@@ -86,10 +86,12 @@ def maximize(density: LogDensity, start: FloatArray, *, max_iterations: int = 20
     for iteration in range(1, max_iterations + 1):
         step, decrement = _newton_step(here)
         if decrement < max(_DECREMENT, _ROUNDING * abs(here.value)):
-            return _finish(density, first, position + step, iteration, proper)
+            # So near, the Hessian is what it is at the mode, and the value a parabola's: one evaluation less.
+            there = Derivatives(here.value + decrement, np.zeros_like(step), here.hessian)
+            return _finish(density, first, position + step, there, iteration, proper)
         position, here, moved = _line_search(density, position, here, step)
         if not moved or (not proper and np.abs(position - first).max() > _RUNAWAY):
-            return _finish(density, first, position, iteration, proper)
+            return _finish(density, first, position, here, iteration, proper)
     raise FitError(
         f"No maximum after {max_iterations} Newton steps; the last point was {_format(density, position)}. "
         "Are the data scaled strangely, or too few?"
@@ -122,10 +124,9 @@ def _line_search(
     return position, here, False
 
 
-def _finish(density: LogDensity, first: FloatArray, position: FloatArray, n_iterations: int, proper: bool) -> Optimum:
-    there = unconstrained_derivatives(density, position)
-    if not there.is_finite:
-        raise FitError(f"The log density is not finite at {_format(density, position)}, where the search ended.")
+def _finish(
+    density: LogDensity, first: FloatArray, position: FloatArray, there: Derivatives, n_iterations: int, proper: bool
+) -> Optimum:
     curvature, axes = np.linalg.eigh(-there.hessian)
     informed = curvature > (0.0 if proper else _FLAT)
     covariance = (axes[:, informed] / curvature[informed]) @ axes[:, informed].T

@@ -6,23 +6,52 @@ The equation of `bg_family.log_likelihood`, rearranged. With n the chances to le
     s = sum_{j<k} (m)_j / j! u^j,        D = 1{n>0} a / (b+n-1) ((alpha+T)/(alpha+t_x))^m / s,
 
 D being the odds that the customer has left. Whatever depends on x alone is a running sum over the sorted x (sums
-of logarithms and reciprocals: no special function, and no digits lost where a and b are large). The rest costs a
-row two logarithms and one exponential, which NumPy takes many at a time; the loops hold arithmetic alone.
+of logarithms and reciprocals: no special function, and no digits lost where a and b are large). What depends on x and
+T costs customers of one (x, T) a logarithm together. The rest costs a row two logarithms and one exponential. NumPy
+takes these many at a time; the loops hold arithmetic alone.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from predclv.kernels.bg_family_ages import add_alive, runs_of_age
+from predclv.kernels.bg_family_stages import log_stages, stages
 from predclv.kernels.collapse import as_rows
 
-__all__ = ["derivatives", "log_likelihood_derivatives", "log_odds_left", "stages"]
+__all__ = [
+    "Arranged",
+    "arrange",
+    "arranged_derivatives",
+    "derivatives",
+    "log_likelihood_derivatives",
+    "log_odds_left",
+]
 
 Floats = npt.NDArray[np.float64]
+
+
+class Arranged(NamedTuple):
+    """Rows as they are climbed many times: as given, and those of one (x, T), where these stand together, as one."""
+
+    x: Floats
+    t_x: Floats
+    T: Floats
+    weight: Floats
+    run_x: Floats
+    run_age: Floats
+    run_weight: Floats
+
+
+def arrange(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, weight: npt.ArrayLike) -> Arranged:
+    """Work out what `arranged_derivatives` needs, from arrays as `log_likelihood_derivatives` takes them."""
+    x, t_x, T, weight = as_rows(x), as_rows(t_x), as_rows(T), as_rows(weight)
+    return Arranged(x, t_x, T, weight, *runs_of_age(x, T, weight))
 
 
 def log_likelihood_derivatives(
@@ -57,14 +86,28 @@ def log_likelihood_derivatives(
     gradient : (4,) array
     hessian : (4, 4) array
     """
+    return arranged_derivatives(arrange(x, t_x, T, weight), theta, k, dropout_at_first)
+
+
+def arranged_derivatives(
+    rows: Arranged, theta: npt.ArrayLike, k: int = 1, dropout_at_first: bool = False
+) -> tuple[float, Floats, Floats]:
+    """`log_likelihood_derivatives` of rows arranged before."""
     r, alpha, a, b = (float(value) for value in np.asarray(theta))
-    x, t_x, T, weight = as_rows(x), as_rows(t_x), as_rows(T), as_rows(weight)
-    log_ratio = np.log((alpha + T) / (alpha + t_x))
+    x, t_x, T, weight, run_x, run_age, run_weight = rows
+    # In place, since making room for a column takes as long as filling it.
+    log_ratio = alpha + T
+    log_ratio /= alpha + t_x
+    np.log(log_ratio, out=log_ratio)
     log_D = log_odds_left(x, t_x, T, log_ratio, r, alpha, a, b, k, int(dropout_at_first))
-    smaller = np.exp(-np.abs(log_D))  # of D and 1 / D
-    log_1_D = np.maximum(log_D, 0.0) + np.log(1.0 + smaller)
+    smaller = np.abs(log_D)
+    np.exp(np.negative(smaller, out=smaller), out=smaller)  # of D and 1 / D
+    log_1_D = 1.0 + smaller
+    np.log(log_1_D, out=log_1_D)
+    log_1_D += np.maximum(log_D, 0.0)
     by_row = log_ratio, log_D, smaller, log_1_D
     value, gradient, hessian = derivatives(x, t_x, T, weight, *by_row, r, alpha, a, b, k, int(dropout_at_first))
+    value += add_alive(gradient, hessian, k * run_x, run_age, run_weight, np.log1p(run_age / alpha), r, alpha)
     return float(value), gradient, hessian
 
 
@@ -101,7 +144,7 @@ def derivatives(
     k: int,
     first: int,
 ) -> tuple[float, Floats, Floats]:
-    """Value, gradient and Hessian, once the logarithms of each row are there."""
+    """Value, gradient and Hessian but for those of `add_alive`, once the logarithms of each row are there."""
     gradient, hessian = np.zeros(4), np.zeros((4, 4))
     # Value, derivatives in r, alpha, and (r r), (r alpha), (alpha alpha): what t_x and T enter.
     timed = np.zeros(6)
@@ -117,7 +160,6 @@ def derivatives(
         x_before = x_now
         n, m = x_now + first, r + k * x_now
 
-        _add_alive(timed, T[rows], weight[rows], r, alpha, m)
         total = np.sum(weight[rows])
         log_rate, psi, trigamma, log_stay, stay_a, stay_b, stay_aa, stay_bb = by_x
         value += total * (log_rate + log_stay)
@@ -176,25 +218,6 @@ def _advance(by_x: Floats, x_before: int, x_now: int, r: float, a: float, b: flo
 
 
 @njit(cache=True, error_model="numpy")
-def _add_alive(timed: Floats, T: Floats, weight: Floats, r: float, alpha: float, m: float) -> None:
-    """Add r log alpha - m log(alpha+T) and its derivatives over the rows of one x; once for each run of equal T."""
-    value = d_r = d_alpha = d_ra = d_aa = at_T = 0.0
-    events, log_alpha, share = m - r, math.log(alpha), r / alpha
-    for i in range(len(T)):
-        at_T += weight[i]
-        if i + 1 < len(T) and T[i + 1] == T[i]:
-            continue
-        log_T, inverse_T = math.log1p(T[i] / alpha), 1.0 / (alpha + T[i])
-        value -= at_T * (m * log_T + events * log_alpha)
-        d_r -= at_T * log_T
-        d_alpha += at_T * (share * T[i] - events) * inverse_T
-        d_ra += at_T * T[i] / alpha * inverse_T
-        d_aa += at_T * (m * inverse_T * inverse_T - share / alpha)
-        at_T = 0.0
-    timed += np.array((value, d_r, d_alpha, 0.0, d_ra, d_aa))
-
-
-@njit(cache=True, error_model="numpy")
 def _add_left(
     timed: Floats,
     t_x: Floats,
@@ -219,7 +242,7 @@ def _add_left(
         inverse_T, inverse_t = 1.0 / (alpha + T[i]), 1.0 / (alpha + t_x[i])
         difference = inverse_T - inverse_t
         if k > 1:
-            log_s, s_r, s_alpha, s_rr, s_ra, s_aa = _log_stages(m, T[i] - t_x[i], inverse_T, k)
+            log_s, s_r, s_alpha, s_rr, s_ra, s_aa = log_stages(m, T[i] - t_x[i], inverse_T, k)
         share = 1.0 / (1.0 + smaller[i])
         w = weight[i] * (share if log_D[i] > 0.0 else smaller[i] * share)
         w_spread, w_alive = weight[i] * smaller[i] * share * share, weight[i] - w
@@ -275,38 +298,3 @@ def _add_left_at_once(
         curve += w_spread * difference * difference
     timed += np.array((value, d_r, m * d_alpha, d_rr, m * d_ra + d_alpha, m * (m * curve - d_aa)))
     return left, spread, spread_r, m * spread_alpha
-
-
-@njit(cache=True, error_model="numpy")
-def _log_stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float]:
-    """Logarithm of s and its derivatives in r, alpha, (r r), (r alpha), (alpha alpha).
-
-    The terms of s are shares of it: d log s is the mean of d log(term), d2 log s the mean of d2 plus the variance.
-    """
-    s, h, j, g, hh, hj, jj = stages(m, since, inverse_T, k)
-    h, j = h / s, j / s
-    d_rr = hh / s - h * h - g / s
-    d_ra = -(hj / s - h * j) * inverse_T
-    d_aa = (j + jj / s - j * j) * inverse_T * inverse_T
-    return math.log(s), h, -j * inverse_T, d_rr, d_ra, d_aa
-
-
-@njit(cache=True, error_model="numpy")
-def stages(m: float, since: float, inverse_T: float, k: int) -> tuple[float, float, float, float, float, float, float]:
-    """Sums over j < k of (m)_j / j! u^j times 1, h, j, g, h^2, h j, j^2, where h and g are the sums over i < j of
-    1 / (m+i) and of its square.
-    """
-    u, term, s = since * inverse_T, 1.0, 1.0
-    h = g = sum_h = sum_j = sum_g = sum_hh = sum_hj = sum_jj = 0.0
-    for j in range(1, k):
-        h += 1.0 / (m + j - 1)
-        g += 1.0 / (m + j - 1) ** 2
-        term *= (m + j - 1) / j * u
-        s += term
-        sum_h += term * h
-        sum_j += term * j
-        sum_g += term * g
-        sum_hh += term * h * h
-        sum_hj += term * h * j
-        sum_jj += term * j * j
-    return s, sum_h, sum_j, sum_g, sum_hh, sum_hj, sum_jj

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from predclv.kernels.bg_family_likelihood import derivatives, log_odds_left, stages
+from predclv.kernels.bg_family_ages import add_alive, runs_of_age
+from predclv.kernels.bg_family_likelihood import derivatives, log_odds_left
+from predclv.kernels.bg_family_stages import stages
 from predclv.kernels.bg_family_values import log_1_exp
 from predclv.kernels.collapse import as_rows
 
@@ -72,6 +74,9 @@ def _by_pattern(
         value[i], gradient[i], hessian[i] = derivatives(
             x[rows], t_x[rows], T[rows], weight[rows], log_ratio, log_D, smaller, log_1_D, r, alpha, a, b, k, first
         )
+        run_x, run_age, run_weight = runs_of_age(x[rows], T[rows], weight[rows])
+        log_T = np.log1p(run_age / alpha)
+        value[i] += add_alive(gradient[i], hessian[i], k * run_x, run_age, run_weight, log_T, r, alpha)
     return value, gradient, hessian
 
 

@@ -21,7 +21,7 @@ from predclv.kernels import bg_family_simulation as simulation
 from predclv.kernels import discounting
 from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
 from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
 from predclv.kernels.bg_family_replicates import replicate_histories
 from predclv.kernels.bg_family_stage_values import log_likelihood_stage_values, tabulate_stages
@@ -126,7 +126,8 @@ class BGFamily:
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
     ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
         """See `TransactionBindings`."""
-        return partial(log_likelihood_derivatives, x, t_x, T, weight, k=self.k, dropout_at_first=self.dropout_at_first)
+        rows = arrange(x, t_x, T, weight)
+        return partial(arranged_derivatives, rows, k=self.k, dropout_at_first=self.dropout_at_first)
 
     def log_likelihood_values(
         self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
