@@ -1,7 +1,8 @@
 """Each customer's intervals, on simulated customers whose future is known.
 
-Twenty populations of 5,000 with published parameters. A model fitted to 10 to 52 weeks of each customer forecasts
-purchases, revenue and discounted value one and three years ahead. All runs are seeded: a test that fails is a defect.
+Twenty populations of 2,000 or 5,000 with published parameters. A model fitted to 10 to 52 weeks of each customer
+forecasts purchases, revenue and discounted value one and three years ahead. All runs are seeded: a test that fails is a
+defect.
 """
 
 from __future__ import annotations
@@ -24,19 +25,21 @@ from predclv.models.estimates import CUSTOMER_DRAWS
 from predclv.models.transactions import TransactionModel
 from scoring import FAMILY, LEVEL, OUTCOMES, YEAR, Draws, Outcome, actual, coverage_by_group, largest_t, score, simulate
 
+MEANS = ["crps", "marginal_crps", "raw_covered"]
 GROUPS = ("x", "expected_purchases", "p_alive")
 N_POPULATIONS, N_CUSTOMERS = 20, 5_000
 # In all, four groups of x, ten of expected purchases, ten of p_alive (none where nobody leaves).
 N_GROUPS = 25
 NOBODY_LEAVES = ("nbd",)
 KEYS = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
-# All outcomes of the first model; of the others, whose code for money is the same, purchases and value in a year; of
-# BG/BB, whose value is asked of known parameters below, purchases.
-ASKED = {"bg_nbd": OUTCOMES, "bg_bb": OUTCOMES[:1]}
-CASES = [(key, outcome) for key in KEYS for outcome in ASKED.get(key, OUTCOMES[:3:2])]
+#: Of BG/BB, whose value is asked of known parameters below, purchases in a year; of the others, all outcomes.
+ASKED = {"bg_bb": OUTCOMES[:1]}
+#: Customers of a population: the first model's groups are held to half of a point and less, others' to a point.
+SIZES = {"bg_nbd": N_CUSTOMERS, "bg_bb": N_CUSTOMERS}
 # Of the 64 that users get, and cost as much more. The parameters' variance is 0.2 % of a customer's on average, and at
-# most 3 %; four draws lack a quarter of it, which takes 0.0001 off the coverage, and 0.001 at most.
-N_DRAWS = 4
+# most 3 %, and 2.5 times as much in the smaller populations; two draws lack half of it, which takes 0.0002 to 0.0005
+# off the coverage, and 0.005 at most.
+N_DRAWS = 2
 
 
 def unfitted(key: str) -> TransactionModel:
@@ -58,25 +61,21 @@ KNOWN = know("bg_nbd")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("key", "outcome"), CASES, ids=[f"{key}, {outcome}" for key, outcome in CASES])
-def test_intervals_hold_in_all_and_in_every_group(key, outcome):
-    populations = [simulate(N_CUSTOMERS, seed, key) for seed in range(N_POPULATIONS)]
-    everyone = np.sort(np.concatenate([actual(population, outcome) for population in populations]))
-    fits = [pc.CLV(unfitted(key)).fit(population.rfm) for population in populations]
-    scores = [
-        score(population, draws_of(fit, N_DRAWS), outcome, everyone, seed)
-        for seed, (population, fit) in enumerate(zip(populations, fits, strict=True))
-    ]
-    check_groups(coverage_by_group(scores, "covered", GROUPS), outcome, key)
-    check_without_history(coverage_by_group(scores, "marginal_covered", GROUPS), key)
-
-    ours, marginal, raw = (
-        np.array([s[column].mean() for s in scores]) for column in ("crps", "marginal_crps", "raw_covered")
-    )
-    print(f"CRPS {ours.mean():.4g}, without history {marginal.mean():.4g}; raw coverage {raw.mean():.4f}")
-    assert (ours < 0.9 * marginal).all()
-    # Whoever buys nothing is held for sure by an interval from 0, and most customers' begin there.
-    assert 0.92 < raw.mean() < 0.98
+@pytest.mark.parametrize("key", KEYS)
+def test_intervals_hold_in_all_and_in_every_group(key):
+    populations = [simulate(SIZES.get(key, 2_000), seed, key) for seed in range(N_POPULATIONS)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DependenceWarning)  # by chance, once in a hundred populations
+        draws = [draws_of(pc.CLV(unfitted(key)).fit(population.rfm), N_DRAWS) for population in populations]
+    for outcome in ASKED.get(key, OUTCOMES):
+        everyone = np.sort(np.concatenate([actual(population, outcome) for population in populations]))
+        scores = [
+            score(population, own, outcome, everyone, seed)
+            for seed, (population, own) in enumerate(zip(populations, draws, strict=True))
+        ]
+        check_groups(coverage_by_group(scores, "covered", GROUPS), outcome, key)
+        check_without_history(coverage_by_group(scores, "marginal_covered", GROUPS), key)
+        check_in_all(pd.DataFrame([s[MEANS].mean() for s in scores]))
 
 
 def draws_of(clv: pc.CLV, n: int) -> Draws:
@@ -108,7 +107,15 @@ def check_groups(table: pd.DataFrame, outcome: Outcome, key: str) -> None:
     assert 0.88 < table.loc["all", "coverage"] < 0.92
     assert table["t"].abs().max() < largest_t(N_POPULATIONS, N_GROUPS * len(OUTCOMES))
     # Errors small enough for this to mean something.
-    assert table["standard_error"].max() < 0.008
+    assert table["standard_error"].max() < (0.008 if key in SIZES else 0.012)
+
+
+def check_in_all(means: pd.DataFrame) -> None:
+    """By population: the forecast is sharper than one for all, and its whole numbers hold what comes."""
+    print(means.mean().round(4).to_dict())
+    assert (means["crps"] < 0.9 * means["marginal_crps"]).all()
+    # Whoever buys nothing is held for sure by an interval from 0, and most customers' begin there.
+    assert 0.92 < means["raw_covered"].mean() < 0.98
 
 
 def check_without_history(table: pd.DataFrame, key: str) -> None:
@@ -119,7 +126,7 @@ def check_without_history(table: pd.DataFrame, key: str) -> None:
     # even on (0, 1/2), and within the interval nine times in ten.
     assert failed[["x 0", "x 4+", "expected_purchases 9"]].all()
     assert key in NOBODY_LEAVES or failed["p_alive 9"]
-    assert failed[table.index.str.startswith("expected_purchases ")].sum() >= 8
+    assert failed[table.index.str.startswith("expected_purchases ")].sum() >= (8 if key in SIZES else 5)
 
 
 @pytest.mark.slow
