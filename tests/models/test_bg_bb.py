@@ -271,10 +271,6 @@ class TestTools:
         found = pc.backtest(made.log, methods=methods, horizons=["30 days"], progressbar=False, **options).scores
         bias = found[(found["method"] == "bg_bb") & (found["metric"] == "bias") & (found["by"] == "all")]["value"]
         assert abs(bias.iloc[0]) < 0.5
-        with pytest.raises(
-            DataError, match="A backtest compares methods over time, and opportunities are only counted"
-        ):
-            pc.backtest(made.log, methods=methods, opportunities="day", cutoffs=["2024-02-29"], horizons=["30 days"])
 
     def test_the_plot_shows_what_is_possible(self, donors: pc.RFMSummary, fit: pc.BGBB) -> None:
         ax = plots.plot_frequency_recency(fit)

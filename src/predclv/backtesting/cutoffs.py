@@ -13,8 +13,16 @@ import numpy as np
 import pandas as pd
 
 from predclv.backtesting.logs import PurchaseLog, first_instant_after
+from predclv.backtesting.opportunities import (
+    count_opportunities,
+    opportunity_ends,
+    opportunity_of,
+    require_whole,
+)
 from predclv.data.dates import end_tick
 from predclv.data.durations import DAYS_PER_UNIT, Horizon, parse_horizon, parse_moment
+from predclv.data.opportunities import last_whole_day
+from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 
 __all__ = ["WHOLE_DAYS", "settle_cutoffs", "settle_horizons", "window_length"]
@@ -44,6 +52,9 @@ def settle_cutoffs(
         if isinstance(date, dt.datetime) and date.tzinfo is not None:
             raise DataError(f"The cut-off {date} knows its time zone. Give it by the clock of the log, without a zone.")
     settled = sorted((date for date in dates if date is not None), key=first_instant_after)
+    if log.opportunities is not None:
+        for date in settled:
+            require_whole(date, log.opportunities)
     for earlier, later in pairwise(settled):
         if first_instant_after(earlier) == first_instant_after(later):
             raise DataError(f"The cut-off {later} is given twice.")
@@ -56,6 +67,8 @@ def _count_back(log: PurchaseLog, horizons: Sequence[Any], n_cutoffs: int | None
         raise DataError(f"'n_cutoffs' must be a whole number from 1 on. Got {n_cutoffs!r}.")
     if n_cutoffs > (last - first).days:
         raise DataError(f"n_cutoffs={n_cutoffs} is more than the log has days, from {first} to {last}.")
+    if log.opportunities is not None:
+        return _count_opportunities_back(first, last, log.opportunities, horizons, int(n_cutoffs), step)
     unit, whole = log.options["time_unit"], log.options["collapse"] in WHOLE_DAYS
     # A year of 365.25 days ends with the last whole one where days are whole.
     latest = [_before(last, horizon, unit, option="horizon", down=whole) for horizon in horizons]
@@ -66,6 +79,26 @@ def _count_back(log: PurchaseLog, horizons: Sequence[Any], n_cutoffs: int | None
     if len(set(back)) < len(back):
         raise DataError(f"{option}={apart!r} is shorter than a day, so that cut-offs coincide. Give whole days.")
     return back[::-1]
+
+
+def _count_opportunities_back(
+    first: dt.date, last: dt.date, opportunities: str, horizons: Sequence[Any], n_cutoffs: int, step: Any
+) -> list[dt.date]:
+    def count(option: str, given: Any) -> int:
+        n, label = count_opportunities(option, given, opportunities, first)
+        if label.startswith("until"):
+            raise DataError(
+                f"{option}={given!r} is a date, from which n_cutoffs cannot be counted. Give cutoffs=[...]."
+            )
+        return n
+
+    longest = max(count("horizon", given) for given in horizons)
+    apart = longest if step is None else count("step", step)
+    latest = opportunity_of(last_whole_day(last, opportunities), opportunities) - longest
+    try:
+        return opportunity_ends(latest - apart * np.arange(n_cutoffs)[::-1], opportunities)
+    except ValueError:
+        raise DataError(f"n_cutoffs={n_cutoffs} of them lie outside the calendar.") from None
 
 
 def _last_whole_day(end: dt.date) -> dt.date:
@@ -103,8 +136,11 @@ def _days(horizon: Horizon, unit: str, given: Any) -> float:
     return horizon.length * DAYS_PER_UNIT[unit]
 
 
-def window_length(window: Any, unit: str, cutoff: dt.date) -> float:
+def window_length(window: Any, rfm: RFMSummary, cutoff: dt.date) -> float:
     """Length of the window before a cut-off, in the time unit; months are those of the calendar before it."""
+    if rfm.opportunities is not None:
+        return float(count_opportunities("window", window, rfm.opportunities)[0])
+    unit = rfm.time_unit
     length = _parse("window", window, unit, cutoff)
     if months := _MONTHS.fullmatch(length.label):
         end = pd.Timestamp(cutoff)
@@ -119,27 +155,36 @@ def settle_horizons(log: PurchaseLog, cutoff: dt.date, horizons: Sequence[Any]) 
         raise DataError(f"The cut-off {cutoff} precedes the first purchase in the log, on {first:%Y-%m-%d}.")
     if first_instant_after(cutoff) >= first_instant_after(log.end):
         raise DataError(f"The cut-off {cutoff} leaves no outcome: the log ends on {log.end}.")
-    unit, collapse = log.options["time_unit"], log.options["collapse"]
+    collapse = log.options["collapse"]
     ends = []
     for given in horizons:
-        horizon = _parse("horizon", given, unit, cutoff)
-        end = _end(cutoff, _days(horizon, unit, given), collapse)
+        label, end = _horizon_end(log, cutoff, given)
         if end_tick(end, collapse) <= end_tick(cutoff, collapse):
             raise DataError(
-                f"The horizon {horizon.label!r} from the cut-off {cutoff} is over before the next period of "
+                f"The horizon {label!r} from the cut-off {cutoff} is over before the next period of "
                 f"collapse={collapse!r} begins: no purchase can count. Give a longer one, or a finer collapse."
             )
         if first_instant_after(end) > first_instant_after(log.end):
             raise DataError(
-                f"{horizon.label} from the cut-off {cutoff} end on {end}, and the log on {log.end}. Give an earlier "
+                f"{label} from the cut-off {cutoff} end on {end}, and the log on {log.end}. Give an earlier "
                 "cut-off or a shorter horizon; or observation_end, if the log is complete beyond its last row."
             )
-        ends.append((horizon.label, end))
+        ends.append((label, end))
     ends.sort(key=lambda pair: first_instant_after(pair[1]))
     for one, other in pairwise(ends):
         if one[1] == other[1]:
             raise DataError(f"The horizons {one[0]!r} and {other[0]!r} end on the same day.")
     return ends
+
+
+def _horizon_end(log: PurchaseLog, cutoff: dt.date, given: Any) -> tuple[str, dt.date]:
+    """A horizon as a reader would say it, and its last moment."""
+    if log.opportunities is not None:
+        n, label = count_opportunities("horizon", given, log.opportunities, cutoff)
+        return label, opportunity_ends([opportunity_of(cutoff, log.opportunities) + n], log.opportunities)[0]
+    unit = log.options["time_unit"]
+    horizon = _parse("horizon", given, unit, cutoff)
+    return horizon.label, _end(cutoff, _days(horizon, unit, given), log.options["collapse"])
 
 
 def _end(cutoff: dt.date, days: float, collapse: str) -> dt.date:

@@ -42,6 +42,12 @@ class PurchaseLog:
     quality: pd.DataFrame
 
     @property
+    def opportunities(self) -> str | None:
+        """What is counted, where no times are measured."""
+        counted: str | None = self.options["opportunities"]
+        return counted
+
+    @property
     def has_amounts(self) -> bool:
         """Whether money is known."""
         return "amount" in self.rows
@@ -55,12 +61,6 @@ def read_purchases(
     log: Any, *, segments: Sequence[str] = (), observation_end: Any = None, **options: Any
 ) -> PurchaseLog:
     """Read a log once, in the form that all vintages are cut from; options as in `RFMSummary.from_transactions`."""
-    if options.get("opportunities") is not None:
-        raise DataError(
-            "A backtest compares methods over time, and opportunities are only counted. Leave 'opportunities' out: "
-            "bg_bb takes part where every day is one (time_unit='day', and horizons in days), and "
-            "split_transactions(..., opportunities='year') with predclv.checks.check_holdout tests it on others."
-        )
     if "after_end" in options:
         raise DataError("A backtest takes rows after observation_end for unknown. Leave 'after_end' out.")
     if options.get("minor_unit") is not None:
@@ -81,7 +81,7 @@ def read_purchases(
     for name in ("date", "acquired"):
         if name in rows:
             rows[name] = pd.to_datetime(rows[name])
-    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "returns", "regularity")}
+    kept = {name: getattr(asked, name) for name in ("time_unit", "collapse", "returns", "regularity", "opportunities")}
     kept["observation_start"] = local_moment("observation_start", asked.observation_start, read)
     kept |= {"carry": carry, "carry_conflict": asked.carry_conflict, "currency": read.currency}
     kept |= {name: name for name in ("amount", "acquired") if name in rows}

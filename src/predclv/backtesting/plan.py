@@ -130,7 +130,13 @@ def make_plan(
         if name == COMBINATION or name.endswith(RECALIBRATED):
             raise DataError(f"A method may not be called {name!r}: that name is for what is made from others.")
     segments = [segments] if isinstance(segments, str) else list(segments)
-    if any(candidate.needs_log_itt for candidate in candidates):
+    gaps = [candidate.name for candidate in candidates if candidate.needs_log_itt]
+    if gaps and options.get("opportunities") is not None:
+        raise DataError(
+            f"The method {gaps[0]!r} reads the times between purchases, and opportunities are only counted. Leave it "
+            "out, or 'opportunities'."
+        )
+    if gaps:
         options["regularity"] = True
     purchases = read_purchases(log, segments=segments, customer_id=customer_id, date=date, amount=amount, **options)
     for candidate in candidates:

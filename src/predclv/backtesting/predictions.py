@@ -76,6 +76,9 @@ class Method(Protocol):
     between purchases in `rfm.log_itt`), and `fit(rfm, log, horizons)` where what is learnt depends on how far ahead
     will be asked. It is copied before each fit, by pickling where several processes work.
 
+    Where a backtest counts opportunities, `rfm.opportunities` names them: frequency, recency and T are then numbers of
+    opportunities, and so is the horizon.
+
     Examples
     --------
     >>> class SameAsLastMonth:

@@ -168,7 +168,7 @@ def settings(given: Given) -> Section:
         ),
         ("Amounts", "given" if given.setting("has_amounts") else "none: purchases only"),
         ("Log ends", str(given.setting("log_end") or "–")),
-        ("Purchases", f"merged by {given.setting('collapse')}; time in {given.setting('time_unit')}s"),
+        ("Purchases", _ruler(given)),
         ("Recalibration", str(given.setting("recalibrate") or "none")),
         ("Combination", "yes" if given.setting("combine") else "none"),
         ("Intervals", f"{percent(given.setting('level'))}, {given.setting('n_bootstrap')} resamples"),
@@ -177,6 +177,13 @@ def settings(given: Given) -> Section:
     ]
     table = Table("Settings", ("What", "Value"), [(what, printable(value)) for what, value in facts])
     return Section("settings", "What was asked", [table])
+
+
+def _ruler(given: Given) -> str:
+    """How purchases are counted, and time."""
+    if given.setting("opportunities"):
+        return f"counted by opportunity, one a {given.setting('opportunities')}"
+    return f"merged by {given.setting('collapse')}; time in {given.setting('time_unit')}s"
 
 
 def _pairs(given: Given, made: list[str]) -> Iterator[tuple[tuple[str, str], Paired | None]]:

@@ -94,7 +94,9 @@ def backtest(
         Seed of the methods known by name and of the bootstrap.
     **options
         Further ones of `RFMSummary.from_transactions`: time_unit, collapse, returns, observation_start, ...;
-        `observation_end` is the date until which the log is complete, by default its last.
+        `observation_end` is the date until which the log is complete, by default its last. With `opportunities`,
+        cut-offs are last days of one, horizons, step and window whole numbers of them, and outcomes count opportunities
+        used, for all methods alike.
 
     Returns
     -------
@@ -121,6 +123,11 @@ def backtest(
     Customers with an empty holdout stay. Those who come after a cut-off are counted in `customers`: nobody forecasts
     them. What a method is given ends at the cut-off; `predclv.backtesting.find_leaks` tests it. A carried column or
     segment is taken for known at every cut-off: one computed from the whole log tells the future.
+
+    With `opportunities`, methods are given the summary that counts them. Models of times, ours and those of other
+    packages, read the counts as times at which purchases were merged by the period, a month or quarter being its mean
+    number of weeks; they do not know that no opportunity can be used twice. The models of regular buyers are refused:
+    counts tell no times between purchases.
 
     Intervals are of customers drawn anew, the same customers for all methods; a customer at several cut-offs is drawn
     with all of them. That all customers share the same few months, with their weather and campaigns, is not in them.
@@ -228,6 +235,7 @@ def _settings(
         "segments": plan.history["segments"],
         "time_unit": plan.log.options["time_unit"],
         "collapse": plan.log.options["collapse"],
+        "opportunities": plan.log.opportunities,
         "currency": plan.log.options["currency"],
         "has_amounts": plan.log.has_amounts,
         "log_end": str(plan.log.end),

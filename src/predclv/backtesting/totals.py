@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from predclv.backtesting.blocks import Outcome
 from predclv.backtesting.predictions import Forecast
@@ -67,7 +68,7 @@ def track_table(vintages: Sequence[Vintage], forecasts: Iterable[tuple[int, str,
                     "cutoff": str(vintage.cutoff),
                     "method": method,
                     "time": times,
-                    "date": pd.Timestamp(vintage.cutoff) + pd.to_timedelta(times * _days_per_unit(vintage), unit="D"),
+                    "date": pd.Timestamp(vintage.cutoff) + pd.to_timedelta(_days_until(times, vintage), unit="D"),
                     "expected": expected,
                     "actual": actual,
                 }
@@ -85,5 +86,10 @@ def _track(by_horizon: Sequence[Forecast], vintage: Vintage) -> tuple[Any, Any]:
     return lengths, np.array([forecast.expected_purchases.sum() for forecast in by_horizon])
 
 
-def _days_per_unit(vintage: Vintage) -> float:
-    return vintage.known.everyone.rfm.days_per_unit
+def _days_until(times: NDArray[np.float64], vintage: Vintage) -> NDArray[np.float64]:
+    rfm = vintage.known.everyone.rfm
+    if rfm.opportunities is None:
+        return np.asarray(times * rfm.days_per_unit)
+    # Months and years differ in length: by the days on which opportunities end.
+    days = (vintage.dates - np.datetime64(vintage.cutoff, "D")).astype(np.float64)
+    return np.asarray(np.interp(times, np.append(0.0, vintage.known.times), np.append(0.0, days)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from predclv.backtesting.blocks import Cohort, Outcome
 from predclv.backtesting.cutoffs import WHOLE_DAYS, settle_cutoffs, settle_horizons, window_length
 from predclv.backtesting.logs import PurchaseLog, first_instant_after
+from predclv.backtesting.opportunities import opportunity_ends, opportunity_of
 from predclv.data.checks import check_option
 from predclv.data.columns import segments as segment_codes
 from predclv.data.rfm import RFMSummary
@@ -177,7 +178,10 @@ def _cut(log: PurchaseLog, cutoff: dt.date, horizons: Sequence[tuple[str, dt.dat
         )
     rows = log.until(cutoff)
     everyone = History(rfm, rows[rows["customer_id"].isin(rfm.customer_id)])
-    times, dates, track = _track_actual(log, rfm, cutoff, horizons[-1][1], lengths[-1])
+    if log.opportunities is None:
+        times, dates, track = _track_actual(log, rfm, cutoff, horizons[-1][1], lengths[-1])
+    else:
+        times, dates, track = _track_opportunities(log, rfm, cutoff, horizons[-1][1], log.opportunities)
     known = Known(_learning(everyone, cutoff, window), everyone, tuple(lengths), times)
     return _Cut(cutoff, known, tuple(outcomes), track, dates)
 
@@ -197,7 +201,7 @@ def _outcome(log: PurchaseLog, split: Any, label: str, cutoff: dt.date) -> Outco
 
 
 def _daily_purchases(log: PurchaseLog, customers: Any, cutoff: dt.date, end: dt.date) -> pd.DataFrame:
-    """Purchases of some customers after a cut-off by day, counted as outcomes are: start and purchases."""
+    """Purchases of some customers after a cut-off by day, or opportunity, counted as outcomes are: start, purchases."""
     rows = log.rows
     within = (rows["date"] >= _first_period(cutoff, log.options["collapse"])) & (
         rows["date"] < first_instant_after(end)
@@ -206,25 +210,29 @@ def _daily_purchases(log: PurchaseLog, customers: Any, cutoff: dt.date, end: dt.
     if theirs.empty:
         return pd.DataFrame({"start": pd.to_datetime([]), "purchases": np.zeros(0)})
     options = {**log.options, "carry": (), "observation_start": None, "acquired": None}
-    return purchase_timeline(theirs, by="day", observation_end=end, **options)
+    by = "day" if log.opportunities is None else None
+    return purchase_timeline(theirs, by=by, observation_end=end, **options)
 
 
 def _first_period(cutoff: dt.date, collapse: str) -> pd.Timestamp:
     """Start of the first period whose purchases are outcomes: the one that a cut-off falls in is the past's."""
-    if collapse not in WHOLE_DAYS:
+    if collapse in ("none", "hour"):
         start = first_instant_after(cutoff)
         return start.ceil("h") if collapse == "hour" else start
     day = pd.Timestamp(cutoff).normalize()
     if collapse == "week":
         return day + pd.Timedelta(days=7 - day.weekday())
-    return day.replace(day=1) + pd.DateOffset(months=1) if collapse == "month" else day + pd.Timedelta(days=1)
+    if collapse == "month":
+        return day.replace(day=1) + pd.DateOffset(months=1)
+    # Where opportunities are counted, a cut-off is the last day of one.
+    return day + pd.Timedelta(days=1)
 
 
 def _learning(everyone: History, cutoff: dt.date, window: Any) -> History:
     if window is None:
         return everyone
     rfm = everyone.rfm
-    length = window_length(window, rfm.time_unit, cutoff)
+    length = window_length(window, rfm, cutoff)
     recent = length >= rfm.T
     if recent.sum() < FEWEST_CUSTOMERS or not rfm.frequency[recent].any():
         raise DataError(
@@ -252,6 +260,21 @@ def _track_actual(
     passed = np.minimum((start - origin) / pd.Timedelta(days=1) + every, (last - origin) / pd.Timedelta(days=1))
     times: NDArray[np.float64] = passed * np.float64(length / passed[-1])
     return times, dates, track
+
+
+def _track_opportunities(
+    log: PurchaseLog, rfm: RFMSummary, cutoff: dt.date, end: dt.date, opportunities: str
+) -> tuple[NDArray[np.float64], NDArray[np.datetime64], NDArray[np.float64]]:
+    """What `_track_actual` gives, at the ends of opportunities."""
+    last = opportunity_of(cutoff, opportunities)
+    n = opportunity_of(end, opportunities) - last
+    every = np.unique(np.linspace(0, n, min(n, 26) + 1).round().astype(np.int64))[1:]
+    counted = _daily_purchases(log, rfm.customer_id, cutoff, end)
+    number = np.array([opportunity_of(start, opportunities) for start in counted["start"]]) - last
+    purchases = counted["purchases"].to_numpy()
+    track = np.array([purchases[number <= until].sum() for until in every], dtype=np.float64)
+    dates = np.array(opportunity_ends(last + every, opportunities), dtype="datetime64[D]")
+    return every.astype(np.float64), dates, track
 
 
 def _number_customers(cut: Sequence[_Cut], segments: Sequence[str]) -> list[Vintage]:

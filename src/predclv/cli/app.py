@@ -305,6 +305,7 @@ def backtest_command(
     acquired: o.Acquired = None,
     time_unit: o.TimeUnit = None,
     collapse: o.Collapse = None,
+    opportunities: o.Opportunities = None,
     returns: o.Returns = None,
     currency: o.Currency = None,
     time_zone: o.TimeZone = None,

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.dates import TICKS_PER_DAY, end_tick, instant, to_datetime64
+from predclv.data.opportunities import number_periods
 from predclv.data.rfm import RFMSummary
 from predclv.errors import FitError
 
@@ -22,6 +23,7 @@ IntArray = NDArray[np.int64]
 #: Weeks before the cut-off in which purchases and spend are counted.
 WINDOWS = (4, 8, 13, 26, 52)
 _DAY = 86_400_000_000
+_EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ def make_features(rfm: RFMSummary, log: pd.DataFrame, *, windows: Sequence[int] 
     -------
     (n_customers, n_features) pandas.DataFrame of floats
         In the order of `rfm`; the columns follow from `windows` and from whether there is money, not from the data.
-        Times are in the time unit. frequency, recency, T, idle (T - recency), rate (frequency / T; 0 at T = 0),
-        recency_share (recency / T; 0 at T = 0); purchases_4w and so on, the first purchase included; gap_mean and
-        gap_sd of the times between purchases, for one-time buyers T and 0; last_gap_ratio, the last gap over the mean
-        gap, and idle_ratio, the time since the last purchase over it (with at least a day below the line; 1 and
-        idle / T for one-time buyers); first_month (1 to 12) and first_weekday (0 is Monday) of the first purchase;
-        season_sin and season_cos of the cut-off's day of the year, where the time to forecast begins.
+        Times are in the time unit, or numbers of opportunities. frequency, recency, T, idle (T - recency), rate
+        (frequency / T; 0 at T = 0), recency_share (recency / T; 0 at T = 0); purchases_4w and so on, the first purchase
+        included; gap_mean and gap_sd of the times between purchases, for one-time buyers T and 0; last_gap_ratio, the
+        last gap over the mean gap, and idle_ratio, the time since the last purchase over it (with at least a day below
+        the line; 1 and idle / T for one-time buyers); first_month (1 to 12) and first_weekday (0 is Monday) of the
+        first purchase; season_sin and season_cos of the cut-off's day of the year, where the time to forecast begins.
         With money: monetary_value and log_monetary_value (of 1 + it); first_spend; mean_spend of a purchase, the
         first included, and spend_4w and so on, net of returns (a mean at least 0); returns, how many.
 
@@ -110,10 +112,8 @@ def _purchases(rfm: RFMSummary, log: pd.DataFrame, end: dt.date) -> _Purchases:
     position = pd.Index(rfm.customer_id).get_indexer(pd.Index(log["customer_id"]))
     ours = position >= 0
     position = position[ours].astype(np.int64)
-    period = _periods(log["date"].to_numpy()[ours], collapse)
-    _refuse_later_rows(log[ours], period, end, collapse)
-    last = to_datetime64(np.array([end_tick(end, collapse)]), TICKS_PER_DAY[collapse])[0]
-    since = (last - period).astype(np.int64) / (_DAY * rfm.days_per_unit)
+    since = _time_since(rfm, log["date"].to_numpy()[ours], end, collapse)
+    _refuse_later_rows(log[ours], since, end)
     money = log["amount"].to_numpy(dtype=np.float64)[ours] if rfm.monetary_value is not None else None
     bought = np.ones(len(position), dtype=bool) if money is None else money >= 0
     order = np.lexsort((-since[bought], position[bought]))
@@ -134,6 +134,16 @@ def _purchases(rfm: RFMSummary, log: pd.DataFrame, end: dt.date) -> _Purchases:
     return _Purchases(customer, times, first, n, money, position, since)
 
 
+def _time_since(rfm: RFMSummary, date: NDArray[np.datetime64], end: dt.date, collapse: str) -> FloatArray:
+    """Time from each row's period to the cut-off, in the unit of the summary; negative for later rows."""
+    if rfm.opportunities is not None:
+        days = np.append(date.astype("datetime64[D]").astype(np.int64) + _EPOCH, end.toordinal())
+        number = number_periods(days, rfm.opportunities)
+        return np.asarray(number[-1] - number[:-1], dtype=np.float64)
+    last = to_datetime64(np.array([end_tick(end, collapse)]), TICKS_PER_DAY[collapse])[0]
+    return np.asarray((last - _periods(date, collapse)).astype(np.int64) / (_DAY * rfm.days_per_unit))
+
+
 def _periods(date: NDArray[np.datetime64], collapse: str) -> NDArray[np.datetime64]:
     """Starts of the periods that purchases are merged within."""
     if collapse == "none":
@@ -146,8 +156,8 @@ def _periods(date: NDArray[np.datetime64], collapse: str) -> NDArray[np.datetime
     return start.astype("datetime64[us]")
 
 
-def _refuse_later_rows(log: pd.DataFrame, period: NDArray[np.datetime64], end: dt.date, collapse: str) -> None:
-    late = period > to_datetime64(np.array([end_tick(end, collapse)]), TICKS_PER_DAY[collapse])[0]
+def _refuse_later_rows(log: pd.DataFrame, since: FloatArray, end: dt.date) -> None:
+    late = since < 0
     if late.any():
         first = log[late].iloc[0]
         raise FitError(

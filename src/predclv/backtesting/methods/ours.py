@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from predclv.backtesting.distributions import LEVELS, Counts, Values
+from predclv.backtesting.methods.counted import as_times
 from predclv.backtesting.predictions import Forecast
 from predclv.data.columns import histories, mean_spend
 from predclv.data.rfm import RFMSummary
@@ -107,7 +108,8 @@ class OurMethod:
         return [self.model] if self.spend is None else [self.model, self.spend]
 
     def fit(self, rfm: RFMSummary, log: Any) -> Self:
-        """Fit the models to the summary."""
+        """Fit the models to the summary; a model of times reads opportunities as times (`as_times`)."""
+        rfm, _ = self._seen(rfm)
         if isinstance(self.model, CLV):
             self._fitted: TransactionModel | CLV = clone(self.model).fit(rfm)
         elif self.spend is not None and rfm.monetary_value is not None:
@@ -118,17 +120,25 @@ class OurMethod:
 
     def predict(self, rfm: RFMSummary, log: Any, horizon: float) -> Forecast:
         """Forecast purchases and, with amounts, spend and value; see `Method`."""
+        counted, horizon = rfm.opportunities is not None, float(horizon)
+        rfm, length = self._seen(rfm)
         parts = self._parts(rfm)
         fitted = self._fitted.transactions_ if isinstance(self._fitted, CLV) else self._fitted
         # Refuses what is no whole number of opportunities, where the model counts them.
-        horizon = fitted.parse_horizon(float(horizon), rfm.time_unit, None).length
+        horizon = fitted.parse_horizon(horizon * length, rfm.time_unit, None).length
         by_part = [_forecast_part(part, horizon) for part in parts]
-        times = np.linspace(0.0, horizon, 27)[1:]
+        times = _times(horizon / length, whole=counted or fitted.bindings.counts_opportunities)
+        tracks = [_track(*each, times * length) for each in zip(parts, by_part, strict=True)]
         return replace(
             _joined(parts, by_part, len(rfm)),
             totals=self._simulate(rfm, parts, horizon),
-            track=(times, np.sum([_track(*each, times) for each in zip(parts, by_part, strict=True)], axis=0)),
+            track=(times, np.sum(tracks, axis=0)),
         )
+
+    def _seen(self, rfm: RFMSummary) -> tuple[RFMSummary, float]:
+        """The summary as the transaction model takes it, and the length of an opportunity in it."""
+        bindings = getattr(self._models()[0], "BINDINGS", None)
+        return (rfm, 1.0) if bindings is not None and bindings.counts_opportunities else as_times(rfm)
 
     def _parts(self, rfm: RFMSummary) -> list[_Part]:
         n = portfolio.number_of_draws(len(rfm))
@@ -191,6 +201,13 @@ def _joined(parts: Sequence[_Part], by_part: Sequence[Forecast], n: int) -> Fore
         joined("expected_value") if with_spend else None,
         Values.joined(values, where) if len(values) == len(parts) else None,
     )
+
+
+def _times(horizon: float, *, whole: bool) -> FloatArray:
+    """Times within a horizon for its track; whole ones, where nothing happens between."""
+    if not whole:
+        return np.linspace(0.0, horizon, 27)[1:]
+    return np.unique(np.linspace(0.0, round(horizon), min(round(horizon), 26) + 1).round())[1:]
 
 
 def _seed_of_part(seed: int, number: int) -> int:

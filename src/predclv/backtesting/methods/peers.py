@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.backtesting.methods.counted import as_times
 from predclv.backtesting.predictions import Forecast
 from predclv.data.rfm import RFMSummary
 
@@ -62,11 +63,14 @@ class Peer(ABC):
     def fit(self, rfm: RFMSummary, log: pd.DataFrame) -> Self:
         """Fit the model of purchases and, with amounts, that of spend (to repeat buyers with a positive mean spend).
 
+        Opportunities are read as times (`as_times`).
+
         Raises
         ------
         ImportError
             The package is not installed.
         """
+        rfm, _ = as_times(rfm)
         said: list[str] = []
         # What a package warns of when imported is how it is installed, and nothing of the forecast.
         with _listening(self.PACKAGE, []):
@@ -79,7 +83,9 @@ class Peer(ABC):
 
     def predict(self, rfm: RFMSummary, log: pd.DataFrame, horizon: float) -> Forecast:
         """Forecast every customer with the package's own conditional expectations."""
+        rfm, length = as_times(rfm)
         said = list(self.notes_)
+        horizon = horizon * length
         with _listening(self.PACKAGE, said):
             purchases = self._expected_purchases(rfm, horizon)
             spend = None if self.spend_ is None or rfm.monetary_value is None else self._expected_spend(rfm)
@@ -91,7 +97,7 @@ class Peer(ABC):
             p_purchase=p_purchase,
             expected_spend=spend,
             expected_value=None if spend is None else purchases * spend,
-            track=(times, np.array([*so_far, purchases.sum()])),
+            track=(times / length, np.array([*so_far, purchases.sum()])),
             notes=tuple(dict.fromkeys(said)),
         )
 

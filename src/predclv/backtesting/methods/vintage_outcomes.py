@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.backtesting.opportunities import opportunity_ends, opportunity_of
 from predclv.data.dates import TICKS_PER_DAY, instant
 from predclv.data.rfm import RFMSummary
 from predclv.data.split import split_transactions
@@ -20,6 +21,7 @@ __all__ = ["EarlierVintage", "earlier_vintage", "earlier_vintages"]
 _DAY = 86_400_000_000
 _FEWEST_CUSTOMERS = 50
 # A window is whole periods of the collapse, and a calendar month at its longest.
+# Where opportunities are counted, lengths are numbers of them, and no microseconds.
 _LONGEST_PERIOD = {"none": 1_000_000, "hour": 3_600_000_000, "day": _DAY, "week": 7 * _DAY, "month": 31 * _DAY}
 
 
@@ -148,23 +150,30 @@ def _after(log: pd.DataFrame, microseconds: int) -> NDArray[np.bool_]:
 
 
 def _history(rfm: RFMSummary, log: pd.DataFrame) -> int:
-    """Microseconds from the start of the log's first day to the end of observation."""
+    """Microseconds from the start of the log's first day to the end of observation; or opportunities."""
+    if rfm.opportunities is not None:
+        first = opportunity_of(pd.Timestamp(log["date"].min()).date(), rfm.opportunities)
+        return opportunity_of(_end_of(rfm), rfm.opportunities) - first + 1
     return instant(_end_of(rfm)) - pd.Timestamp(log["date"].min()).toordinal() * _DAY
 
 
 def _window_length(rfm: RFMSummary, log: pd.DataFrame, end: dt.date, horizon: float) -> tuple[int, bool]:
-    """Microseconds of the horizon, or of half the log's span where the log is shorter than two horizons (True)."""
+    """Length of the horizon, or of half the log's span where the log is shorter than two horizons (True)."""
     if log.empty:
         raise FitError(f"The log has no row of the {len(rfm):,} customers until the cut-off {end}.")
-    collapse = rfm.collapse or "day"
-    span, wanted = _history(rfm, log), horizon * rfm.days_per_unit * _DAY
-    step = _LONGEST_PERIOD[collapse] if TICKS_PER_DAY[collapse] > 1 else _DAY
+    span = _history(rfm, log)
+    if rfm.opportunities is not None:
+        wanted, step, longest, reach = horizon, 1, 1, f"{span} {rfm.opportunities}s"
+    else:
+        collapse = rfm.collapse or "day"
+        longest, reach = _LONGEST_PERIOD[collapse], f"{span / _DAY:.3g} days"
+        wanted, step = horizon * rfm.days_per_unit * _DAY, longest if TICKS_PER_DAY[collapse] > 1 else _DAY
     is_short = wanted > span / 2
     length = span // 2 // step * step if is_short else round(wanted / step) * step
-    length = max(length, _LONGEST_PERIOD[collapse])
+    length = max(length, longest)
     if length >= span:
         raise FitError(
-            f"The log reaches {span / _DAY:.3g} days back from the cut-off {end}, too short for an earlier cut-off "
+            f"The log reaches {reach} back from the cut-off {end}, too short for an earlier cut-off "
             "with outcomes after it. Choose a later cut-off, or a method that needs no outcomes."
         )
     return length, is_short
@@ -172,7 +181,10 @@ def _window_length(rfm: RFMSummary, log: pd.DataFrame, end: dt.date, horizon: fl
 
 def _cut(rfm: RFMSummary, log: pd.DataFrame, length: int, horizon: float, is_short: bool) -> EarlierVintage:
     end = _end_of(rfm)
-    at = _moment(instant(end) - length)
+    if rfm.opportunities is not None:
+        at = opportunity_ends([opportunity_of(end, rfm.opportunities) - length], rfm.opportunities)[0]
+    else:
+        at = _moment(instant(end) - length)
     has_amount = rfm.monetary_value is not None and "amount" in log.columns
     with warnings.catch_warnings():
         # What they say of the log (a spike of births, say) was said of the whole log before.
@@ -184,6 +196,7 @@ def _cut(rfm: RFMSummary, log: pd.DataFrame, length: int, horizon: float, is_sho
             amount="amount" if has_amount else None,
             time_unit=rfm.time_unit,
             collapse=rfm.collapse or "day",
+            opportunities=rfm.opportunities,
             returns=(rfm.returns or "net") if has_amount else "net",
             currency=rfm.currency if has_amount else None,
             carry=[name for name in rfm.carried if name in log.columns],
