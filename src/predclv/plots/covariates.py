@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.models.covariate_model import CovariateModel
@@ -16,8 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_effects", "plot_penalty_path"]
 
+FloatArray = NDArray[np.float64]
+
 _COLORS = {"purchase": style.MODEL, "dropout": style.HIGHLIGHT}
 _ROW = 0.38  # inches
+_ROUNDS = 20
 
 
 def plot_effects(model: CovariateModel, *, level: float = 0.9, ax: Axes | None = None) -> Axes:
@@ -112,24 +118,19 @@ def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
     ends = positive.min() if len(positive) else 1.0
     step = (positive.max() / ends) ** (1 / max(len(positive) - 1, 1)) if len(positive) > 1 else 10.0
     where = np.where(path["penalty"] > 0, path["penalty"], ends / step)
-    for name in path.columns[path.columns.get_loc("chosen") + 1 :]:
-        color = _COLORS[str(name).partition("[")[0]]
+    names = [str(name) for name in path.columns[path.columns.get_loc("chosen") + 1 :]]
+    colors = [_COLORS[name.partition("[")[0]] for name in names]
+    for name, color in zip(names, colors, strict=True):
         ax.plot(where, path[name], color=color, lw=1.4, alpha=0.85)
-        ax.annotate(
-            f" {style.escape(style.shorten(str(name)))}",
-            (float(where[-1]), float(path[name].iloc[-1])),
-            fontsize=8,
-            color=color,
-            va="bottom",
-        )
     chosen = int(np.argmax(path["chosen"].to_numpy()))
     ax.axvline(where[chosen], color=style.QUIET, lw=1, ls=(0, (4, 1.5)))
-    ax.axhline(0.0, color=style.QUIET, lw=0.8)
+    ax.plot([where.min(), where.max()], [0.0, 0.0], color=style.QUIET, lw=0.8)
     ax.set_xscale("log")
     if (path["penalty"] == 0).any():
         ticks = [ends / step, *positive[:: max(len(positive) // 5, 1)]]
         ax.set_xticks(ticks, ["0", *(f"{tick:.3g}" for tick in ticks[1:])])
         ax.minorticks_off()
+    _name_lines(ax, where, path[names].iloc[-1].to_numpy(dtype=np.float64), names, colors)
     penalty, best = path["penalty"].iloc[chosen], path["penalty"].iloc[int(np.argmax(path["best"].to_numpy()))]
     title = f"Penalty {penalty:.3g} " + (
         "forecasts unseen customers best"
@@ -137,3 +138,35 @@ def plot_penalty_path(model: CovariateModel, *, ax: Axes | None = None) -> Axes:
         else f"is the largest that forecasts unseen customers as well as the best, {best:.3g}"
     )
     return style.dress(ax, title=title, x="Penalty", y="Standardised coefficient")
+
+
+def _name_lines(ax: Axes, where: FloatArray, heights: FloatArray, names: Sequence[str], colors: Sequence[str]) -> None:
+    """Write names beside the left ends of lines on a logarithmic axis, apart where lines end close together."""
+    size: float = 8.0
+    labels = [style.shorten(name) for name in names]
+    scale = 72.0 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    width, height = ax.bbox.width * scale, ax.bbox.height * scale
+    # As wide as the longest name, in letters of a little over half the size.
+    share = min(0.58 * size * max(map(len, labels)) / width + 0.06, 0.7)
+    end, reach = float(where[-1]), float(np.log(where.max() / where.min()))
+    ax.set_xlim(end * np.exp(-(reach + 0.05) * share / (1 - share)), where.max() * np.exp(0.05 * reach))
+    order = np.argsort(heights, kind="stable")
+    places = heights[order]
+    for _ in range(_ROUNDS):
+        low, high = ax.get_ylim()
+        gap = min(1.3 * size / height, 1.0 / (len(names) + 1)) * (high - low)
+        steps = gap * np.arange(len(order))
+        places = isotonic_regression(heights[order] - steps).x + steps
+        # Room for all of them takes a longer axis, on which the same distance is more.
+        ax.set_ylim(min(low, places[0] - gap), max(high, places[-1] + gap))
+    for i, place in zip(order, places, strict=True):
+        ax.annotate(
+            style.escape(labels[i]),
+            (end, float(heights[i])),
+            (end * np.exp(-0.03 * reach / (1 - share)), float(place)),
+            fontsize=size,
+            color=colors[i],
+            ha="right",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colors[i], "lw": 0.6, "shrinkA": 1, "shrinkB": 0},
+        )
