@@ -12,6 +12,7 @@ import pytest
 
 from predclv.backtesting.cutoffs import settle_cutoffs, settle_horizons, window_length
 from predclv.backtesting.logs import read_purchases
+from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 
 
@@ -152,10 +153,14 @@ def test_a_horizon_may_end_with_the_log_to_the_instant():
 
 
 def test_window_is_counted_backwards_in_months():
-    assert window_length("1 month", "day", day("2024-03-31")) == 31
-    assert window_length("2 months", "day", day("2024-03-31")) == 60  # since 31 January
-    assert window_length("52 weeks", "week", day("2024-03-31")) == 52
-    assert math.isinf(window_length("inf", "week", day("2024-03-31")))
+    def length(window, time_unit):
+        table = pd.DataFrame({"frequency": [1], "recency": [1.0], "T": [2.0]})
+        return window_length(window, RFMSummary.from_frame(table, time_unit=time_unit), day("2024-03-31"))
+
+    assert length("1 month", "day") == 31
+    assert length("2 months", "day") == 60  # since 31 January
+    assert length("52 weeks", "week") == 52
+    assert math.isinf(length("inf", "week"))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ VINTAGE = SimpleNamespace(
     known=SimpleNamespace(
         times=np.array([1.0, 2.0, 4.0]),
         lengths=(2.0, 4.0),
-        everyone=SimpleNamespace(rfm=SimpleNamespace(days_per_unit=7.0)),
+        everyone=SimpleNamespace(rfm=SimpleNamespace(days_per_unit=7.0, opportunities=None)),
     ),
     actual_track=np.array([1.0, 2.0, 4.0]),
 )
