@@ -322,3 +322,48 @@ def test_columns_that_contradict_each_other(change, said):
     }
     with pytest.raises(DataError, match=said):
         pc.Subscriptions(**{name: np.array(value) for name, value in {**columns, **change}.items()})
+
+
+# Ready tables
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "polars"])
+def test_a_table_comes_back_as_it_was_written(kind, tmp_path):
+    subs = read(carry=["plan"])
+    table = subs.to_pandas()
+    source = pl.from_pandas(table)
+    if kind != "polars":
+        source = tmp_path / f"subs.{kind}"
+        table.to_csv(source, index=False) if kind == "csv" else table.to_parquet(source)
+    found = pc.Subscriptions.from_frame(source, carry=["plan"], observation_end="2024-06-30")
+    pd.testing.assert_frame_equal(found.to_pandas(), table, check_dtype=False)
+    assert found.period == "month"
+    assert isinstance(found.to_native(), pl.DataFrame if kind == "polars" else pd.DataFrame)
+
+
+def test_what_a_table_leaves_out():
+    found = pc.Subscriptions.from_frame(
+        pd.DataFrame({"renewals": [3, 0], "over": [0, 1]}), tenure="renewals", ended="over"
+    )
+    assert found.customer_id.tolist() == [0, 1]
+    assert found.ended.tolist() == found.lost.tolist() == [False, True]
+    assert found.weight.tolist() == found.next_renewal.tolist() == [1.0, 1.0]
+    assert found.price is None
+
+
+BAD_TABLE = {
+    "no such column": ({"tenur": [1], "ended": [True]}, "tenure='tenure': the table has no such column. Did you mean"),
+    "no flag": ({"tenure": [1, 1], "ended": ["no", "false"]}, r"true and false for 1 of 2 rows \(first: row 0, 'no'\)"),
+    "null flag": ({"tenure": [1, 2], "ended": [True, None]}, "true and false for 1 of 2 rows"),
+    "no number": ({"tenure": ["many"], "ended": [True]}, "'tenure' holds values that are no numbers"),
+    "null number": ({"tenure": [1, None], "ended": [True, True]}, "no whole number of renewals: 1 of 2 rows"),
+    "lost but not ended": ({"tenure": [1], "ended": [False], "lost": [True]}, "'lost' says that a contract ended"),
+}
+
+
+@pytest.mark.parametrize(("table", "said"), BAD_TABLE.values(), ids=BAD_TABLE.keys())
+def test_bad_tables_are_refused(table, said):
+    with pytest.raises(DataError, match=said):
+        pc.Subscriptions.from_frame(pd.DataFrame(table))
+    with pytest.raises(DataError, match="names of the subscriptions' own columns"):
+        pc.Subscriptions.from_frame(pd.DataFrame(table), carry=["price"])

@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 class Subscriptions:
     """How often each contract has been renewed, whether it has ended, and at what price it runs.
 
-    Made by `from_log` or `from_cohorts`; arrays are read-only and share one order of contracts.
+    Made by `from_log`, `from_cohorts` or `from_frame`; arrays are read-only and share one order of contracts.
 
     At the end of each period a contract is renewed, or ends for good. A contract that was renewed k times has tenure k
     and is in its period k + 1, the first included. Each renewal that came up by the as-of date says something: that it
@@ -254,6 +254,65 @@ class Subscriptions:
 
         fields = read_cohorts(table, cohort=cohort, values=values, size=size, price=price)
         return cls(**fields, period=period, observation_end=observation_end, currency=currency)
+
+    @classmethod
+    def from_frame(
+        cls,
+        table: Any,
+        *,
+        customer_id: str | None = None,
+        tenure: str = "tenure",
+        ended: str = "ended",
+        lost: str | None = None,
+        weight: str | None = None,
+        next_renewal: str | None = None,
+        price: str | None = None,
+        start: str | None = None,
+        carry: Sequence[str] = (),
+        period: str = "month",
+        observation_end: Any = None,
+        currency: str | None = None,
+    ) -> Subscriptions:
+        """Take a ready table of one row a contract, such as `to_pandas` gives.
+
+        Parameters
+        ----------
+        table : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
+        tenure, ended : str
+            Columns, as defined in `Subscriptions`; flags may be written as true and false, or as 1 and 0.
+        customer_id, lost, weight, next_renewal, price, start : str, optional
+            Columns. Left out, those of the same name where the table has them. Without them contracts are numbered
+            from 0, all that ended did so at a renewal that had come up, each row is one contract, and the next renewal
+            is a whole period away.
+        carry : sequence of str
+            Further columns to keep.
+        period, observation_end, currency
+            As in `from_log`.
+
+        Returns
+        -------
+        Subscriptions
+            In the order of the table.
+
+        Raises
+        ------
+        DataError
+            The table contradicts itself.
+        """
+        from predclv.data.subscription_table import read_subscription_table
+
+        names = {
+            "customer_id": customer_id,
+            "tenure": tenure,
+            "ended": ended,
+            "lost": lost,
+            "weight": weight,
+            "next_renewal": next_renewal,
+            "price": price,
+            "start": start,
+        }
+        columns, backend = read_subscription_table(table, names, carry)
+        return cls(**columns, period=period, observation_end=observation_end, currency=currency, backend=backend)
 
     def __len__(self) -> int:
         return len(self.tenure)
