@@ -313,3 +313,20 @@ def test_a_million_subscribers_fit_in_seconds():
         start = time.process_time()
         model_class().fit(subs)
         assert time.process_time() - start < 3
+
+
+def test_a_row_for_each_tenure_says_what_each_contract_is_told(simulated):
+    subs = simulated.subs
+    model = pc.BDW().fit(subs)
+    table = model.by_tenure(subs, discount_rate=0.2)
+    running = ~subs.ended
+    assert table["customers"].sum() == running.sum()
+    assert table["tenure"].is_monotonic_increasing
+    each = model.expected_residual_lifetime(subs, discount_rate=0.2)[running].merge(table, on="tenure")
+    for name in ("expected_residual_lifetime", "discounted_residual_lifetime", "discounted_low", "discounted_high"):
+        np.testing.assert_array_equal(each[f"{name}_x"], each[f"{name}_y"])
+    p_renew = model.p_renew(subs)["p_renew"][running].to_numpy()
+    np.testing.assert_allclose(p_renew, table.set_index("tenure").loc[subs.tenure[running], "p_renew"], rtol=1e-12)
+    assert ((table["p_renew_low"] < table["p_renew"]) & (table["p_renew"] < table["p_renew_high"])).all()
+    with pytest.raises(DataError, match="None of the contracts runs"):
+        model.by_tenure(subs[subs.ended])

@@ -17,6 +17,7 @@ from predclv.inference.posterior import check_level
 from predclv.kernels import contracts_forecast
 from predclv.models.contract_base import ContractBase
 from predclv.models.contract_inputs import continuous_rate, contracts_of, require_price, whole_weights
+from predclv.models.contract_tenure import tenure_table
 from predclv.models.estimates import Estimate, choose_theta
 
 __all__ = ["ContractModel"]
@@ -136,6 +137,37 @@ class ContractModel(ContractBase):
             return {"tenure": part.tenure, **lifetimes}
 
         return subs.to_native(self._by_contract(subs, of_part))
+
+    def by_tenure(
+        self,
+        subs: Subscriptions,
+        horizon: Any = np.inf,
+        *,
+        discount_rate: float = 0.10,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> pd.DataFrame:
+        """What is to be expected of the contracts that run, one row for each number of renewals made.
+
+        Parameters
+        ----------
+        subs, horizon, discount_rate, level, estimate
+            As in `expected_residual_lifetime`.
+
+        Returns
+        -------
+        DataFrame
+            tenure, customers (who run), p_renew, p_renew_low, p_renew_high (of the next renewal; the interval of the
+            mean), then the columns of `expected_residual_lifetime`.
+
+        Raises
+        ------
+        DataError
+            No contract runs.
+        ValueError
+            Each segment has parameters of its own: ask one of `segments_`.
+        """
+        return tenure_table(self, subs, horizon, discount_rate=discount_rate, level=level, estimate=estimate)
 
     def renewal_distribution(self, subs: Subscriptions, horizon: Any, *, estimate: Estimate | None = None) -> Any:
         """Exact probabilities of 0, 1, 2, ... renewals of each contract within the horizon.

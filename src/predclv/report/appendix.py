@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from predclv.plots.style import percent, printable
 from predclv.report.blocks import Details, Paragraph, Section, Table
 from predclv.report.inputs import ReportInputs
@@ -29,12 +31,23 @@ _WORDS = (
     ("Discounting", "Money later is worth less: at 0.10 a year, 110 in a year counts as 100 today."),
 )
 # How the quality table says that something did not stay as it was.
-_CHANGES = ("set aside", "left out", "merged", "netted", "ignored", "dropped", "set to 0")
+_CHANGES = (
+    "set aside",
+    "left out",
+    "merged",
+    "netted",
+    "ignored",
+    "dropped",
+    "set to 0",
+    "joined",
+    "rounded",
+    "taken as",
+    "after observation_end, running",
+)
 
 
-def data(given: ReportInputs) -> Section:
-    """What was dropped, merged, netted and set aside."""
-    quality = given.rfm.quality
+def data(quality: pd.DataFrame) -> Section:
+    """What was dropped, merged, netted and set aside, by the data's table of quality."""
     if not len(quality):
         text = "The report was made from a ready table of customers: what was done to the log before is not known."
         return Section("data", "What was dropped from the data", [Paragraph(text)])

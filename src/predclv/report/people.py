@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from predclv.plots.style import percent, shorten
 from predclv.report.blocks import Paragraph, Section, Table
-from predclv.report.inputs import NAME, ReportInputs
+from predclv.report.inputs import ReportInputs
+from predclv.report.words import NAME
 
 __all__ = ["slipping", "top_customers"]
 

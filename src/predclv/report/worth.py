@@ -14,7 +14,8 @@ from predclv.forecast.concentration import share_of_top
 from predclv.plots.style import percent, printable, shorten
 from predclv.report.blocks import Block, Card, Cards, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
-from predclv.report.inputs import NAME, ReportInputs
+from predclv.report.inputs import ReportInputs
+from predclv.report.words import NAME
 
 __all__ = ["headline", "new_customer", "segments", "spread"]
 

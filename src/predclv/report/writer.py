@@ -140,7 +140,7 @@ def compose(given: ReportInputs) -> Document:
         fit.fit(given, calendar.weeks if calendar else counted),
         fit.holdout(given),
         findings.distrust(given, calendar, counted),
-        appendix.data(given),
+        appendix.data(given.rfm.quality),
         appendix.glossary(),
         appendix.provenance(given),
     )
