@@ -29,7 +29,7 @@ def test_the_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert len(names["customers"]) == 2357
     assert names["total"]["segment"].iloc[-1] == "existing customers"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["backtest.html", "model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backtest.html", "model", "subscribers.html"]
 
 
 def test_the_table_of_columns_is_the_table():
