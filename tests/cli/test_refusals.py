@@ -40,7 +40,7 @@ BAD_RUN = {
     "unknown transaction model": (["LOG", *COLUMNS, *AS_OF, "--transactions", "bgnbd"], ["'bgnbd'", "'mbg_nbd'"]),
     "a model of contracts": (
         ["LOG", *COLUMNS, *AS_OF, "--transactions", "sbg"],
-        ["renewals", "Subscriptions.from_log"],
+        ["renewals", "predclv contracts --help"],
     ),
     "covariates of a model without": (
         ["LOG", *COLUMNS, *AS_OF, "--transactions", "nbd", "--purchase-covariates", "channel"],

@@ -9,6 +9,7 @@ import typer
 
 from predclv.cli import options as o
 from predclv.cli.console import session
+from predclv.cli.contracts.app import contracts_app
 from predclv.cli.failures import describe
 
 __all__ = ["execute"]
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(contracts_app, name="contracts")
 
 _ABOUT_THE_DATA = (
     "customer_id",

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 import predclv as pc
-from predclv.cli.steps import Results
+from predclv.cli.steps import Forecast, Results
 
 if TYPE_CHECKING:
     from predclv.data.rfm import RFMSummary
 
-__all__ = ["customers", "facts", "files", "number", "percent", "span", "summary", "top_customers", "value"]
+__all__ = ["customers", "facts", "files", "number", "percent", "span", "summary", "terms", "top_customers", "value"]
 
 _SHOWN = 5
 _WHAT = {
@@ -53,7 +53,7 @@ def value(results: Results) -> list[RenderableType]:
             span(row["clv_low"], row["clv_high"]),
             style="bold" if row["segment"] == results.portfolio["segment"].iloc[-1] else "",
         )
-    return [f"\n[bold]What they are worth: {escape(horizon)}[/bold] ({escape(_terms(results))})", table]
+    return [f"\n[bold]What they are worth: {escape(horizon)}[/bold] ({escape(terms(what, rfm.currency))})", table]
 
 
 def top_customers(results: Results) -> list[RenderableType]:
@@ -137,9 +137,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _terms(results: Results) -> str:
-    what, currency = results.forecast, results.rfm.currency
+def terms(what: Forecast, currency: str | None) -> str:
+    """How value is counted: 'margin 30 %, discounted at 10 % a year, EUR'."""
     margin = f"margin from column {what.margin}" if isinstance(what.margin, str) else f"margin {percent(what.margin)}"
-    terms = ["revenue" if what.margin == 1 else margin]
-    terms.append(f"discounted at {percent(what.discount_rate)} a year" if what.discount_rate else "not discounted")
-    return ", ".join([*terms, currency] if currency else terms)
+    said = ["revenue" if what.margin == 1 else margin]
+    said.append(f"discounted at {percent(what.discount_rate)} a year" if what.discount_rate else "not discounted")
+    return ", ".join([*said, currency] if currency else said)

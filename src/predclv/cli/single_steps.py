@@ -17,13 +17,13 @@ from predclv.inference.posterior import check_level
 from predclv.models.storage import MANIFEST
 from predclv.value import CLV
 
-__all__ = ["fit", "predict", "summarize"]
+__all__ = ["fit", "keep_the_input", "predict", "summarize"]
 
 
 def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quality: Path | None) -> None:
     """Write the summary of a log, and on request what was dropped on the way."""
     targets = [check_suffix(path) for path in (out, quality) if path is not None]
-    _keep_the_input(log, targets)
+    keep_the_input(log, targets)
     with current.step("Reading the log"):
         rfm = steps.summarize(log, **data)
     steps.write_summary(rfm, out)
@@ -71,7 +71,7 @@ def predict(
 ) -> None:
     """Forecast the customers of a table with a saved model."""
     check_level(level)
-    _keep_the_input(table, [check_suffix(out)])
+    keep_the_input(table, [check_suffix(out)])
     options = {name: steps.number_or_text(value) for name, value in steps.given(**value_options).items()}
     model = pc.load(folder)
     steps.refuse_contracts(model, f"The model in '{folder}'")
@@ -89,7 +89,8 @@ def predict(
     current.finish({"command": "predict", **screen.facts(rfm), "horizon": horizon, "files": [out]})
 
 
-def _keep_the_input(source: str, targets: list[Path]) -> None:
+def keep_the_input(source: str, targets: list[Path]) -> None:
+    """Raise DataError where a result would take the place of what is read."""
     for target in targets:
         if target.exists() and Path(source).exists() and target.samefile(source):
             raise DataError(f"'{target}' is the input. Give another name for the output.")

@@ -35,6 +35,7 @@ __all__ = [
     "effects",
     "forecast",
     "given",
+    "manifest_text",
     "model_columns",
     "number_or_text",
     "predict",
@@ -161,8 +162,8 @@ def refuse_contracts(model: CLV | Model, what: str) -> None:
     own = model.get_params()["transactions"] if isinstance(model, pc.CLV) else model
     if own is not None and own.KIND == "contract":
         raise DataError(
-            f"{what} forecasts renewals of contracts ({type(own).__name__}), and this command reads purchase logs. Use "
-            "it in Python: pc.Subscriptions.from_log, then pc.CLV."
+            f"{what} forecasts renewals of contracts ({type(own).__name__}), and this command reads purchase logs. See "
+            "`predclv contracts --help`."
         )
 
 
@@ -268,7 +269,7 @@ def write_results(
         if report:
             _write_report(results, folder / "report.html", title, messages)
         names = sorted([entry.name for entry in folder.iterdir()] + [MANIFEST])
-        write_text(folder / MANIFEST, _manifest(command, results.forecast, names))
+        write_text(folder / MANIFEST, manifest_text(command, results.forecast, names))
     return names
 
 
@@ -287,7 +288,8 @@ def _write_report(results: Results, path: Path, title: str | None, messages: Seq
     )
 
 
-def _manifest(command: str, what: Forecast, names: list[str]) -> str:
+def manifest_text(command: str, what: Forecast, names: list[str]) -> str:
+    """What a folder of results says of itself, as JSON."""
     content: Mapping[str, Any] = {
         "made_by": f"predclv {pc.__version__}",
         "command": command,

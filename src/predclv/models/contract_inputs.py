@@ -7,15 +7,27 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.data.durations import Horizon
 from predclv.data.periods import DAYS_PER_PERIOD
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError
 from predclv.forecast.contracts import Contracts, renewals_due
 from predclv.models.horizons import check_discount_rate
 
-__all__ = ["continuous_rate", "contracts_of", "require_price", "require_subscriptions", "whole_weights"]
+__all__ = [
+    "continuous_rate",
+    "contracts_of",
+    "require_price",
+    "require_subscriptions",
+    "revenue_periods",
+    "whole_weights",
+]
 
 FloatArray = NDArray[np.float64]
+
+# Periods of recurring revenue that are shown: three years of an infinite horizon, and in all.
+_YEARS_AHEAD = 3.0
+_MOST_PERIODS = 400
 
 
 def contracts_of(subs: Subscriptions, horizon: float, margin: FloatArray | None = None) -> Contracts:
@@ -65,3 +77,12 @@ def whole_weights(subs: Subscriptions) -> NDArray[np.int64]:
 def continuous_rate(discount_rate: float, period: str) -> float:
     """Return the continuous rate per period of an effective annual one; ValueError where it is no share a year."""
     return math.log1p(check_discount_rate(discount_rate)) * DAYS_PER_PERIOD[period] / DAYS_PER_PERIOD["year"]
+
+
+def revenue_periods(horizon: Horizon, subs: Subscriptions) -> float | None:
+    """Periods of recurring revenue to show for a horizon; None where none fits, nobody runs or there are no prices."""
+    endless = not math.isfinite(horizon.length)
+    length = _YEARS_AHEAD * DAYS_PER_PERIOD["year"] / subs.days_per_period if endless else horizon.length
+    if length < 1 - 1e-9 or subs.price is None or bool(subs.ended.all()):
+        return None
+    return min(length, float(_MOST_PERIODS))

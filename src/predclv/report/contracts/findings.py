@@ -130,7 +130,7 @@ def _other_model(given: ContractInputs) -> Iterator[Finding]:
     )
     if alone and ratio > _MORE_THAN_CHANCE:
         title = "A single customer seems to change with tenure"
-        yield Finding("caution", title, f"{says} Take BDW for the forecast (--model bdw).")
+        yield Finding("caution", title, f"{says} Take BDW for the forecast (--renewals bdw).")
     elif abs(change) > _MATTERS:
         yield Finding("note", "The choice of the model matters", says)
     else:

@@ -14,6 +14,7 @@ from predclv.checks import PredictiveCheck, check_survivors
 from predclv.data.frames import PANDAS
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError, HorizonWarning
+from predclv.models.contract_inputs import revenue_periods
 from predclv.models.contracts import ContractModel
 from predclv.report.words import ReportWords, same_customers
 from predclv.value import CLV
@@ -22,8 +23,6 @@ __all__ = ["ContractInputs"]
 
 FloatArray = NDArray[np.float64]
 
-# Periods of recurring revenue where the horizon has no end.
-_YEARS_AHEAD = 3.0
 _MOST_PERIODS = 400
 
 
@@ -101,13 +100,13 @@ class ContractInputs(ReportWords):
     @cached_property
     def revenue(self) -> pd.DataFrame | None:
         """Recurring revenue over the horizon, or three years of an infinite one; None where no period fits."""
-        length = self.horizon.length if self.finite else _YEARS_AHEAD * 365.25 / self.subs.days_per_period
-        if length < 1 - 1e-9 or not self.running:
+        periods = revenue_periods(self.horizon, self.subs)
+        if periods is None:
             return None
         with warnings.catch_warnings():
             # The forecast of the contracts has the same horizon and has warned of it.
             warnings.simplefilter("ignore", HorizonWarning)
-            return self.model.recurring_revenue(self.subs, min(length, _MOST_PERIODS), level=self.level)
+            return self.model.recurring_revenue(self.subs, periods, level=self.level)
 
     @cached_property
     def check(self) -> PredictiveCheck | str:
