@@ -59,6 +59,10 @@ class DataQualityWarning(PredCLVWarning):
     """The data are usable and suspicious: merged, netted, set aside, or starting late."""
 
 
+class CoarseningWarning(PredCLVWarning):
+    """Customers were too many for rows of their own: times or spend stand in cells, which moves estimates a little."""
+
+
 class ObservationEndWarning(DataQualityWarning):
     """No as-of date was given, so the last date in the log was taken, which inflates `p_alive`."""
 

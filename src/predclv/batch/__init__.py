@@ -1,9 +1,10 @@
-"""Scoring customers in batches, unattended: one scorer for every engine, and a job that can be killed and resumed."""
+"""Customers in batches, unattended: tables of any size collapsed for a fit, and scored by jobs that can be resumed."""
 
 from __future__ import annotations
 
+from predclv.batch.collapsing import collapse_customers
 from predclv.batch.job import Job, run_job
 from predclv.batch.memory import Memory, parse_memory
 from predclv.batch.scorer import Scorer
 
-__all__ = ["Job", "Memory", "Scorer", "parse_memory", "run_job"]
+__all__ = ["Job", "Memory", "Scorer", "collapse_customers", "parse_memory", "run_job"]

@@ -19,6 +19,8 @@ _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
 # What Python, its libraries, the model and its tables take, whatever the rows.
 _FIXED = 550 << 20
+# What Python and its libraries take alone.
+_LIBRARIES = 360 << 20
 # What a row takes while it is worked: columns, parameters' draws, results.
 _PER_ROW = 1_800
 _FEWEST_ROWS = 4_096
@@ -39,6 +41,11 @@ class Memory:
     def for_duckdb(self) -> int:
         """DuckDB's own share."""
         return max(self.total // 16, 64 << 20)
+
+    @property
+    def for_grouping(self) -> int:
+        """DuckDB's share where it groups a table, while nothing else is done."""
+        return max((self.total - _LIBRARIES) * 3 // 4, 128 << 20)
 
     @property
     def block_rows(self) -> int:

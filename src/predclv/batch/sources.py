@@ -24,7 +24,7 @@ from predclv.data.checks import check_option
 from predclv.errors import DataError
 from predclv.files import file_sha256
 
-__all__ = ["ENGINES", "Reading", "Source", "open_source"]
+__all__ = ["ENGINES", "Reading", "Source", "csv_header", "open_source", "parquet_files", "read_units"]
 
 ENGINES = ("duckdb", "pyarrow")
 _BATCH = 65_536
@@ -157,7 +157,7 @@ class Source:
         place = quote_text(str(path))
         if self.kind == "parquet":
             return f"read_parquet({place})"
-        kinds = ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in _csv_header(path))
+        kinds = ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in csv_header(path))
         dialect = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"'"
         return f"read_csv({place}, {dialect}, columns={{{kinds}}})"
 
@@ -203,11 +203,11 @@ def open_source(path: str, needs: Needs, engine: str) -> Source:
         needs.check(schema, f"The table {table!r}")
         return Source("duckdb", root, (root,), table, _plain(schema, needs))
     if root.is_file() and root.suffix.lower() == ".csv":
-        header = pa.schema([(column, pa.string()) for column in _csv_header(root)])
+        header = pa.schema([(column, pa.string()) for column in csv_header(root)])
         as_numbers = [pa.field(f.name, pa.float64() if f.name in needs.numbers else f.type) for f in header]
         needs.check(pa.schema(as_numbers), f"'{root}'")
         return Source("csv", root, (root,), "", _plain(header, needs))
-    files = _parquet_files(root)
+    files = parquet_files(root)
     schemas = [_parquet_schema(file, needs) for file in files]
     for file, schema in zip(files, schemas, strict=True):
         if schema != schemas[0]:
@@ -218,7 +218,8 @@ def open_source(path: str, needs: Needs, engine: str) -> Source:
     return Source("parquet", root, files, "", schemas[0], _time_unit(files[0]))
 
 
-def _parquet_files(root: Path) -> tuple[Path, ...]:
+def parquet_files(root: Path) -> tuple[Path, ...]:
+    """Files of a table, in the order of their rows: `root`, or those in it that are neither hidden nor set aside."""
     if root.is_file():
         if root.suffix.lower() != ".parquet":
             raise DataError(f"'{root}' is no .parquet or .csv file, nor a folder of .parquet files.")
@@ -240,12 +241,18 @@ def _parquet_schema(path: Path, needs: Needs) -> pa.Schema:
     return _plain(schema, needs)
 
 
-def _time_unit(path: Path) -> str | None:
+def read_units(path: Path) -> dict[str, Any]:
+    """Units that a Parquet file says it was counted in; empty where it says nothing."""
+    stored = (pq.read_schema(path).metadata or {}).get(b"predclv", b"{}")
     try:
-        units = json.loads((pq.read_schema(path).metadata or {}).get(b"predclv", b"{}"))
+        units = json.loads(stored)
     except ValueError as error:
         raise DataError(f"'{path}' does not say its units in a way that can be read: {error}") from error
-    unit = units.get("time_unit") if isinstance(units, dict) else None
+    return units if isinstance(units, dict) else {}
+
+
+def _time_unit(path: Path) -> str | None:
+    unit = read_units(path).get("time_unit")
     return None if unit is None else str(unit)
 
 
@@ -277,7 +284,8 @@ def _settle(batch: pa.RecordBatch, schema: pa.Schema, empty_is_null: bool) -> pa
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _csv_header(path: Path) -> list[str]:
+def csv_header(path: Path) -> list[str]:
+    """Names of a CSV file's columns."""
     with _reading(path), pacsv.open_csv(path, parse_options=_CSV) as reader:
         return list(reader.schema.names)
 

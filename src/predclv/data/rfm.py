@@ -66,6 +66,10 @@ class RFMSummary(RFMReaders):
         Or what `opportunities` says.
     collapse : {"none", "hour", "day", "week", "month"} or None
         Which purchases counted as one; None where a ready table did not say.
+    spend_apart : bool
+        Whether a row's `monetary_value` is that of other customers than its recency and T, who have its frequency and
+        carried columns in common: so `batch.collapse_customers` keeps rows few. Each is right by itself, which is all
+        that fits read; forecasts of value, which take both together, refuse it.
     opportunities : {"year", "quarter", "month", "week", "day"} or None
         Where not None, nothing is measured but counted: T is how many opportunities to buy, periods of the calendar
         after that of the first purchase, a customer has had, `frequency` how many were used, `recency` the last one.
@@ -170,6 +174,15 @@ class RFMSummary(RFMReaders):
             raise DataError(
                 f"{what} takes one row a customer, and the {len(self):,} rows of this summary stand for "
                 f"{self.n_customers:,} customers. Give it rfm.expand()."
+            )
+
+    def require_joint_spend(self, what: str) -> None:
+        """Raise DataError where a row's spend is not that of its history, and `what` takes both together."""
+        if self.spend_apart:
+            raise DataError(
+                f"{what} takes history and spend of the same customers, and this collapsed summary, made for fits, "
+                "keeps them apart. Give it the customers themselves; a table too large for memory goes to predclv "
+                "score."
             )
 
     def require_compatible(

@@ -31,11 +31,11 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 # Tables printed with few digits may put recency above T by a rounding error; that much is mended.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 # Beyond it, floats skip whole numbers.
-_MOST_PURCHASES = 2**53
+MOST_PURCHASES = 2**53
 
 
 def check_labels(
@@ -84,7 +84,7 @@ def check_columns(
         ids, count, np.floor(count) != count, "'frequency' is no whole number", "It counts purchases after the first."
     )
     _refuse(
-        ids, count, count > _MOST_PURCHASES, "'frequency' is beyond counting", "It counts purchases after the first."
+        ids, count, count > MOST_PURCHASES, "'frequency' is beyond counting", "It counts purchases after the first."
     )
     _check_recency(ids, count, last, age, time_unit)
     columns: dict[str, NDArray[Any]] = {
@@ -151,7 +151,7 @@ def check_weight(ids: NDArray[Any], weight: Any) -> NDArray[np.int64]:
     remedy = "It is how many customers a row stands for: leave out rows of none, and rename a column that is not meant."
     _refuse(ids, count, ~np.isfinite(count), "'weight' is null or not finite", remedy)
     _refuse(ids, count, (count < 1) | (np.floor(count) != count), "'weight' is no whole number from 1 on", remedy)
-    if count.sum() > _MOST_PURCHASES:
+    if count.sum() > MOST_PURCHASES:
         raise DataError(f"'weight' adds up to {count.sum():.4g} customers, which is beyond counting.")
     return count.astype(np.int64)
 
@@ -275,7 +275,7 @@ def _surely_distinct(ids: NDArray[Any]) -> bool:
 def _check_recency(ids: NDArray[Any], count: FloatArray, last: FloatArray, age: FloatArray, time_unit: str) -> None:
     above = last > age
     if above.any():
-        late = last > age * (1 + _ROUNDING) + _ROUNDING
+        late = last > age * (1 + ROUNDING) + ROUNDING
         if late.any():
             i = int(np.argmax(late))
             raise DataError(

@@ -47,6 +47,7 @@ class RFMColumns:
     currency: str | None = None
     returns: str | None = None
     opportunities: str | None = None
+    spend_apart: bool = False
     quality: CopiedFrame = CopiedFrame()  # noqa: RUF009, a descriptor
     backend: Backend = PANDAS
 

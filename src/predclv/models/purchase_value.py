@@ -173,6 +173,7 @@ class PurchaseValue:
         segment: NDArray[np.int64] | None = None,
     ) -> _Task:
         require_summary(rfm)
+        rfm.require_joint_spend("A forecast of value")
         check_level(level)
         fitted = self.pair.spend.fingerprint_
         rfm.require_compatible(time_unit=self._time_unit, currency=fitted.currency, collapse=fitted.collapse)
