@@ -205,6 +205,11 @@ def fit_command(
     purchase_covariates: o.PurchaseCovariates = None,
     dropout_covariates: o.DropoutCovariates = None,
     penalty: o.Penalty = None,
+    engine: o.GroupingEngine = None,
+    memory_limit: o.GroupingLimit = None,
+    spill: o.Spill = None,
+    max_rows: o.MaxRows = None,
+    time_step: o.TimeStep = None,
     out: o.OutModel,
     config: o.Config = None,
     quiet: o.Quiet = False,
@@ -213,10 +218,12 @@ def fit_command(
 ) -> None:
     """Fit a transaction model and, where there is spend, Gamma-Gamma; save the model."""
     from predclv.cli import single_steps, steps
+    from predclv.cli.grouping import Grouping
 
     with session(quiet, json) as current:
         models = steps.Models(transactions, method, segment, purchase_covariates, dropout_covariates, penalty)
-        single_steps.fit(current, table, _data_options(context), out, models)
+        grouping = Grouping(engine, memory_limit, spill, max_rows, time_step)
+        single_steps.fit(current, table, _data_options(context), out, models, grouping)
 
 
 @app.command("predict")

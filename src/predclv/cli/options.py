@@ -13,7 +13,10 @@ DATA, MODEL, FORECAST, OUTPUT = "What is in the data", "How it is fitted", "What
 PAST, COMPARISON = "From which dates", "What is compared"
 
 _LOG = "Purchase log, one row a purchase: a CSV or Parquet file."
-_TABLE = "What `summarize` wrote, or any table of frequency, recency, T; with --date, a purchase log."
+_TABLE = (
+    "What `summarize` wrote, or any table of frequency, recency, T; with --date, a purchase log. With --engine duckdb, "
+    "a table of any size: a Parquet file or folder, a CSV file, or file.duckdb::table."
+)
 Log = Annotated[str, typer.Argument(help=_LOG, metavar="LOG", show_default=False)]
 Table = Annotated[str, typer.Argument(help=_TABLE, metavar="TABLE", show_default=False)]
 
@@ -223,6 +226,43 @@ OutScores = Annotated[Path, typer.Option("--out", help="Folder for the scores.",
 Engine = Annotated[str, typer.Option(help="Who reads the rows: duckdb or pyarrow.", rich_help_panel=DATA)]
 MemoryLimit = Annotated[
     str, typer.Option(help="Memory that the job may take, about: 1GB, 800MiB.", rich_help_panel=OUTPUT)
+]
+GroupingEngine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="Who groups the table: duckdb takes one beyond memory. Left out, it is read whole.",
+        rich_help_panel=DATA,
+    ),
+]
+GroupingLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        help="With --engine duckdb: memory that the job may take, about: 1GB, 800MiB. Default: 1GB.",
+        rich_help_panel=DATA,
+    ),
+]
+Spill = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --engine duckdb: folder for what does not fit in memory. Default: that for temporary files.",
+        rich_help_panel=DATA,
+    ),
+]
+MaxRows = Annotated[
+    int | None,
+    typer.Option(
+        help="With --engine duckdb: distinct rows to fit on; more are put into cells, with a warning. Default: "
+        "2,000,000.",
+        rich_help_panel=DATA,
+    ),
+]
+TimeStep = Annotated[
+    str | None,
+    typer.Option(
+        help='With --engine duckdb: put times into cells so wide, "2 days", and wider with time.', rich_help_panel=DATA
+    ),
 ]
 Partitions = Annotated[
     int | None, typer.Option(help="Parts to write, at most. Default: one a million rows.", rich_help_panel=OUTPUT)

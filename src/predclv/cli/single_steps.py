@@ -10,6 +10,7 @@ from rich.markup import escape
 import predclv as pc
 from predclv.cli import screen, steps
 from predclv.cli.console import Session
+from predclv.cli.grouping import Grouping
 from predclv.cli.tables import check_suffix, write_table
 from predclv.errors import DataError
 from predclv.files import check_replaceable
@@ -33,7 +34,9 @@ def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quali
     current.finish({"command": "summarize", **screen.facts(rfm), "files": targets})
 
 
-def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: steps.Models) -> None:
+def fit(
+    current: Session, table: str, data: dict[str, Any], out: Path, models: steps.Models, grouping: Grouping
+) -> None:
     """Fit the models that the data allow and save them."""
     check_replaceable(out, MANIFEST)
     clv = models.unfitted()
@@ -42,7 +45,7 @@ def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: s
     with current.step("Reading"):
         if transactions.needs_log_itt and data["date"] is not None:
             data = {**data, "regularity": True}
-        rfm = steps.read_summary(table, models.columns, **data)
+        rfm = grouping.read(table, models.columns, **data)
     if transactions.needs_log_itt and rfm.log_itt is None:
         raise DataError(
             f"--transactions {transactions.KEY} goes by the times between purchases, which '{table}' does not hold. "
@@ -54,9 +57,10 @@ def fit(current: Session, table: str, data: dict[str, Any], out: Path, models: s
     told = steps.effects(model)
     table_of_all = model.summary.to_string(index=False, justify="left")
     # Names of coefficients have brackets.
-    current.show(screen.customers(rfm), *map(escape, (table_of_all, *told)), f"Written: {out}")
+    rows = [] if rfm.weight is None else [f"{len(rfm):,} distinct rows stand for them"]
+    current.show(screen.customers(rfm), *map(escape, (*rows, table_of_all, *told)), f"Written: {out}")
     found = {"parameters": model.summary.drop(columns="meaning").to_dict("records"), "effects": told}
-    current.finish({"command": "fit", **screen.facts(rfm), **found, "files": [out]})
+    current.finish({"command": "fit", **screen.facts(rfm), "rows": len(rfm), **found, "files": [out]})
 
 
 def predict(

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from predclv.value import CLV
 
 __all__ = [
+    "UNITS",
     "Forecast",
     "Models",
     "Results",
     "check_output",
     "effects",
+    "flag_of",
     "forecast",
     "given",
     "manifest_text",
@@ -48,8 +50,8 @@ __all__ = [
 ]
 
 MANIFEST = "predclv.json"
-# What a table of customers does not say by itself.
-_UNITS = ("time_unit", "collapse", "opportunities", "observation_end", "observation_start", "currency")
+#: What a table of customers does not say by itself.
+UNITS = ("time_unit", "collapse", "opportunities", "observation_end", "observation_start", "currency")
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Models:
         }
         for name, columns in found.items():
             if not columns:
-                raise DataError(f"{_flag(name)} names no column: {asked[name]!r}. Give columns between commas.")
+                raise DataError(f"{flag_of(name)} names no column: {asked[name]!r}. Give columns between commas.")
         return found
 
     @property
@@ -151,7 +153,7 @@ class Models:
         if unknown := [name for name in own if name not in model().get_params()]:
             able = ", ".join(key for key in known if unknown[0] in pc.MODELS[key]().get_params())
             raise DataError(
-                f"--transactions {self.transactions} takes no covariates: leave {_flag(unknown[0])} out, or take one "
+                f"--transactions {self.transactions} takes no covariates: leave {flag_of(unknown[0])} out, or take one "
                 f"of {able}."
             )
         return pc.CLV(model(**settings, **own), pc.GammaGamma(**settings))
@@ -200,14 +202,14 @@ def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSum
             raise DataError("--date means a purchase log, which needs --customer-id too.")
         return summarize(table, keep, **options)
     asked = given(**options)
-    for name in sorted(set(asked) - {"customer_id", "carry", *_UNITS}):
-        raise DataError(f"{_flag(name)} is about a purchase log, which needs --date too.")
+    for name in sorted(set(asked) - {"customer_id", "carry", *UNITS}):
+        raise DataError(f"{flag_of(name)} is about a purchase log, which needs --date too.")
     units = read_units(Path(table))
     for name in sorted(set(units) & set(asked)):
         if units[name] != asked[name]:
             raise UnitError(
-                f"'{table}' was made with {_flag(name)} {units[name]}, not {asked[name]}. "
-                f"Leave {_flag(name)} out, or summarise the log anew."
+                f"'{table}' was made with {flag_of(name)} {units[name]}, not {asked[name]}. "
+                f"Leave {flag_of(name)} out, or summarise the log anew."
             )
     if not {"time_unit", "opportunities"} & {*units, *asked}:
         raise DataError(f"'{table}' does not say in which unit its recency and T are. Give --time-unit.")
@@ -216,7 +218,7 @@ def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSum
 
 def write_summary(rfm: RFMSummary, path: Path) -> None:
     """Write a summary as a table; Parquet keeps its units."""
-    units = {name: getattr(rfm, name) for name in _UNITS}
+    units = {name: getattr(rfm, name) for name in UNITS}
     write_table(rfm.to_pandas(), path, {name: str(unit) for name, unit in units.items() if unit is not None})
 
 
@@ -303,5 +305,6 @@ def _carrying(options: dict[str, Any], keep: Sequence[str]) -> dict[str, Any]:
     return {**options, "carry": list(dict.fromkeys([*(options.get("carry") or ()), *keep]))}
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """An option's name as it is on the command line."""
     return "--" + name.replace("_", "-")
