@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -258,13 +257,6 @@ def test_pandas_objects_are_told_apart() -> None:
         summarise(log_with(customer_id=pd.Series([1, "1", 2, 3], dtype=object)))
     with pytest.raises(DataError, match="two columns of one name"):
         summarise(pd.concat([GOOD, GOOD[["date"]]], axis=1))
-
-
-def test_session_zone_of_duckdb_must_be_the_one_that_counts() -> None:
-    relation = ENGINES["duckdb"](log_with(date=GOOD["date"].dt.tz_localize("UTC")))
-    zone = "Asia/Tokyo"
-    with pytest.raises(DataError, match=re.escape(f"SET TimeZone='{zone}'")):
-        summarise(relation, time_zone=zone)
 
 
 @pytest.mark.parametrize("date", ["'infinity'::TIMESTAMP", "'0044-03-15 (BC)'::DATE", "'20000-01-01'::DATE"])

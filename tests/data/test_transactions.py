@@ -218,17 +218,20 @@ class TestTimeZones:
         with pytest.raises(DataError, match=re.escape(f"knows time zones ({zone})")):
             summarise(local)
 
-    def test_duckdb_in_its_session_zone(self) -> None:
+    @pytest.mark.parametrize("session", ["Asia/Tokyo", "America/New_York"])
+    def test_duckdb_whatever_its_session_zone(self, session: str) -> None:
         relation = ENGINES["duckdb"](LOG.assign(date=LOG["date"].dt.tz_localize("UTC")))
         assert str(relation.types[1]) == "TIMESTAMP WITH TIME ZONE"
         duckdb = pytest.importorskip("duckdb")
         connection = duckdb.connect()
-        connection.execute("SET TimeZone='Asia/Tokyo'")
+        connection.execute(f"SET TimeZone='{session}'")
         connection.register("frame", relation.to_arrow_table())
-        rfm = summarise(
-            connection.sql("SELECT * FROM frame"), time_zone="Asia/Tokyo", time_unit="day", observation_end="2024-03-01"
-        )
+        rows = connection.sql("SELECT * FROM frame")
+        rfm = summarise(rows, time_zone="Asia/Tokyo", time_unit="day", observation_end="2024-03-01")
         assert rfm.recency.tolist() == [29.0, 42.0, 0.0]
+        for zone in ("Asia/Tokio", "Asia/Tokyo' OR '"):
+            with pytest.raises(DataError, match="is not known"):
+                summarise(rows, time_zone=zone)
 
     @pytest.mark.filterwarnings(ONCE)
     def test_aware_end_is_converted(self) -> None:

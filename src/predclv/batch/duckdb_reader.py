@@ -12,7 +12,7 @@ import pyarrow as pa
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
 
-__all__ = ["connect", "quote", "quote_text", "read", "table_schema"]
+__all__ = ["arrow_reader", "connect", "quote", "quote_text", "read", "table_schema"]
 
 # Little enough for a look at a table's columns.
 _LOOK = 256 << 20
@@ -54,8 +54,12 @@ def table_schema(database: Path, table: str) -> pa.Schema:
 
 
 def read(connection: Any, query: str, batch_rows: int = 65_536) -> pa.RecordBatchReader:
-    """Rows of a query as they come, by the name that this version of DuckDB has for it."""
-    relation = connection.sql(query)
+    """Rows of a query as they come."""
+    return arrow_reader(connection.sql(query), batch_rows)
+
+
+def arrow_reader(relation: Any, batch_rows: int) -> pa.RecordBatchReader:
+    """Rows of a relation as they come, by the name that this version of DuckDB has for it."""
     reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
     return reader(batch_rows)
 

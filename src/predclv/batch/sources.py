@@ -6,7 +6,6 @@ Whoever reads gives the same rows in the same order and types, so that what is m
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ import pyarrow.parquet as pq
 from predclv.batch.duckdb_reader import connect, quote, quote_text, read, table_schema
 from predclv.batch.rows import Needs
 from predclv.data.checks import check_option
+from predclv.data.units import read_units
 from predclv.errors import DataError
 from predclv.files import file_sha256
 
-__all__ = ["ENGINES", "Reading", "Source", "csv_header", "open_source", "parquet_files", "read_units"]
+__all__ = ["ENGINES", "Reading", "Source", "csv_header", "open_source", "parquet_files", "plain_type"]
 
 ENGINES = ("duckdb", "pyarrow")
 _BATCH = 65_536
@@ -241,16 +241,6 @@ def _parquet_schema(path: Path, needs: Needs) -> pa.Schema:
     return _plain(schema, needs)
 
 
-def read_units(path: Path) -> dict[str, Any]:
-    """Units that a Parquet file says it was counted in; empty where it says nothing."""
-    stored = (pq.read_schema(path).metadata or {}).get(b"predclv", b"{}")
-    try:
-        units = json.loads(stored)
-    except ValueError as error:
-        raise DataError(f"'{path}' does not say its units in a way that can be read: {error}") from error
-    return units if isinstance(units, dict) else {}
-
-
 def _time_unit(path: Path) -> str | None:
     unit = read_units(path).get("time_unit")
     return None if unit is None else str(unit)
@@ -258,12 +248,13 @@ def _time_unit(path: Path) -> str | None:
 
 def _plain(schema: pa.Schema, needs: Needs) -> pa.Schema:
     """The columns that are wanted, in one way to hold each kind of value."""
-    return pa.schema([pa.field(name, _plain_type(schema.field(name).type)) for name in needs.columns])
+    return pa.schema([pa.field(name, plain_type(schema.field(name).type)) for name in needs.columns])
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The one way in which a kind of value is held."""
     if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
+        return plain_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) else kind

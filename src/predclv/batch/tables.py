@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from predclv.batch.duckdb_reader import connect, quote, quote_text, table_schema
 from predclv.batch.memory import Memory
-from predclv.batch.sources import csv_header, parquet_files, read_units
+from predclv.batch.sources import csv_header, parquet_files
 from predclv.data.checks import quote_list
 from predclv.data.paths import is_path, text_to_numbers
+from predclv.data.units import read_units
 from predclv.errors import DataError
 
 __all__ = ["EngineTable", "open_table"]

@@ -40,6 +40,7 @@ _ABOUT_THE_DATA = (
     "on_null",
     "carry",
     "regularity",
+    "minor_unit",
 )
 
 
@@ -107,6 +108,7 @@ def run_command(
     time_zone: o.TimeZone = None,
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
+    minor_unit: o.MinorUnit = None,
     carry: o.Carry = None,
     transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
@@ -148,7 +150,7 @@ def run_command(
 @app.command("summarize")
 def summarize_command(
     context: typer.Context,
-    log: o.Log,
+    log: o.LogOfAnySize,
     *,
     customer_id: o.CustomerId,
     date: o.Date,
@@ -166,7 +168,11 @@ def summarize_command(
     on_null: o.OnNull = None,
     carry: o.Carry = None,
     regularity: o.Regularity = False,
-    out: o.OutFile,
+    minor_unit: o.MinorUnit = None,
+    engine: o.LogEngine = None,
+    memory_limit: o.LogMemoryLimit = None,
+    spill: o.LogSpill = None,
+    out: o.SummaryOut,
     quality: o.Quality = None,
     config: o.Config = None,
     quiet: o.Quiet = False,
@@ -177,7 +183,8 @@ def summarize_command(
     from predclv.cli import single_steps
 
     with session(quiet, json) as current:
-        single_steps.summarize(current, log, _data_options(context), out, quality)
+        work = single_steps.Work(engine, memory_limit, spill)
+        single_steps.summarize(current, log, _data_options(context), out, quality, work)
 
 
 @app.command("fit")
@@ -199,6 +206,7 @@ def fit_command(
     time_zone: o.TimeZone = None,
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
+    minor_unit: o.MinorUnit = None,
     transactions: o.Transactions = "bg_nbd",
     method: o.Method = "mle",
     segment: o.Segment = None,
@@ -246,6 +254,7 @@ def predict_command(
     time_zone: o.TimeZone = None,
     date_format: o.DateFormat = None,
     on_null: o.OnNull = None,
+    minor_unit: o.MinorUnit = None,
     carry: o.Carry = None,
     horizon: o.Horizon = "1 year",
     discount_rate: o.DiscountRateIfAny = None,

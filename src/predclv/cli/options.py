@@ -72,6 +72,13 @@ Carry = Annotated[
     typer.Option(help="Column about the customer to keep beside the results; may be repeated.", rich_help_panel=DATA),
 ]
 
+MinorUnit = Annotated[
+    str | None,
+    typer.Option(
+        help="Smallest amount of the currency, such as 0.01: money is added up in whole numbers of it, exactly.",
+        rich_help_panel=DATA,
+    ),
+]
 Regularity = Annotated[
     bool,
     typer.Option(
@@ -224,6 +231,44 @@ Rows = Annotated[
 ]
 OutScores = Annotated[Path, typer.Option("--out", help="Folder for the scores.", rich_help_panel=OUTPUT)]
 Engine = Annotated[str, typer.Option(help="Who reads the rows: duckdb or pyarrow.", rich_help_panel=DATA)]
+LogEngine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="duckdb: on disk and within --memory-limit, for logs of any size. Default: customers are kept in memory.",
+        rich_help_panel=DATA,
+    ),
+]
+LogMemoryLimit = Annotated[
+    str | None,
+    typer.Option("--memory-limit", help="With --engine duckdb: 2GB, 800MiB. Default: 2GB.", rich_help_panel=DATA),
+]
+LogSpill = Annotated[
+    Path | None,
+    typer.Option(
+        "--spill",
+        help="With --engine duckdb: folder for what does not fit in memory. Default: beside --out.",
+        rich_help_panel=DATA,
+    ),
+]
+LogOfAnySize = Annotated[
+    str,
+    typer.Argument(
+        help="Purchase log, one row a purchase: a CSV or Parquet file, or a folder of Parquet files; with --engine "
+        "duckdb also file.duckdb::table and postgresql://user@host/database::table.",
+        metavar="LOG",
+        show_default=False,
+    ),
+]
+SummaryOut = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        help="Table to write, .parquet or .csv; with --engine duckdb a .parquet file, or a folder for several.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
 MemoryLimit = Annotated[
     str, typer.Option(help="Memory that the job may take, about: 1GB, 800MiB.", rich_help_panel=OUTPUT)
 ]

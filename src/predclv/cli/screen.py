@@ -13,6 +13,7 @@ import predclv as pc
 from predclv.cli.steps import Forecast, Results
 
 if TYPE_CHECKING:
+    from predclv.batch.summaries import SummaryFile
     from predclv.data.rfm import RFMSummary
 
 __all__ = ["customers", "facts", "files", "number", "percent", "span", "summary", "terms", "top_customers", "value"]
@@ -28,7 +29,7 @@ _WHAT = {
 }
 
 
-def customers(rfm: RFMSummary) -> str:
+def customers(rfm: RFMSummary | SummaryFile) -> str:
     """Say in a line who was summarised."""
     end = f", seen until {rfm.observation_end}" if rfm.observation_end is not None else ""
     return f"{rfm.n_customers:,} customers, {rfm.n_repeat_buyers:,} of them bought more than once{end}"
@@ -91,7 +92,7 @@ def files(out: Path, names: list[str]) -> list[RenderableType]:
     return ["\n[bold]Written[/bold]", table]
 
 
-def facts(rfm: RFMSummary) -> dict[str, Any]:
+def facts(rfm: RFMSummary | SummaryFile) -> dict[str, Any]:
     """What a program wants to know of a summary."""
     return {
         "version": pc.__version__,

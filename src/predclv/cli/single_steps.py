@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -12,22 +13,52 @@ from predclv.cli import screen, steps
 from predclv.cli.console import Session
 from predclv.cli.grouping import Grouping
 from predclv.cli.tables import check_suffix, write_table
+from predclv.data.checks import check_option
 from predclv.errors import DataError
 from predclv.files import check_replaceable
 from predclv.inference.posterior import check_level
 from predclv.models.storage import MANIFEST
 from predclv.value import CLV
 
-__all__ = ["fit", "keep_the_input", "predict", "summarize"]
+if TYPE_CHECKING:
+    from predclv.batch.summaries import SummaryFile
+    from predclv.data.rfm import RFMSummary
+
+__all__ = ["Work", "fit", "keep_the_input", "predict", "summarize"]
 
 
-def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quality: Path | None) -> None:
+@dataclass(frozen=True)
+class Work:
+    """How a log is summarised: in memory, or by an engine within limits."""
+
+    engine: str | None = None
+    memory_limit: str | None = None
+    spill: Path | None = None
+
+    def check(self) -> None:
+        """Raise DataError for an engine there is not, or limits that nothing keeps."""
+        if self.engine is not None:
+            check_option("engine", self.engine, ("duckdb",))
+            return
+        for name in ("memory_limit", "spill"):
+            if getattr(self, name) is not None:
+                raise DataError(f"--{name.replace('_', '-')} is about --engine duckdb. Give that too.")
+
+
+def summarize(current: Session, log: str, data: dict[str, Any], out: Path, quality: Path | None, work: Work) -> None:
     """Write the summary of a log, and on request what was dropped on the way."""
-    targets = [check_suffix(path) for path in (out, quality) if path is not None]
+    work.check()
+    targets = [out] if work.engine else [check_suffix(out)]
+    targets += [] if quality is None else [check_suffix(quality)]
     keep_the_input(log, targets)
     with current.step("Reading the log"):
-        rfm = steps.summarize(log, **data)
-    steps.write_summary(rfm, out)
+        rfm: RFMSummary | SummaryFile
+        if work.engine:
+            limits = steps.given(memory_limit=work.memory_limit, spill=work.spill)
+            rfm = pc.batch.summarize(log, out, **limits, **steps.given(**data))
+        else:
+            rfm = steps.summarize(log, **data)
+            steps.write_summary(rfm, out)
     if quality is not None:
         write_table(rfm.quality, quality)
     current.show(screen.customers(rfm), f"Written: {', '.join(map(str, targets))}")

@@ -13,9 +13,10 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 
 import predclv as pc
-from predclv.cli.tables import read_units, write_table
+from predclv.cli.tables import write_table
 from predclv.data.checks import check_option
 from predclv.data.timeline import purchase_timeline
+from predclv.data.units import UNITS, read_units
 from predclv.errors import DataError, UnitError
 from predclv.files import check_replaceable, replace_folder, write_text
 from predclv.inference.posterior import check_level
@@ -50,8 +51,6 @@ __all__ = [
 ]
 
 MANIFEST = "predclv.json"
-#: What a table of customers does not say by itself.
-UNITS = ("time_unit", "collapse", "opportunities", "observation_end", "observation_start", "currency")
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,7 @@ def read_summary(table: str, keep: Sequence[str] = (), **options: Any) -> RFMSum
 
 def write_summary(rfm: RFMSummary, path: Path) -> None:
     """Write a summary as a table; Parquet keeps its units."""
-    units = {name: getattr(rfm, name) for name in UNITS}
-    write_table(rfm.to_pandas(), path, {name: str(unit) for name, unit in units.items() if unit is not None})
+    write_table(rfm.to_pandas(), path, {name: getattr(rfm, name) for name in UNITS})
 
 
 def forecast(

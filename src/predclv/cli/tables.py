@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from predclv.data.units import units_metadata
 from predclv.errors import DataError
 from predclv.files import replace_file
 
-__all__ = ["check_suffix", "read_units", "write_table"]
-
-METADATA_KEY = b"predclv"
+__all__ = ["check_suffix", "write_table"]
 
 
 def check_suffix(path: Path) -> Path:
@@ -36,17 +34,5 @@ def write_table(frame: pd.DataFrame, path: Path, metadata: Mapping[str, Any] | N
             return
         table = pa.Table.from_pandas(frame, preserve_index=False)
         if metadata is not None:
-            table = table.replace_schema_metadata(
-                {**(table.schema.metadata or {}), METADATA_KEY: json.dumps(metadata).encode()}
-            )
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), **units_metadata(metadata)})
         pq.write_table(table, temporary)
-
-
-def read_units(path: Path) -> dict[str, Any]:
-    """Read what `write_table` put beside a table: empty for any other file."""
-    if path.suffix.lower() != ".parquet" or not path.is_file():
-        return {}
-    try:
-        return dict(json.loads((pq.read_schema(path).metadata or {}).get(METADATA_KEY, b"{}")))
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read as Parquet: {error}") from error

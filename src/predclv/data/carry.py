@@ -15,7 +15,7 @@ from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.errors import DataError
 
-__all__ = ["carry_columns"]
+__all__ = ["carry_columns", "note_conflicts"]
 
 
 def carry_columns(
@@ -81,11 +81,30 @@ def _note_conflicts(
     conflicts: pd.DataFrame, column: str, name: str, n_customers: int, options: LogOptions, notes: QualityNotes
 ) -> None:
     n = int(conflicts["customer"].nunique())
-    first = ""
-    if n:
-        customer = conflicts["customer"].min()
-        values = conflicts.loc[conflicts["customer"] == customer, column].tolist()
-        first = f"customer {customer}: {', '.join(sorted(map(repr, values))[:3])}"
+    customer = conflicts["customer"].min() if n else None
+    values = conflicts.loc[conflicts["customer"] == customer, column].tolist() if n else []
+    note_conflicts(n, customer, values, name, n_customers, options, notes)
+
+
+def note_conflicts(
+    n: int, customer: object, values: list[Any], name: str, n_customers: int, options: LogOptions, notes: QualityNotes
+) -> None:
+    """Note how many customers have several values of a carried column, or raise DataError where that is an error.
+
+    Parameters
+    ----------
+    n, n_customers : int
+        Customers with several values, of how many.
+    customer : object
+        The first of them.
+    values : list
+        Theirs.
+    name : str
+        The column.
+    options : LogOptions
+    notes : QualityNotes
+    """
+    first = f"customer {customer}: {', '.join(sorted(map(repr, values))[:3])}" if n else ""
     if n and options.carry_conflict == "error":
         raise DataError(
             f"carry column {name!r} changes for {count_of(n, n_customers, 'customers')} (first: {first}). It must be "

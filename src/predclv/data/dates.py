@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import count_of
 from predclv.data.frames import count_rows
+from predclv.data.zones import localise, refuse_zone
 from predclv.errors import DataError
 
 __all__ = [
@@ -93,10 +94,10 @@ def settle_dates(
             "Leave date_format out."
         )
     if dtype == nw.Date:
-        _refuse_zone(label, time_zone)
+        refuse_zone(label, time_zone)
         return frame
     if isinstance(dtype, nw.Datetime):
-        return _localise(frame, column, label, hidden or dtype.time_zone, time_zone)
+        return localise(frame, column, label, hidden or dtype.time_zone, time_zone)
     raise DataError(
         f"{label} holds {dtype} values, which are no dates. Convert them to dates, or give date_format='...' "
         "(for whole numbers such as 19970101: '%Y%m%d')."
@@ -184,7 +185,7 @@ def _check_text(frame: nw.LazyFrame[Any], column: str, label: str, time_zone: st
     odd = known.filter(~text.str.contains(_NAIVE))
     n_odd = count_rows(odd)
     if n_odd == 0:
-        return _refuse_zone(label, time_zone)
+        return refuse_zone(label, time_zone)
     n_known, unread = count_rows(known), odd.filter(~text.str.contains(_AWARE))
     if n_unread := count_rows(unread):
         _refuse_unparseable(label, n_unread, n_known, unread.head(1).collect()[column][0])
@@ -243,31 +244,6 @@ def _check_formatted(text: nw.LazyFrame[Any], column: str, label: str, date_form
         _refuse_unparseable(label, count_rows(cases), n_known, first, date_format)
 
 
-def _localise(
-    frame: nw.LazyFrame[Any], column: str, label: str, has: str | None, wanted: str | None
-) -> nw.LazyFrame[Any]:
-    if has is None:
-        _refuse_zone(label, wanted)
-        return frame
-    if wanted is None:
-        raise DataError(
-            f"{label} knows time zones ({has}), and which day a purchase falls on depends on the zone. "
-            f"Give time_zone='...', such as {has!r} or 'Europe/Berlin'."
-        )
-    local = nw.col(column).dt.convert_time_zone(wanted).dt.replace_time_zone(None)
-    try:
-        settled = frame.with_columns(local)
-        settled.collect_schema()
-    except NotImplementedError:
-        raise DataError(
-            f"{label}: DuckDB counts days in its session's zone, {has}, and not in {wanted}. "
-            f"Run SET TimeZone='{wanted}' on the connection first."
-        ) from None
-    except Exception as error:
-        raise DataError(f"time_zone={wanted!r} is not known: {error}") from error
-    return settled
-
-
 def _mend_pandas_objects(frame: nw.LazyFrame[Any], column: str, label: str) -> nw.LazyFrame[Any]:
     """Convert a pandas column of Python dates or periods, which narwhals sees as objects, or of a hidden zone."""
     native: Any = frame.to_native()
@@ -305,14 +281,6 @@ def _hidden_zone(frame: nw.LazyFrame[Any], column: str) -> str | None:
 
 def _with_pandas_column(native: pd.DataFrame, column: str, values: pd.Series[Any]) -> nw.LazyFrame[Any]:
     return nw.from_native(native.assign(**{column: values}), eager_only=True).lazy()
-
-
-def _refuse_zone(label: str, time_zone: str | None) -> None:
-    if time_zone is not None:
-        raise DataError(
-            f"time_zone={time_zone!r} was given, but {label} does not know time zones. Leave time_zone out, or "
-            "localise the column."
-        )
 
 
 def _refuse_unparseable(label: str, count: int, total: int, first: object, date_format: str | None = None) -> None:

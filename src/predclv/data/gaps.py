@@ -12,7 +12,7 @@ from predclv.data.checks import count_of
 from predclv.data.frames import collect_counts, column_to_numpy
 from predclv.errors import DataError
 
-__all__ = ["sum_log_gaps"]
+__all__ = ["refuse_ties", "sum_in_duckdb", "sum_log_gaps"]
 
 FloatArray = NDArray[np.float64]
 
@@ -32,9 +32,9 @@ def sum_log_gaps(purchases: nw.LazyFrame[Any], counts: NDArray[np.int64]) -> Flo
     DataError
         Purchases of a customer share an instant: the logarithm of no time is no number.
     """
-    _refuse_ties(purchases, int(counts.sum()))
+    refuse_ties(purchases)
     if purchases.implementation is nw.Implementation.DUCKDB:
-        return _collect(_sum_in_duckdb(purchases))
+        return _collect(sum_in_duckdb(purchases))
     if purchases.implementation is nw.Implementation.POLARS:
         return _collect(_sum_in_polars(purchases))
     # Sorted, customers follow each other with as many rows as they have purchases.
@@ -45,18 +45,22 @@ def sum_log_gaps(purchases: nw.LazyFrame[Any], counts: NDArray[np.int64]) -> Flo
     return np.asarray(np.add.reduceat(np.log(gaps), first))
 
 
-def _refuse_ties(purchases: nw.LazyFrame[Any], n_purchases: int) -> None:
-    tied = purchases.filter(nw.col("purchases") > 1)
-    n = collect_counts(tied.select(n=nw.col("purchases").sum()))["n"]
+def refuse_ties(purchases: nw.LazyFrame[Any]) -> None:
+    """Raise DataError where purchases of a customer share an instant; columns as in `sum_log_gaps`."""
+    number = nw.col("purchases")
+    tied = purchases.filter(number > 1)
+    n = collect_counts(tied.select(n=number.sum()))["n"]
     if n:
+        total = collect_counts(purchases.select(n=number.sum()))["n"]
         first = column_to_numpy(tied.select("customer").head(1).collect()["customer"])[0]
         raise DataError(
-            f"regularity=True asks for times between purchases, and {count_of(n, n_purchases, 'purchases')} share an "
+            f"regularity=True asks for times between purchases, and {count_of(n, total, 'purchases')} share an "
             f"instant with another of the same customer (first: customer {first}). Merge them: collapse='day'."
         )
 
 
-def _sum_in_duckdb(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def sum_in_duckdb(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """customer, log_gaps: the sums, unsorted, of a DuckDB relation; columns as in `sum_log_gaps`."""
     relation: Any = purchases.to_native()
     gaps = relation.project("customer, period - lag(period) OVER (PARTITION BY customer ORDER BY period) AS gap")
     sums: nw.LazyFrame[Any] = nw.from_native(

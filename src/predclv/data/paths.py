@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,36 @@ import narwhals.stable.v2 as nw
 from predclv.data.frames import collect_counts
 from predclv.errors import DataError
 
-__all__ = ["is_path", "open_path", "reading", "text_to_numbers"]
+__all__ = ["OnDisk", "is_path", "open_path", "reading", "text_to_numbers"]
 
 _WHOLE = r"^(?:0|-?[1-9]\d{0,17})$"
 _FRACTION = r"^-?(?:0|[1-9]\d{0,9})\.(?:0|\d{0,4}[1-9])$"
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A file or folder for DuckDB to read, by a connection that was set up for it.
+
+    Attributes
+    ----------
+    path : str
+    connection : duckdb.DuckDBPyConnection
+    columns : sequence of str
+        What is needed of a CSV file, which is read once and kept as a table.
+    optional : sequence of str
+        What is needed of it where it is there.
+    """
+
+    path: str
+    connection: Any
+    columns: Sequence[str]
+    optional: Sequence[str] = ()
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
 
 
 def is_path(table: object) -> bool:
@@ -53,8 +81,12 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
     if kind not in ("csv", "parquet"):
         raise DataError(f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.")
     with reading(path):
+        if isinstance(path, OnDisk):
+            return _open_on_disk(path, place, kind, text_columns)
         if importlib.util.find_spec("duckdb") is not None:
-            return _open_with_duckdb(place, kind, text_columns)
+            import duckdb
+
+            return _open_with_duckdb(duckdb.connect(), place, kind, text_columns)
         return _open_with_pyarrow(place, kind, text_columns)
 
 
@@ -68,23 +100,38 @@ def reading(source: object) -> Iterator[None]:
         yield
     except Exception as error:
         library = type(error).__module__.lstrip("_").partition(".")[0]
+        if isinstance(source, OnDisk):
+            raise  # whoever set up the connection knows whether memory, disk or the file is at fault
         if not is_path(source) or (library not in ("duckdb", "pyarrow") and not isinstance(error, OSError)):
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{str(source)!r} cannot be read: {reason}") from error
 
 
-def _open_with_duckdb(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
+def _open_with_duckdb(connection: Any, place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
+    literal = _literal(place)
+    if kind == "parquet":
+        return connection.read_parquet(f"{literal}/**/*.parquet" if place.is_dir() else literal)
+    # Told that there is a header, which it would take for a row where nothing follows it.
+    columns = connection.read_csv(literal, header=True).columns
+    text = {name: "VARCHAR" for name in text_columns if name in columns}
+    return connection.read_csv(literal, header=True, dtype=text)
+
+
+def _literal(place: Path) -> str:
+    """A path in which DuckDB sees no pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(place))
+
+
+def _open_on_disk(source: OnDisk, place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:
     import duckdb
 
-    connection = duckdb.connect()
-    if kind == "parquet":
-        pattern = place / "**" / "*.parquet" if place.is_dir() else place
-        return connection.read_parquet(str(pattern))
-    # Told that there is a header, which it would take for a row where nothing follows it.
-    columns = connection.read_csv(str(place), header=True).columns
-    text = {name: "VARCHAR" for name in text_columns if name in columns}
-    return connection.read_csv(str(place), header=True, dtype=text)
+    rows = _open_with_duckdb(source.connection, place, kind, text_columns)
+    if kind == "parquet" or not set(source.columns) <= set(rows.columns):
+        return rows  # what is missing is said by whoever looks for it
+    needed = dict.fromkeys([*source.columns, *(name for name in source.optional if name in rows.columns)])
+    rows.select(*(duckdb.ColumnExpression(name) for name in needed)).create("log")
+    return source.connection.table("log")
 
 
 def _open_with_pyarrow(place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:

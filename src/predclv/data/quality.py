@@ -56,6 +56,10 @@ class QualityNotes:
             }
         )
 
+    def extend(self, others: QualityNotes) -> None:
+        """Add the lines of others."""
+        self._rows += others._rows
+
     def to_pandas(self) -> pd.DataFrame:
         """Return the lines in the order they were added."""
         return pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(COLUMNS)

@@ -172,7 +172,8 @@ class RFMReaders(RFMColumns):
         ----------
         table : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
         time_unit : {"hour", "day", "week", "year"}
-            Unit of recency and T; needed, unless `opportunities` is given.
+            Unit of recency and T; needed, unless `opportunities` is given, or the table is Parquet that says it, as
+            that of `predclv summarize` do.
         frequency, recency, T : str
             Columns, as defined in `RFMSummary`.
         customer_id, monetary_value, first_purchase, log_itt, weight : str, optional
@@ -182,7 +183,7 @@ class RFMReaders(RFMColumns):
         carry : sequence of str
             Further columns to keep.
         collapse, observation_end, observation_start, currency
-            How the table was made, where known: kept, shown and compared.
+            How the table was made, where known: kept, shown and compared. Those that a file says need not be given.
         opportunities : {"year", "quarter", "month", "week", "day"}, optional
             What was counted, where recency and T are numbers of opportunities.
 
@@ -195,10 +196,22 @@ class RFMReaders(RFMColumns):
         ------
         DataError
             The table contradicts itself.
+        UnitError
+            The file says other units than those that are given.
         """
         from predclv.data.rfm_table import read_rfm_table
+        from predclv.data.units import settle_units
 
-        unit = time_unit or opportunities
+        units = settle_units(
+            table,
+            time_unit=time_unit,
+            collapse=collapse,
+            opportunities=opportunities,
+            observation_end=observation_end,
+            observation_start=observation_start,
+            currency=currency,
+        )
+        unit = units["time_unit"] or units["opportunities"]
         if unit is None:
             raise DataError("Say in which unit recency and T are: time_unit='week', for instance.")
         names = {
@@ -214,11 +227,6 @@ class RFMReaders(RFMColumns):
         columns, backend = read_rfm_table(table, names, carry)
         return cls(
             **columns,
-            time_unit=unit,
-            opportunities=opportunities,
-            collapse=collapse,
-            observation_end=observation_end,
-            observation_start=observation_start,
-            currency=currency,
+            **{**units, "time_unit": unit},
             backend=backend,
         )

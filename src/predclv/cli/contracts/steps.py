@@ -12,10 +12,11 @@ import pandas as pd
 
 import predclv as pc
 from predclv.cli.steps import MANIFEST, Forecast, given, manifest_text
-from predclv.cli.tables import read_units, write_table
+from predclv.cli.tables import write_table
 from predclv.data.frames import PANDAS
 from predclv.data.paths import is_path, open_path
 from predclv.data.periods import parse_periods
+from predclv.data.units import read_units
 from predclv.errors import DataError, UnitError
 from predclv.files import replace_folder, write_text
 from predclv.models.contract_inputs import revenue_periods
