@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import ModelFileError, UnitError
+from predclv.forecast.value_path import ValuePath
 from predclv.models import BGNBD, MODELS, GammaGamma
 from predclv.models.base import POPULATION, Model
 from predclv.models.contract_inputs import require_price, require_subscriptions
@@ -250,6 +251,50 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             margin=margin,
             level=level,
             estimate=estimate,
+        )
+
+    def new_customer_path(
+        self,
+        horizon: Any = "1 year",
+        *,
+        segment: str | Mapping[str, str] | None = None,
+        covariates: Mapping[str, Any] | None = None,
+        include_first: bool = True,
+        price: float | None = None,
+        discount_rate: float = 0.10,
+        margin: float = 1.0,
+        estimate: Estimate | None = None,
+        n_times: int = 24,
+        n_draws: int = 1024,
+    ) -> ValuePath:
+        """Expected value of a customer about to be won, as time goes by: when it has paid for the winning.
+
+        Parameters
+        ----------
+        horizon, segment, covariates, include_first, price, discount_rate, margin, estimate
+            As in `new_customer`, to whose `expected_clv` the path leads.
+        n_times : int
+            Evenly spaced times; opportunities and periods are all there. An endless horizon is followed for ten
+            years.
+        n_draws : int
+            Draws of the parameters; over an infinite horizon no more than 256.
+
+        Returns
+        -------
+        ValuePath
+            times, center and draws, (n_draws, n_times); start, what the first purchase brings; first_spend.
+        """
+        return self._valuation.new_customer_path(
+            horizon,
+            segment=segment,
+            covariates=covariates,
+            include_first=include_first,
+            price=price,
+            discount_rate=discount_rate,
+            margin=margin,
+            estimate=estimate,
+            n_times=n_times,
+            n_draws=n_draws,
         )
 
     def of_segment(self, segment: str | Mapping[str, str]) -> CLV:

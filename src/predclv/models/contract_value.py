@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from predclv.data import compatible
 from predclv.data.columns import check_margin, margins
-from predclv.data.periods import parse_periods
+from predclv.data.periods import DAYS_PER_PERIOD, parse_periods
 from predclv.data.subscriptions import Subscriptions
 from predclv.forecast import contracts as forecast
 from predclv.forecast import portfolio
 from predclv.forecast.contracts import Contracts
+from predclv.forecast.value_path import ValuePath, contract_path, path_times
 from predclv.inference.posterior import check_level, check_number
 from predclv.models.contract_inputs import continuous_rate, contracts_of, require_price, whole_weights
 from predclv.models.contracts import ContractModel
@@ -135,11 +136,7 @@ class ContractValue:
     ) -> pd.DataFrame:
         """See `Valuation`."""
         check_level(level)
-        model = self.of_segment(segment).model
-        if covariates is not None:
-            raise ValueError(f"{type(model).__name__} has no covariates. Leave covariates={covariates!r} out.")
-        if price is None or not 0 <= check_number("price", price) < np.inf:
-            raise ValueError(f"A new contract needs price=, at least 0: what each period costs. Got {price!r}.")
+        model, price = self._of_new_customer(segment, covariates, price)
         period = model.fingerprint_.time_unit
         parsed = parse_periods(horizon, period)
         rate = self._rate(discount_rate, parsed.length)
@@ -151,6 +148,41 @@ class ContractValue:
         by_count = forecast.count_columns(thetas, contracts, level, endless=bool(np.isinf(parsed.length)))
         by_value = forecast.value_columns(thetas, contracts, rate, level, first_payment=include_first)
         return pd.DataFrame({"p_alive": one, **by_count, **by_value})
+
+    def new_customer_path(
+        self,
+        horizon: Any,
+        *,
+        segment: str | Mapping[str, str] | None,
+        covariates: Mapping[str, Any] | None,
+        include_first: bool,
+        price: float | None,
+        discount_rate: float,
+        margin: float,
+        estimate: Estimate | None,
+        n_times: int,
+        n_draws: int,
+    ) -> ValuePath:
+        """See `Valuation`; every period of the first ten years is a time, whatever `n_times`."""
+        model, price = self._of_new_customer(segment, covariates, price)
+        period = model.fingerprint_.time_unit
+        parsed = parse_periods(horizon, period)
+        rate = self._rate(discount_rate, parsed.length)
+        warn_long_horizon(parsed, model.fingerprint_.longest_age, period)
+        thetas = model.thetas(estimate, n_draws, center_draws(parsed.length))
+        ten_years = 10 * DAYS_PER_PERIOD["year"] / DAYS_PER_PERIOD[period]
+        times = path_times(parsed.length, n_times, ten_years, whole=True)
+        return contract_path(thetas, times, rate, price, check_margin(margin), first_payment=include_first)
+
+    def _of_new_customer(
+        self, segment: str | Mapping[str, str] | None, covariates: Mapping[str, Any] | None, price: float | None
+    ) -> tuple[ContractModel, float]:
+        model = self.of_segment(segment).model
+        if covariates is not None:
+            raise ValueError(f"{type(model).__name__} has no covariates. Leave covariates={covariates!r} out.")
+        if price is None or not 0 <= check_number("price", price) < np.inf:
+            raise ValueError(f"A new contract needs price=, at least 0: what each period costs. Got {price!r}.")
+        return model, float(price)
 
     def of_segment(self, segment: str | Mapping[str, str] | None) -> ContractValue:
         """See `Valuation`."""

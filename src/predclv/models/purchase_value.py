@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.columns import check_margin, histories, margins, mean_spend
-from predclv.data.durations import Horizon
+from predclv.data.durations import DAYS_PER_UNIT, Horizon
 from predclv.data.rfm import RFMSummary
 from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
+from predclv.forecast.value_path import ValuePath, path_times, purchase_path
 from predclv.inference.posterior import check_level
 from predclv.models.base import require_summary
 from predclv.models.customer_table import Request, value_parts
@@ -137,8 +138,7 @@ class PurchaseValue:
         estimate: Estimate | None,
     ) -> pd.DataFrame:
         """See `Valuation`."""
-        if price is not None:
-            raise ValueError("price= is what a contract costs; what a purchase is worth, the spend model says.")
+        _refuse_price(price)
         check_level(level)
         pair = self.pair.of_segment(segment).of_covariates(covariates)
         parsed = self.pair.transactions.parse_horizon(horizon, self._time_unit, None)
@@ -154,6 +154,33 @@ class PurchaseValue:
             bindings, counts, spend, customer, parsed.length, delta, level, first_purchase=include_first
         )
         return pd.DataFrame({**by_count, **by_value})
+
+    def new_customer_path(
+        self,
+        horizon: Any,
+        *,
+        segment: str | Mapping[str, str] | None,
+        covariates: Mapping[str, Any] | None,
+        include_first: bool,
+        price: float | None,
+        discount_rate: float,
+        margin: float,
+        estimate: Estimate | None,
+        n_times: int,
+        n_draws: int,
+    ) -> ValuePath:
+        """See `Valuation`."""
+        _refuse_price(price)
+        pair = self.pair.of_segment(segment).of_covariates(covariates)
+        parsed = self.pair.transactions.parse_horizon(horizon, self._time_unit, None)
+        delta = parse_discount_rate(discount_rate, parsed, self._time_unit)
+        self._warn_long(parsed)
+        endless = center_draws(parsed.length)
+        counts, spend = pair.thetas(estimate, n_draws if endless is None else min(n_draws, endless), endless)
+        bindings = self.pair.transactions.bindings
+        ten_years = 10 * DAYS_PER_UNIT["year"] / DAYS_PER_UNIT[self._time_unit]
+        times = path_times(parsed.length, n_times, ten_years, whole=bindings.counts_opportunities)
+        return purchase_path(bindings, counts, spend, times, delta, check_margin(margin), first_purchase=include_first)
 
     def of_segment(self, segment: str | Mapping[str, str] | None) -> PurchaseValue:
         """See `Valuation`."""
@@ -194,3 +221,8 @@ class PurchaseValue:
 
     def _warn_long(self, horizon: Horizon) -> None:
         warn_long_horizon(horizon, self.pair.transactions.fingerprint_.longest_age, self._time_unit)
+
+
+def _refuse_price(price: float | None) -> None:
+    if price is not None:
+        raise ValueError("price= is what a contract costs; what a purchase is worth, the spend model says.")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from predclv.data.columns import segments
 from predclv.errors import DataError
 from predclv.forecast import portfolio
+from predclv.forecast.value_path import ValuePath
 from predclv.models.estimates import Estimate
 
 __all__ = ["THREE_YEARS_IN_DAYS", "TOTAL", "Valuation", "portfolio_segments", "portfolio_table", "seed_of_part"]
@@ -72,6 +73,23 @@ class Valuation(Protocol):
         estimate: Estimate | None,
     ) -> pd.DataFrame:
         """Columns of a customer about to be won."""
+        ...
+
+    def new_customer_path(
+        self,
+        horizon: Any,
+        *,
+        segment: str | Mapping[str, str] | None,
+        covariates: Mapping[str, Any] | None,
+        include_first: bool,
+        price: float | None,
+        discount_rate: float,
+        margin: float,
+        estimate: Estimate | None,
+        n_times: int,
+        n_draws: int,
+    ) -> ValuePath:
+        """Expected value of a customer about to be won, as time goes by."""
         ...
 
     def of_segment(self, segment: str | Mapping[str, str] | None) -> Self:

@@ -19,6 +19,7 @@ from predclv.checks import (
     follow_customer,
     track_purchases,
 )
+from predclv.plots.acquisition import plot_payback, plot_ratios
 from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_tracking
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
@@ -56,10 +57,12 @@ __all__ = [
     "plot_lorenz_curve",
     "plot_method_tracking",
     "plot_p_values",
+    "plot_payback",
     "plot_penalty_path",
     "plot_pit",
     "plot_portfolio",
     "plot_prior_predictive",
+    "plot_ratios",
     "plot_recency",
     "plot_recurring_revenue",
     "plot_reliability",
