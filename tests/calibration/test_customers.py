@@ -32,8 +32,6 @@ N_POPULATIONS, N_CUSTOMERS = 20, 5_000
 N_GROUPS = 25
 NOBODY_LEAVES = ("nbd",)
 KEYS = [key for key, model in pc.MODELS.items() if model.KIND == "transactions"]
-#: Of BG/BB, whose value is asked of known parameters below, purchases in a year; of the others, all outcomes.
-ASKED = {"bg_bb": OUTCOMES[:1]}
 #: Customers of a population: the first model's groups are held to half of a point and less, others' to a point.
 SIZES = {"bg_nbd": N_CUSTOMERS, "bg_bb": N_CUSTOMERS}
 # Of the 64 that users get, and cost as much more. The parameters' variance is 0.2 % of a customer's on average, and at
@@ -67,7 +65,7 @@ def test_intervals_hold_in_all_and_in_every_group(key):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DependenceWarning)  # by chance, once in a hundred populations
         draws = [draws_of(pc.CLV(unfitted(key)).fit(population.rfm), N_DRAWS) for population in populations]
-    for outcome in ASKED.get(key, OUTCOMES):
+    for outcome in OUTCOMES:
         everyone = np.sort(np.concatenate([actual(population, outcome) for population in populations]))
         scores = [
             score(population, own, outcome, everyone, seed)
