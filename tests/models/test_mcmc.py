@@ -68,15 +68,9 @@ def mean_and_sd(posterior):
     return np.array(rows).T
 
 
-# Agreement
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("model", MODELS)
-def test_chains_agree_with_importance_sampling_and_each_other(model, sampler, fit, rfm):
-    posterior = fit(model, sampler).posterior_
+def check_agreement(posterior, weighted):
+    """Chains and importance sampling give each unconstrained parameter one mean and one sd, but for sampling error."""
     mean, mean_error, sd, sd_error = mean_and_sd(posterior)
-    weighted = model(method="map").fit(rfm).posterior_
     draws = to_unconstrained(weighted.parameters, weighted.draws_array())
     # 1,024 draws of some 3,000 effective points.
     n = weighted.diagnostics["effective_sample_size"]
@@ -86,11 +80,40 @@ def test_chains_agree_with_importance_sampling_and_each_other(model, sampler, fi
     stretch = np.abs(sd - draws.std(axis=0)) / np.hypot(sd_error, sd / np.sqrt(2 * min(n, 1024)))
     assert shift.max() < 4
     assert stretch.max() < 4
+
+
+# Agreement
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_chains_agree_with_importance_sampling_and_each_other(model, sampler, fit, rfm):
+    check_agreement(fit(model, sampler).posterior_, model(method="map").fit(rfm).posterior_)
     # In the same test, because workers that run side by side share no fit.
     if sampler != "nutpie":
+        mean, mean_error, sd, sd_error = mean_and_sd(fit(model, sampler).posterior_)
         other_mean, other_error, other_sd, other_sd_error = mean_and_sd(fit(model).posterior_)
         assert (np.abs(mean - other_mean) / np.hypot(mean_error, other_error)).max() < 4
         assert (np.abs(sd - other_sd) / np.hypot(sd_error, other_sd_error)).max() < 4
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_chains_of_opportunities_agree(sampler):
+    """BG/BB, whose likelihood is a sum over the opportunities at which a customer may have left."""
+    rfm = pc.datasets.simulate_rfm("bg_bb", n_customers=800, time_unit="year", T=(6.0, 9.0), seed=5).rfm
+    settings = {"sampler": sampler, "chains": 2, "draws": 600, "tune": 400, "progressbar": False}
+    posterior = pc.BGBB(method="mcmc", **settings).fit(rfm).posterior_
+    assert posterior.diagnostics["objections"] == "none"
+    check_agreement(posterior, pc.BGBB(method="map").fit(rfm).posterior_)
+
+
+def test_chains_of_regular_buyers_agree():
+    """CNBD, with stages between purchases."""
+    rfm = pc.datasets.simulate_rfm("mbg_cnbd", k=2, n_customers=300, T=(52.0, 52.0), lattice=7, seed=5).rfm
+    settings = {"chains": 2, "draws": 600, "tune": 400, "progressbar": False}
+    posterior = pc.MBGCNBD(k=2, method="mcmc", **settings).fit(rfm).posterior_
+    assert posterior.diagnostics["objections"] == "none"
+    check_agreement(posterior, pc.MBGCNBD(k=2, method="map").fit(rfm).posterior_)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
