@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import predclv as pc
 from engines import ENGINES
 from predclv.errors import DataError, DependenceWarning, HorizonWarning, UnitError
 from predclv.forecast import customers, value_tables
+from predclv.models import customer_table
 
 # Design: one order of columns for every per-customer table.
 COLUMNS = [
@@ -192,7 +194,7 @@ def test_chunks_change_no_bit(clv, cdnow, table, monkeypatch):
     monkeypatch.setattr(customers, "CHUNK", 101)
     monkeypatch.setattr(value_tables, "_ROWS", 17)
     monkeypatch.setattr(value_tables, "_NODES", 2)
-    monkeypatch.setattr(value_tables, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(customer_table, "Kept", partial(customer_table.Kept, 1 << 20))
     pd.testing.assert_frame_equal(clv.predict(cdnow, "39 weeks"), table, check_exact=True)
 
 

@@ -17,7 +17,7 @@ from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.lifetime_value import finite_horizon
 from predclv.forecast.spend import mean_expected_spend
-from predclv.forecast.value_tables import ValueTables
+from predclv.forecast.value_tables import MOST_BYTES, ValueTables
 from predclv.kernels.mean_quantiles import expected_value_quantiles
 
 __all__ = [
@@ -61,6 +61,11 @@ class Thetas:
     center: FloatArray
     draws: FloatArray
     mean_draws: FloatArray | None = None
+
+    @property
+    def arrays(self) -> list[FloatArray]:
+        """All of them."""
+        return [self.center, self.draws, *([] if self.mean_draws is None else [self.mean_draws])]
 
     def for_means(self) -> FloatArray:
         """Draws behind the interval of a mean."""
@@ -147,10 +152,11 @@ def value_tables(
     delta: float,
     *,
     first_purchase: bool = False,
+    most_bytes: int = MOST_BYTES,
 ) -> ValueTables:
     """Make what `value_columns` may keep from call to call; the arguments are those of the calls."""
     until = finite_horizon(horizon, delta)
-    return ValueTables(bindings, thetas.draws, spend.draws, until, delta, first_purchase)
+    return ValueTables(bindings, thetas.draws, spend.draws, until, delta, first_purchase, most_bytes)
 
 
 def value_columns(
@@ -218,11 +224,7 @@ def _mean_columns(
     if "expected_spend" in columns or "expected_clv" in columns:
         found["expected_spend"] = mean_expected_spend(x, mean_spend, spend.center)
     if "expected_clv" in columns:
-        center = np.zeros(rows[0].shape[0])
-        # One by one, because NumPy adds up a single customer's draws in another order than those of many.
-        for of_draw in bindings.discounted_expected_purchases(*rows, horizon, delta, thetas.center):
-            center += of_draw
-        center /= len(thetas.center)
+        center = purchases.mean_discounted_purchases(bindings, *rows, horizon, delta, thetas.center)
         found["expected_clv"] = times_margin(margin, (center[inverse] + now) * found["expected_spend"])
     if "expected_clv_low" in columns or "expected_clv_high" in columns:
         # A draw with p x + q <= 1 has an infinite mean; interpolation between infinities would be NaN.

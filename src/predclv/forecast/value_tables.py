@@ -20,6 +20,7 @@ from predclv.kernels.value_quantiles import solve_quantiles
 
 __all__ = [
     "LARGEST_STEP",
+    "MOST_BYTES",
     "MOST_COUNTS",
     "SHORT",
     "STEP",
@@ -41,9 +42,10 @@ MOST_COUNTS = 1 << 17
 # Up to this delta * horizon discounts spread so little that one gamma holds all ways to a count.
 SHORT = 0.35
 _ROWS = 4096
-# Nodes worked out together: so many, and fewer where fine steps make long tables. Bytes of tables kept, at most.
-_NODES, _COARSE = 64, 0.003
-_MOST_BYTES = 224 << 20
+#: Bytes of tables kept, at most, where nothing else is said.
+MOST_BYTES = 224 << 20
+# Nodes worked out together: so many, and fewer where draws have several tables each, or fine steps make long ones.
+_NODES, _TABLES, _COARSE = 64, 64, 0.003
 
 
 class _Future(NamedTuple):
@@ -70,6 +72,8 @@ class ValueTables:
         Finite window and continuous discount rate, in one time unit.
     first_purchase : bool
         Add an undiscounted purchase at time 0.
+    most_bytes : int
+        Memory that tables may take between calls; an attribute that may be set anew.
     """
 
     def __init__(
@@ -80,7 +84,9 @@ class ValueTables:
         horizon: float,
         delta: float,
         first_purchase: bool = False,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
+        self.most_bytes = most_bytes
         theta = np.ascontiguousarray(theta, dtype=np.float64)
         spend = np.ascontiguousarray(spend, dtype=np.float64)
         self._future = _Future(bindings, theta, spend, horizon, delta, first_purchase)
@@ -120,7 +126,7 @@ class ValueTables:
     def _forget(self) -> None:
         """Keep within bounds what is used most; of equals the earlier, since all come round again in their order."""
         total = self.n_bytes
-        while total > _MOST_BYTES:
+        while total > self.most_bytes:
             latest = reversed(self._lattices.items())
             x, lattice = min(latest, key=lambda item: item[1].n_uses)
             total -= lattice.n_bytes
@@ -157,7 +163,7 @@ class _Lattice:
     def windows(self, rows: IntArray, T: FloatArray) -> list[IntArray]:
         """Cut rows in the order of T where they would need too many nodes at once."""
         first, _ = self._stencils(T)
-        n_nodes = max(int(_NODES * min(self.step / _COARSE, 1.0)), 1)
+        n_nodes = max(int(_NODES * min(_TABLES / self.tables.shape[1], 1.0) * min(self.step / _COARSE, 1.0)), 1)
         return np.split(rows, np.flatnonzero(np.diff(first // n_nodes)) + 1)
 
     def prepare(self, T: FloatArray) -> None:
@@ -170,14 +176,17 @@ class _Lattice:
         counted = self.future.bindings.counts_opportunities
         ages = missing.astype(np.float64) if counted else self.alpha * np.expm1(missing * self.spacing)
         tables, used = self._fill(ages)
-        nodes = np.concatenate([self.nodes, missing])
-        order = np.argsort(nodes)
-        longest = max(self.tables.shape[2], tables.shape[2])
-        merged = np.zeros((nodes.size, tables.shape[1], longest, 2))
-        merged[: self.nodes.size, :, : self.tables.shape[2]] = self.tables
-        merged[self.nodes.size :, :, : tables.shape[2]] = tables
-        self.nodes, self.used = nodes[order], np.concatenate([self.used, used])[order]
-        self.tables = merged if missing.size == nodes.size else merged[order]
+        if self.nodes.size == 0:
+            self.nodes, self.used, self.tables = missing, used, tables
+            return
+        nodes = np.union1d(self.nodes, missing)
+        merged = np.zeros((nodes.size, tables.shape[1], max(self.tables.shape[2], tables.shape[2]), 2))
+        merged_used = np.empty(nodes.size, np.int64)
+        for some, of_some, used_of_some in ((self.nodes, self.tables, self.used), (missing, tables, used)):
+            place = np.searchsorted(nodes, some)
+            merged[place, :, : of_some.shape[2]] = of_some
+            merged_used[place] = used_of_some
+        self.nodes, self.used, self.tables = nodes, merged_used, merged
 
     def quantiles(self, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, levels: FloatArray) -> FloatArray:
         """Quantiles of rows in the order of T, (n_rows, n_levels)."""

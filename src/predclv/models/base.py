@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
@@ -192,6 +192,11 @@ class Model(SavedModel):
         model.posterior_ = model._examine(piece, posterior)
         fitted: Self = model
         return fitted
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells the fitted model from others, as long as it is there."""
+        return id(self)
 
     @property
     def is_divided(self) -> bool:

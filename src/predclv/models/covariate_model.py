@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -77,6 +77,7 @@ class CovariateModel(TransactionModel):
     DROPOUT_EFFECT: ClassVar[str]
 
     covariates_: Covariates | None = None
+    _pattern: tuple[Hashable, ...] | None = None
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class CovariateModel(TransactionModel):
         self._check_settings()
         self._require_data(rfm)
         learnt = self._learn(rfm)
-        for name in ("covariates_", "penalty_path_"):
+        for name in ("covariates_", "penalty_path_", "_pattern"):
             self.__dict__.pop(name, None)
         if learnt is not None:
             self.covariates_ = learnt
@@ -181,6 +182,11 @@ class CovariateModel(TransactionModel):
         """
         design = self._fitted_covariates("for_covariates").encode_one(values)
         return self._of_patterns(design)[0]
+
+    @property
+    def identity(self) -> Hashable:
+        """See `Model`; of customers with certain covariates, made anew for others, what they are made of."""
+        return super().identity if self._pattern is None else self._pattern
 
     @property
     def is_divided(self) -> bool:
@@ -377,14 +383,15 @@ class CovariateModel(TransactionModel):
         )
         plain.priors = None
         plain.segments_, plain.priors_, plain.fingerprint_ = {}, {}, self.fingerprint_
-        models = []
+        models: list[Self] = []
         evidence = Evidence(type(self).__name__, absent=_NO_CUSTOMERS)
         posteriors = shifted_posteriors(
             self.posterior_, self.PARAMETERS, self.pattern_kernels.link, design.purchase, design.dropout, evidence
         )
-        for posterior in posteriors:
+        for posterior, purchase, dropout in zip(posteriors, design.purchase, design.dropout, strict=True):
             model = copy.copy(plain)
             model.posterior_ = posterior
+            model._pattern = id(self.posterior_), purchase.tobytes(), dropout.tobytes()
             models.append(model)
         return models
 

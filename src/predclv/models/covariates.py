@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer
 from predclv.data.checks import quote_list
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, ModelFileError
-from predclv.models.encoding import Coefficient, ColumnEncoding, Encoder, check_collinear
+from predclv.models.encoding import Coefficient, ColumnEncoding, Encoder, Levels, Number, check_collinear
 from predclv.models.transformed import TransformedEncoding
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Normal
@@ -95,6 +95,19 @@ class Covariates:
     def sources(self) -> list[str]:
         """Carried columns that a customer needs."""
         return list(dict.fromkeys(name for encoder in self.encoders.values() for name in encoder.sources))
+
+    @property
+    def columns(self) -> dict[str, Number | Levels]:
+        """Each carried column by its name; TypeError where a ColumnTransformer makes what it likes of them."""
+        found: dict[str, Number | Levels] = {}
+        for prefix, encoder in self.encoders.items():
+            if not isinstance(encoder, ColumnEncoding):
+                raise TypeError(
+                    f"{prefix}_covariates are a ColumnTransformer, which may look at many customers at once. Transform "
+                    "the columns before, carry them, and give their names."
+                )
+            found |= {column.name: column for column in encoder.columns}
+        return found
 
     def design(self, rfm: RFMSummary) -> Design:
         """Encode the customers of a summary; DataError where a value is missing or unknown."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from predclv.forecast.customers import (
     value_tables,
 )
 from predclv.forecast.pattern_values import row_value_quantiles
-from predclv.forecast.value_tables import ValueTables
+from predclv.forecast.value_tables import MOST_BYTES, ValueTables
 from predclv.models.base import Model
 from predclv.models.covariate_use import row_thetas
 from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws
@@ -34,8 +33,6 @@ __all__ = ["Kept", "Request", "count_columns_of", "value_columns_of", "value_par
 
 FloatArray = NDArray[np.float64]
 
-# Of tables of all parts together, when another one comes.
-_MOST_BYTES = 64 << 20
 _OUTCOME = ("clv_low", "clv_high")
 
 
@@ -60,33 +57,72 @@ class Request:
     columns: Collection[str] = (*COUNT_COLUMNS, *VALUE_COLUMNS)
 
 
-class _Part(NamedTuple):
-    """Parameters of one population, and the tables made for them."""
+@dataclass(eq=False)
+class _Part:
+    """Parameters of one population, and the tables made for them.
+
+    Attributes
+    ----------
+    models : tuple of Model
+    counts, spend : Thetas
+    tables : ValueTables
+    n_uses : int
+        How often it has been asked for.
+    n_bytes : int
+        What it took when it was last looked at.
+    """
 
     models: tuple[Model, ...]
     counts: Thetas
-    spend: Thetas | None
-    tables: ValueTables | None
+    spend: Thetas
+    tables: ValueTables
+    n_uses: int = 0
+    n_bytes: int = 0
+
+    def weigh(self) -> int:
+        """Look at what it takes, and say by how much that has grown."""
+        now = self.tables.n_bytes + sum(theta.nbytes for one in (self.counts, self.spend) for theta in one.arrays)
+        grown, self.n_bytes = now - self.n_bytes, now
+        return grown
 
 
 class Kept:
-    """Parameters and tables of the parts, for the next customers; they speed up one request and change no result."""
+    """Parameters and tables of the parts, for the next customers; they speed up one request and change no result.
 
-    def __init__(self) -> None:
-        self._parts: OrderedDict[tuple[int, ...], _Part] = OrderedDict()
+    Parameters
+    ----------
+    most_bytes : int
+        Memory that they may take between calls.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._parts: dict[tuple[Hashable, ...], _Part] = {}
+        self._latest: _Part | None = None
+        self._total = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that they take."""
+        return sum(part.tables.n_bytes for part in self._parts.values())
 
     def part(self, models: tuple[Model, ...], make: Callable[[], _Part]) -> _Part:
-        """Return what was made for these models, or make it; the least recently used tables are forgotten."""
-        # By identity: the models stay referenced here, so that no other can take their place in memory.
-        key = tuple(map(id, models))
-        if key not in self._parts:
-            self._parts[key] = make()
-        self._parts.move_to_end(key)
-        total = sum(part.tables.n_bytes for part in self._parts.values() if part.tables is not None)
-        while total > _MOST_BYTES and len(self._parts) > 1:
-            tables = self._parts.popitem(last=False)[1].tables
-            total -= 0 if tables is None else tables.n_bytes
-        return self._parts[key]
+        """Return what was made for these models, or make it; what is used least gives way."""
+        if self._latest is not None:
+            self._total += self._latest.weigh()
+        # The models stay referenced here, so that no other can be taken for one of them.
+        key = tuple(model.identity for model in models)
+        part = self._parts.pop(key, None) or make()
+        self._total += part.weigh()
+        part.n_uses += 1
+        # Half of the room at least is the part's own.
+        while self._total - part.n_bytes > self._most_bytes // 2:
+            # Of equals the latest, since all come round again in their order.
+            least = min(reversed(self._parts), key=lambda other: self._parts[other].n_uses)
+            self._total -= self._parts.pop(least).n_bytes
+        part.tables.most_bytes = self._most_bytes - (self._total - part.n_bytes)
+        self._parts[key] = self._latest = part
+        return part
 
 
 def count_columns_of(
@@ -157,8 +193,8 @@ def value_columns_of(
         counts, spend = pair.thetas(request.estimate, n_center=center_draws(horizon))
         return _Part(tuple(pair), counts, spend, value_tables(bindings, counts, spend, horizon, delta))
 
-    _, counts, spend, tables = (kept or Kept()).part(tuple(pair), make)
-    assert spend is not None
+    found = (kept or Kept()).part(tuple(pair), make)
+    counts, spend, tables = found.counts, found.spend, found.tables
     columns = count_columns_of(bindings, counts, part.rfm, request)
     if not any(name in request.columns for name in VALUE_COLUMNS):
         return columns
