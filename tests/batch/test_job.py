@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -18,14 +19,14 @@ from batch.histories import simulated
 from batch.jobs import contents, rejected, run, scores
 from predclv.batch.duckdb_reader import connect
 from predclv.batch.job import Job, run_job
-from predclv.batch.memory import Memory, parse_memory
+from predclv.batch.memory import LEAST, Memory, parse_memory
 from predclv.batch.scorer import Scorer
 from predclv.cli import main
 from predclv.errors import DataError, UnitError
 
 COLUMNS = ["p_alive", "expected_purchases", "purchases_high"]
 OPTIONS = {"horizon": "26 weeks", "columns": COLUMNS}
-SMALL = Memory(1 << 29)  # blocks of 4,096 rows
+SMALL = Memory(LEAST)
 
 
 def job(model: Path, table: object, out: Path, **changes: object) -> Job:
@@ -278,7 +279,9 @@ def test_duckdb_keeps_to_its_memory_and_fetches_nothing(tmp_path):
 def test_memory():
     assert parse_memory("1GB").total == 10**9
     assert parse_memory(" 2 gib").total == 2 << 30
-    assert parse_memory("800MiB").block_rows < parse_memory("1GB").block_rows <= parse_memory("64GB").block_rows
+    memories = [Memory(LEAST), *map(parse_memory, ("700MiB", "800MiB", "1GB", "64GB"))]
+    assert all(a.block_rows <= b.block_rows and a.table_bytes <= b.table_bytes for a, b in pairwise(memories))
+    assert memories[0].block_rows < memories[-1].block_rows
 
 
 def test_from_a_shell(model, table, tmp_path):

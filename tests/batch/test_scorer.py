@@ -80,9 +80,10 @@ def test_a_small_memory_changes_no_bit(clv, monkeypatch):
     rows = simulated(60, seed=8)
     asked = {"columns": ["clv_low", "clv_high"]}
     whole = score(Scorer(clv, HORIZON, **asked), rows)
-    monkeypatch.setattr(value_tables, "_MOST_BYTES", 4 << 20)
     monkeypatch.setattr(value_tables, "_NODES", 4)
-    assert score(Scorer(clv, HORIZON, **asked), rows).equals(whole)
+    scorer = Scorer(clv, HORIZON, **asked, table_bytes=4 << 20, block_rows=20)
+    assert score(scorer, rows).equals(whole)
+    assert 0 < scorer._forecasts.n_bytes <= 4 << 20
 
 
 @pytest.mark.parametrize("estimate", [None, "draws"])
@@ -268,6 +269,7 @@ def test_columns_that_are_none(clv, change, said):
         ({"estimate": "mean"}, ValueError, "'estimate' must be"),
         ({"discount_rate": -1}, ValueError, "'discount_rate' must be"),
         ({"block_rows": 0}, ValueError, "'block_rows' must be"),
+        ({"table_bytes": 1e9}, ValueError, "'table_bytes' must be"),
         ({"horizon": "2 monts"}, DataError, "monts"),
     ],
 )
@@ -279,10 +281,6 @@ def test_options_that_mean_nothing(clv, options, error, said):
 def test_models_that_are_none(clv):
     with pytest.raises(TypeError, match="must be a fitted CLV or transaction model"):
         Scorer(clv.spend_, HORIZON)
-    rows = simulated(400, seed=6)
-    rfm = pc.RFMSummary.from_frame(rows, time_unit="week", carry=["kept"])
-    with pytest.raises(TypeError, match="has covariates"):
-        Scorer(pc.BGNBD(purchase_covariates=["kept"]).fit(rfm), HORIZON)
     subscribers = pc.datasets.simulate_contracts("sbg", n_customers=200, seed=1).subs
     with pytest.raises(TypeError, match="must be a fitted CLV or transaction model"):
         Scorer(pc.SBG().fit(subscribers), HORIZON)

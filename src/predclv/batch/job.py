@@ -129,7 +129,8 @@ def _load(job: Job) -> tuple[Scorer, str]:
         raise ModelFileError(f"'{job.model}' changed while it was read. Begin again when it is whole.")
     if not isinstance(model, CLV | TransactionModel):
         raise DataError(f"The model in '{job.model}' is a {type(model).__name__}, which does not score RFM rows.")
-    return Scorer(model, block_rows=job.memory.block_rows, **job.options), fingerprint
+    rows, tables = job.memory.block_rows, job.memory.table_bytes
+    return Scorer(model, block_rows=rows, table_bytes=tables, **job.options), fingerprint
 
 
 def _check_apart(job: Job, source: Source) -> None:

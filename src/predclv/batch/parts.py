@@ -25,7 +25,7 @@ __all__ = ["QUARANTINE", "RowReader", "read_as", "write_part"]
 
 #: Folder for rows that cannot be scored, where no other is given; readers of Parquet folders pass over it.
 QUARANTINE = "_quarantine"
-_NOT_UNIQUE = np.int8(REASONS.index("customer_id is not unique"))
+_NOT_UNIQUE = np.int16(REASONS.index("customer_id is not unique"))
 
 
 def read_as(scorer: Scorer, source: Source) -> pa.Schema:
@@ -141,9 +141,9 @@ def _score_block(
     codes = None
     if repeated is not None:
         twice = pc.is_in(block["customer_id"], value_set=repeated).to_numpy()
-        codes = np.where(twice, _NOT_UNIQUE, np.int8(0))
+        codes = np.where(twice, _NOT_UNIQUE, np.int16(0))
     if source.kind == "csv":
-        return scorer.split(to_numbers(block, scorer.needs.numbers), codes, original=block)
+        return scorer.split(to_numbers(block, scorer.needs.numbers, scorer.needs.flags), codes, original=block)
     return scorer.split(block, codes)
 
 

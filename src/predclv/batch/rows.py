@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
+from predclv.models.encoding import Levels, Number
 
 __all__ = ["MOST_PURCHASES", "REASONS", "Needs", "Rows", "read_rows", "reason_column"]
 
@@ -46,7 +49,6 @@ REASONS = (
     "customer_id is not unique",
     "frequency, recency and T are no counts of opportunities",
 )
-_CODES = {reason: np.int8(code) for code, reason in enumerate(REASONS)}
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,38 @@ class Needs:
         Column with each customer's margin.
     segments : mapping of column to names
         Columns with segments, and those that the model knows.
+    covariates : mapping of column to Number or Levels
+        Columns with covariates, and how the model reads them.
     """
 
     spend: bool
     margin: str | None
     segments: Mapping[str, Sequence[str]]
+    covariates: Mapping[str, Number | Levels] = field(default_factory=dict)
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Columns that hold numbers."""
+        """Columns that hold numbers, each once."""
         spend = ("monetary_value",) if self.spend else ()
-        return ("frequency", "recency", "T", *spend, *(() if self.margin is None else (self.margin,)))
+        margin = () if self.margin is None else (self.margin,)
+        measured = (name for name, column in self.covariates.items() if isinstance(column, Number))
+        return tuple(dict.fromkeys(("frequency", "recency", "T", *spend, *margin, *measured)))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Columns that hold 0 and 1."""
+        return tuple(name for name, column in self.covariates.items() if isinstance(column, Number) and column.is_flag)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns, customer_id first, each once."""
-        return tuple(dict.fromkeys(("customer_id", *self.numbers, *self.segments)))
+        return tuple(dict.fromkeys(("customer_id", *self.numbers, *self.segments, *self.covariates)))
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """`REASONS`, and those that the model's covariates add."""
+        own = (reason for column in self.covariates.values() for reason in _reasons(column))
+        return (*REASONS, *own)
 
     def check(self, schema: pa.Schema, what: str = "the input") -> None:
         """Raise DataError where columns are missing, twice there, or hold what they cannot."""
@@ -92,6 +110,8 @@ class Needs:
                 or pa.types.is_floating(kind)
                 or pa.types.is_decimal(kind)
                 or pa.types.is_null(kind)
+                # Flags are numbers of 0 and 1 to a fit.
+                or (pa.types.is_boolean(kind) and name in self.covariates)
             ):
                 raise DataError(f"{what} holds {kind} values in {name!r}, where numbers belong.")
         if pa.types.is_nested(schema.field("customer_id").type):
@@ -108,16 +128,17 @@ class Rows:
     mean_spend: FloatArray
     margin: FloatArray
     segments: Mapping[str, NDArray[np.object_]]
-    reason: NDArray[np.int8]
+    covariates: Mapping[str, NDArray[Any]]
+    reason: NDArray[np.int16]
 
 
 def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
     """Read a table's columns and judge its rows; `margin` is everybody's where no column holds it."""
-    reason = np.zeros(table.num_rows, dtype=np.int8)
+    reason = np.zeros(table.num_rows, dtype=np.int16)
 
     def mark(wrong: NDArray[np.bool_], text: str) -> None:
         if wrong.any():
-            reason[wrong & (reason == 0)] = _CODES[text]
+            reason[wrong & (reason == 0)] = needs.reasons.index(text)
 
     mark(_to_numpy(pc.is_null(table["customer_id"], nan_is_null=True)).astype(bool), "customer_id is null")
     x, t_x, T = (_numbers(table[name]) for name in ("frequency", "recency", "T"))
@@ -144,16 +165,34 @@ def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
         mark(~np.isfinite(shares), "margin is null or not finite")
         mark((shares < 0) | (shares > 1), "margin is not between 0 and 1")
     segments = {}
-    for name, known in needs.segments.items():
+    for name, names in needs.segments.items():
         segments[name], missing = _as_text(table[name])
         mark(missing, "segment is null")
-        mark(~np.isin(segments[name], np.array(list(known), dtype=object)), "segment is unknown to the model")
-    return Rows(x, t_x, T, spend, shares, segments, reason)
+        mark(~np.isin(segments[name], np.array(list(names), dtype=object)), "segment is unknown to the model")
+    covariates: dict[str, NDArray[Any]] = {}
+    for name, known in needs.covariates.items():
+        gap, other = _reasons(known)
+        if isinstance(known, Number):
+            covariates[name] = _numbers(table[name])
+            mark(~np.isfinite(covariates[name]), gap)
+            mark(~np.isin(covariates[name], (0.0, 1.0)) & known.is_flag, other)
+        else:
+            covariates[name], missing = _as_text(table[name])
+            mark(missing, gap)
+            mark(~np.isin(covariates[name], np.array([known.reference, *known.levels], dtype=object)), other)
+    return Rows(x, t_x, T, spend, shares, segments, covariates, reason)
 
 
-def reason_column(codes: NDArray[np.int8]) -> pa.Array:
+def reason_column(codes: NDArray[np.int16], reasons: Sequence[str] = REASONS) -> pa.Array:
     """Reasons in words."""
-    return pa.array(np.array(REASONS, dtype=object)[codes], type=pa.string())
+    return pa.array(np.array(reasons, dtype=object)[codes], type=pa.string())
+
+
+def _reasons(column: Number | Levels) -> tuple[str, str]:
+    """What a covariate may have against a row: that it is missing, and that the fit has seen nothing like it."""
+    if isinstance(column, Number):
+        return f"covariate {column.name!r} is null or not finite", f"covariate {column.name!r} is neither 0 nor 1"
+    return f"covariate {column.name!r} is null", f"covariate {column.name!r} is unknown to the model"
 
 
 def _numbers(column: pa.ChunkedArray) -> FloatArray:

@@ -16,18 +16,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from predclv.batch.row_forecasts import RowForecasts
 from predclv.batch.rows import REASONS, Needs, Rows, read_rows, reason_column
 from predclv.data.checks import quote_list, suggest
 from predclv.data.columns import check_margin
 from predclv.data.durations import parse_moment
-from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError, FitError
-from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS, Customers
+from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS
+from predclv.forecast.value_tables import MOST_BYTES
 from predclv.inference.posterior import check_level
-from predclv.models.customer_table import Kept, Request, count_columns_of, value_columns_of
+from predclv.models.customer_table import Request
 from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
-from predclv.models.pair import Pair
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
@@ -58,6 +58,8 @@ class Scorer:
         As-of date of the rows; by default that of the fit.
     block_rows : int
         Rows worked at a time: more of them share more work and take more memory.
+    table_bytes : int
+        Memory that tables of value may take from block to block; with less, some are worked out again.
 
     Attributes
     ----------
@@ -77,7 +79,7 @@ class Scorer:
     Raises
     ------
     TypeError
-        The model is of another kind, or has covariates.
+        The model is of another kind, or its covariates are a ColumnTransformer.
     ValueError, DataError
         An option means nothing, or a column is unknown.
 
@@ -85,6 +87,9 @@ class Scorer:
     -----
     Rows are taken one by one: an id that comes twice is scored twice, as it comes. Whether ids are unique is for who
     holds the whole table to say (`predclv score` does, within bounded memory).
+
+    With covariates, customers of one pattern of them share tables as all do without. Where in the fit most patterns
+    were a customer's alone, the interval of value is worked out customer by customer, at milliseconds each.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Scorer:
         columns: Sequence[str] | None = None,
         observation_end: Any = None,
         block_rows: int = BLOCK_ROWS,
+        table_bytes: int = MOST_BYTES,
     ) -> None:
         if not isinstance(model, CLV | TransactionModel):
             raise TypeError(f"'model' must be a fitted CLV or transaction model. Got {type(model).__name__}.")
@@ -106,12 +112,6 @@ class Scorer:
         if isinstance(model, CLV) and not isinstance(model.transactions_, TransactionModel):
             raise TypeError("This CLV is of contracts. A batch holds customers' purchases: frequency, recency, T.")
         transactions = model.transactions_ if isinstance(model, CLV) else model
-        if getattr(transactions, "covariates_", None) is not None:
-            raise TypeError(
-                f"This {type(transactions).__name__} has covariates, whose sums depend in their last digits on the "
-                "customers beside. Batches are for models without; forecast these with predict."
-            )
-        self._model = model
         self._transactions: TransactionModel = transactions
         self._fitted = self._transactions.fingerprint_
         as_of = self._fitted.observation_end if observation_end is None else observation_end
@@ -126,9 +126,10 @@ class Scorer:
         self._margin = 1.0 if isinstance(margin, str) else check_margin(margin)
         asks_value = bool(set(wanted) & set(VALUE_COLUMNS))
         by_column = margin if isinstance(margin, str) and asks_value else None
-        self._needs = Needs(asks_value, by_column, _segments(model))
-        self._block_rows = _check_rows(block_rows)
-        self._kept = Kept()
+        covariates = getattr(transactions, "covariates_", None)
+        self._needs = Needs(asks_value, by_column, _segments(model), {} if covariates is None else covariates.columns)
+        self._block_rows = _check_whole("block_rows", block_rows)
+        self._forecasts = RowForecasts(model, self._request, _check_whole("table_bytes", table_bytes))
         self.n_scored, self.n_outside, self.rejected = 0, 0, Counter[str]()
         warn_long_horizon(parsed, self._fitted.longest_age, self._fitted.time_unit)
 
@@ -193,14 +194,14 @@ class Scorer:
             yield from scores.to_batches()
 
     def split(
-        self, table: pa.Table, also_rejected: NDArray[np.int8] | None = None, original: pa.Table | None = None
+        self, table: pa.Table, also_rejected: NDArray[np.integer[Any]] | None = None, original: pa.Table | None = None
     ) -> tuple[pa.Table, pa.Table]:
         """Score a table in one piece; return the scores, and the rows that cannot be scored with their reasons.
 
         Parameters
         ----------
         table : pyarrow.Table
-        also_rejected : (n_rows,) int8 array, optional
+        also_rejected : (n_rows,) integer array, optional
             Codes in `rows.REASONS` of what the caller knows against rows; 0 for nothing. A row's own faults come first.
         original : pyarrow.Table, optional
             The rows as they came, where `table` is made from them, to give back those that cannot be scored.
@@ -223,25 +224,25 @@ class Scorer:
             kept = pa.array(good)
             arrays = [arrays[0].filter(kept), *(column[good] for column in columns.values())]
         source = table if original is None else original
-        rest = source.filter(pa.array(~good)).add_column(0, "reason", reason_column(reason[~good]))
+        rest = source.filter(pa.array(~good)).add_column(0, "reason", reason_column(reason[~good], self._needs.reasons))
         self._count(rows, good, reason)
         return pa.table(arrays, schema=schema), rest.cast(self.quarantine_schema(source.schema))
 
-    def _count(self, rows: Rows, good: NDArray[np.bool_], reason: NDArray[np.int8]) -> None:
+    def _count(self, rows: Rows, good: NDArray[np.bool_], reason: NDArray[np.int16]) -> None:
         seen = self._fitted
         outside = (rows.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < rows.T)
         self.n_scored += int(good.sum())
         self.n_outside += int((outside & good).sum())
         self.rejected.update(
-            {REASONS[code]: int(n) for code, n in enumerate(np.bincount(reason, minlength=1)) if code and n}
+            {self._needs.reasons[code]: int(n) for code, n in enumerate(np.bincount(reason, minlength=1)) if code and n}
         )
 
     def _fill(
-        self, rows: Rows, which: NDArray[np.int64], columns: dict[str, NDArray[Any]], reason: NDArray[np.int8]
+        self, rows: Rows, which: NDArray[np.int64], columns: dict[str, NDArray[Any]], reason: NDArray[np.int16]
     ) -> None:
         """Score some rows; those without an answer get a reason."""
         try:
-            found = self._forecast(rows, which)
+            found = self._forecasts.columns(rows, which, self._needs.spend)
         except FitError:
             # An interval of counts beyond all bounds: found by halves, for the others have their answers.
             if which.size == 1:
@@ -254,36 +255,6 @@ class Scorer:
             columns[name][which] = column
             if column.dtype.kind == "f" and (math.isfinite(self._request.horizon) or name in VALUE_COLUMNS):
                 reason[which[np.isnan(column)]] = _NO_NUMBER
-
-    def _forecast(self, rows: Rows, which: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        rfm = RFMSummary(
-            np.arange(which.size),
-            rows.frequency[which].astype(np.int64),
-            rows.recency[which],
-            rows.T[which],
-            rows.mean_spend[which] if self._needs.spend else None,
-            carried={name: column[which] for name, column in rows.segments.items()},
-            time_unit=self._fitted.time_unit,
-        )
-        found: dict[str, NDArray[Any]] = {}
-        for where, columns in self._parts(rfm, rows.margin[which]):
-            for name, column in columns.items():
-                found.setdefault(name, np.empty(which.size, dtype=column.dtype))[where] = column
-        return found
-
-    def _parts(
-        self, rfm: RFMSummary, margin: NDArray[np.float64]
-    ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
-        """Columns of each part of a summary, and its rows."""
-        if not isinstance(self._model, CLV):
-            for model, part, where in self._transactions.parts(rfm):
-                yield where, count_columns_of(model.bindings, model.thetas(self._request.estimate), part, self._request)
-            return
-        spend = np.zeros(len(rfm)) if rfm.monetary_value is None else rfm.monetary_value
-        segment = np.zeros(len(rfm), dtype=np.int64)
-        customers = Customers(rfm.frequency.astype(np.float64), rfm.recency, rfm.T, spend, margin, segment)
-        for pair in Pair(self._model.transactions_, self._model.spend_).parts(rfm):
-            yield pair.rows, value_columns_of(pair, customers, self._request, self._kept)
 
 
 def _check_columns(columns: Sequence[str] | None, with_value: bool) -> tuple[str, ...]:
@@ -303,10 +274,10 @@ def _check_columns(columns: Sequence[str] | None, with_value: bool) -> tuple[str
     return tuple(name for name in known if name in wanted)
 
 
-def _check_rows(block_rows: int) -> int:
-    if isinstance(block_rows, bool) or not isinstance(block_rows, int) or block_rows < 1:
-        raise ValueError(f"'block_rows' must be a whole number from 1 on. Got {block_rows!r}.")
-    return block_rows
+def _check_whole(option: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{option!r} must be a whole number from 1 on. Got {value!r}.")
+    return value
 
 
 def _segments(model: CLV | TransactionModel) -> dict[str, list[str]]:

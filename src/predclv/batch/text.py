@@ -12,10 +12,16 @@ __all__ = ["to_numbers"]
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
-def to_numbers(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """Turn columns of text into floats; what is no number becomes null, for the row to be split off."""
+def to_numbers(table: pa.Table, names: Collection[str], flags: Collection[str] = ()) -> pa.Table:
+    """Turn columns of text into floats; what is no number becomes null, for the row to be split off.
+
+    In `flags` true and false, in whatever case, are 1 and 0.
+    """
     for name in names:
         column = pc.utf8_trim_whitespace(table[name])
+        if name in flags:
+            lower = pc.utf8_lower(column)
+            column = pc.case_when(pc.make_struct(pc.equal(lower, "true"), pc.equal(lower, "false")), "1", "0", column)
         numbers = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, None)
         # A leading plus is no part of a number to pyarrow.
         values = pc.utf8_ltrim(numbers, "+").cast(pa.float64())

@@ -270,7 +270,7 @@ SummaryOut = Annotated[
     ),
 ]
 MemoryLimit = Annotated[
-    str, typer.Option(help="Memory that the job may take, about: 1GB, 800MiB.", rich_help_panel=OUTPUT)
+    str, typer.Option(help="Memory that the program may take: 1GB, 800MiB; 600MiB at least.", rich_help_panel=OUTPUT)
 ]
 GroupingEngine = Annotated[
     str | None,
