@@ -7,6 +7,7 @@ float arrays; a point estimate is a theta of one row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from predclv.kernels.discounting import DiscountMoments
 
-__all__ = ["OneState", "TransactionBindings"]
+__all__ = ["ArrangedLikelihood", "OneState", "TransactionBindings"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -220,3 +221,39 @@ class OneState:
     ) -> DiscountMoments:
         """See `TransactionBindings`."""
         return self.alive_discount_moments(x, T, horizon, delta, theta, counts)
+
+
+class ArrangedLikelihood:
+    """Bindings of a likelihood whose rows are arranged once, and then asked for many parameter values.
+
+    Attributes
+    ----------
+    arrange : callable
+        From x, t_x, T and weight to whatever the three kernels take first.
+    arranged_derivatives, arranged_values, arranged_gradient : callable
+        From arranged rows and theta: see `TransactionBindings.log_likelihood`, `log_likelihood_values` and
+        `log_likelihood_gradient`.
+    """
+
+    arrange: ClassVar[Callable[..., Any]]
+    arranged_derivatives: ClassVar[Callable[..., tuple[float, FloatArray, FloatArray]]]
+    arranged_values: ClassVar[Callable[..., FloatArray]]
+    arranged_gradient: ClassVar[Callable[..., tuple[float, FloatArray]]]
+
+    def log_likelihood(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
+        """See `TransactionBindings`."""
+        return partial(self.arranged_derivatives, self.arrange(x, t_x, T, weight))
+
+    def log_likelihood_values(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], FloatArray]:
+        """See `TransactionBindings`."""
+        return partial(self.arranged_values, self.arrange(x, t_x, T, weight))
+
+    def log_likelihood_gradient(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        """See `TransactionBindings`."""
+        return partial(self.arranged_gradient, self.arrange(x, t_x, T, weight))

@@ -7,8 +7,6 @@ one they leave with probability θ. Over customers p ~ Beta(α, β) and θ ~ Bet
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +17,7 @@ from predclv.data.durations import Horizon
 from predclv.data.opportunities import OPPORTUNITIES, parse_opportunities
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
-from predclv.forecast.bindings import OneState, TransactionBindings
+from predclv.forecast.bindings import ArrangedLikelihood, OneState, TransactionBindings
 from predclv.kernels import bg_bb_forecast as kernel
 from predclv.kernels.bg_bb import log_likelihood
 from predclv.kernels.bg_bb_discounts import discount_moments
@@ -51,7 +49,7 @@ _LEAVING_AT_ONCE = "Nearly every customer seems to leave before the first opport
 _ALWAYS_OR_NEVER = "Customers seem to use either every opportunity or none: shorter ones would tell more."
 
 
-class BGBBBindings(OneState):
+class BGBBBindings(ArrangedLikelihood, OneState):
     """The model's kernels; what `forecast` calls (`TransactionBindings`).
 
     Alive means there at opportunity T + 1; given that, p ~ Beta(α + x, β + T - x) and θ ~ Beta(γ, δ + T + 1).
@@ -59,6 +57,10 @@ class BGBBBindings(OneState):
 
     counts_opportunities = True
 
+    arrange = staticmethod(arrange)
+    arranged_derivatives = staticmethod(log_likelihood_derivatives)
+    arranged_values = staticmethod(log_likelihood_values)
+    arranged_gradient = staticmethod(log_likelihood_gradient)
     pointwise_log_likelihood = staticmethod(pointwise_log_likelihood)
     literal_log_likelihood = staticmethod(log_likelihood)
     p_alive = staticmethod(kernel.p_alive)
@@ -77,24 +79,6 @@ class BGBBBindings(OneState):
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`: p goes by alpha + x; ages, being whole, are told apart as they are."""
         return float(theta[:, 0].mean()) + x, 1.0
-
-    def log_likelihood(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_derivatives, arrange(x, t_x, T, weight))
-
-    def log_likelihood_values(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], FloatArray]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_values, arrange(x, t_x, T, weight))
-
-    def log_likelihood_gradient(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_gradient, arrange(x, t_x, T, weight))
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`: as if customers were there for half of their opportunities."""

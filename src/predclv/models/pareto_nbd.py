@@ -7,14 +7,12 @@ A Note on Deriving the Pareto/NBD Model and Related Expressions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast.bindings import OneState, TransactionBindings
+from predclv.forecast.bindings import ArrangedLikelihood, OneState, TransactionBindings
 from predclv.kernels import pareto_nbd_forecast as kernel
 from predclv.kernels.pareto_nbd import log_likelihood
 from predclv.kernels.pareto_nbd_discounts import discount_moments
@@ -44,12 +42,16 @@ _AT_ONCE_OR_NEVER = (
 _LEAVING_AT_ONCE = "Nearly every customer seems to leave at once; is the log cut off?"
 
 
-class ParetoNBDBindings(OneState):
+class ParetoNBDBindings(ArrangedLikelihood, OneState):
     """The model's kernels; what `forecast` calls (`TransactionBindings`).
 
     Given alive at T, rates are Gamma(r + x, α + T) and Gamma(s, β + T).
     """
 
+    arrange = staticmethod(arrange)
+    arranged_derivatives = staticmethod(log_likelihood_derivatives)
+    arranged_values = staticmethod(log_likelihood_values)
+    arranged_gradient = staticmethod(log_likelihood_gradient)
     pointwise_log_likelihood = staticmethod(pointwise_log_likelihood)
     literal_log_likelihood = staticmethod(log_likelihood)
     p_alive = staticmethod(kernel.p_alive)
@@ -68,24 +70,6 @@ class ParetoNBDBindings(OneState):
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`; ages matter through α + T and β + T, so the smaller of α and β counts."""
         return float(theta[:, 0].mean()) + x, float(min(theta[:, 1].mean(), theta[:, 3].mean()))
-
-    def log_likelihood(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_derivatives, arrange(x, t_x, T, weight))
-
-    def log_likelihood_values(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], FloatArray]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_values, arrange(x, t_x, T, weight))
-
-    def log_likelihood_gradient(
-        self, x: FloatArray, t_x: FloatArray, T: FloatArray, weight: FloatArray
-    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
-        """See `TransactionBindings`."""
-        return partial(log_likelihood_gradient, arrange(x, t_x, T, weight))
 
     def start(self, mean_frequency: float, mean_age: float) -> FloatArray:
         """See `TransactionBindings`."""
