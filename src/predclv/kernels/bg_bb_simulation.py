@@ -16,14 +16,12 @@ from numba import njit
 from predclv.kernels.bg_bb_forecast import opportunities_within, p_alive
 from predclv.kernels.random_streams import gamma as draw_gamma
 from predclv.kernels.random_streams import uniform
+from predclv.kernels.simulated_totals import end_of_horizon, simulate_draws
 
 __all__ = ["simulate_totals"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-
-# An infinite horizon is cut where a purchase is worth this share of its price.
-_NEGLIGIBLE = 1e-5
 
 
 def simulate_totals(
@@ -72,29 +70,11 @@ def simulate_totals(
     -----
     Memory grows with draws times segments alone. Every draw has its own random stream, keyed by seed and number.
     """
-    if not np.isfinite(horizon):
-        horizon = math.ceil(-math.log(_NEGLIGIBLE) / delta)
-    m = int(opportunities_within(horizon))
-    n_draws = theta.shape[0]
-    purchases, value = np.zeros((n_draws, n_segments)), np.zeros((n_draws, n_segments))
-    # The order makes the random numbers those of the row's content: totals do not depend on how the customers came.
-    order = np.lexsort((segment, margin, mean_spend, t_x, T, x))
-    rows = np.column_stack((x, T, mean_spend, margin)).astype(np.float64)[order]
-    codes = np.asarray(segment, dtype=np.int64)[order]
-    history = np.column_stack((x, t_x, T)).astype(np.float64)[order]
-    starts = np.ones(len(history), dtype=bool)
-    starts[1:] = (history[1:] != history[:-1]).any(axis=1)
-    distinct, of_row = np.ascontiguousarray(history[starts].T), np.cumsum(starts) - 1
-    no_spend = np.zeros(3)
-    for d in range(n_draws):
-        point = np.ascontiguousarray(theta[d], dtype=np.float64)
-        spend = np.ascontiguousarray(theta_spend[d], dtype=np.float64) if theta_spend.shape[1] else no_spend
-        state = np.random.SeedSequence([seed, first_draw + d]).generate_state(4, np.uint64)
-        alive = p_alive(distinct[0], distinct[1], distinct[2], point)[0]
-        purchases[d], value[d] = _simulate_draw(
-            rows, alive, of_row, codes, n_segments, m, delta, point, spend, bool(first_purchase), state
-        )
-    return purchases, value
+    rows = x, t_x, T, mean_spend, margin, segment
+    # Of an infinite horizon the last opportunity counts whole.
+    m = int(opportunities_within(math.ceil(end_of_horizon(horizon, delta)) if np.isinf(horizon) else horizon))
+    about = n_segments, m, delta, theta, theta_spend, seed, first_purchase, first_draw
+    return simulate_draws(_simulate_draw, p_alive, rows, *about)
 
 
 @njit(cache=True, error_model="numpy")

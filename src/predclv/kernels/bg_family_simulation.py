@@ -8,22 +8,18 @@ is drawn.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from predclv.kernels.bg_family_next import fill_buyers, next_purchase
 from predclv.kernels.random_streams import gamma, uniform
+from predclv.kernels.simulated_totals import end_of_horizon
 
 __all__ = ["simulate_totals"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-# An infinite horizon is cut where a purchase is worth this share of its price.
-_NEGLIGIBLE = 1e-5
 
 
 def simulate_totals(
@@ -78,8 +74,7 @@ def simulate_totals(
     -----
     Memory grows with draws times segments alone. Every draw has its own random stream, keyed by seed and number.
     """
-    if not np.isfinite(horizon):
-        horizon = -math.log(_NEGLIGIBLE) / delta
+    horizon = end_of_horizon(horizon, delta)
     n_draws = theta_transactions.shape[0]
     purchases, value = np.zeros((n_draws, n_segments)), np.zeros((n_draws, n_segments))
     # Customers of one history next to each other share its probabilities. The rest of the order makes the random

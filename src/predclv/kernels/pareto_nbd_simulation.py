@@ -8,8 +8,6 @@ Gamma(r + x + 1, alpha + T + s) from there on.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -17,14 +15,12 @@ from numpy.typing import NDArray
 from predclv.kernels.pareto_nbd_forecast import p_alive
 from predclv.kernels.random_streams import gamma as draw_gamma
 from predclv.kernels.random_streams import uniform
+from predclv.kernels.simulated_totals import end_of_horizon, simulate_draws
 
 __all__ = ["simulate_totals"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-# An infinite horizon is cut where a purchase is worth this share of its price.
-_NEGLIGIBLE = 1e-5
 
 
 def simulate_totals(
@@ -73,28 +69,9 @@ def simulate_totals(
     -----
     Memory grows with draws times segments alone. Every draw has its own random stream, keyed by seed and number.
     """
-    if not np.isfinite(horizon):
-        horizon = -math.log(_NEGLIGIBLE) / delta
-    n_draws = theta.shape[0]
-    purchases, value = np.zeros((n_draws, n_segments)), np.zeros((n_draws, n_segments))
-    # The order makes the random numbers those of the row's content: totals do not depend on how the customers came.
-    order = np.lexsort((segment, margin, mean_spend, t_x, T, x))
-    rows = np.column_stack((x, T, mean_spend, margin)).astype(np.float64)[order]
-    codes = np.asarray(segment, dtype=np.int64)[order]
-    history = np.column_stack((x, t_x, T)).astype(np.float64)[order]
-    starts = np.ones(len(history), dtype=bool)
-    starts[1:] = (history[1:] != history[:-1]).any(axis=1)
-    distinct, of_row = np.ascontiguousarray(history[starts].T), np.cumsum(starts) - 1
-    no_spend = np.zeros(3)
-    for d in range(n_draws):
-        point = np.ascontiguousarray(theta[d], dtype=np.float64)
-        spend = np.ascontiguousarray(theta_spend[d], dtype=np.float64) if theta_spend.shape[1] else no_spend
-        state = np.random.SeedSequence([seed, first_draw + d]).generate_state(4, np.uint64)
-        alive = p_alive(distinct[0], distinct[1], distinct[2], point)[0]
-        purchases[d], value[d] = _simulate_draw(
-            rows, alive, of_row, codes, n_segments, horizon, delta, point, spend, bool(first_purchase), state
-        )
-    return purchases, value
+    rows = x, t_x, T, mean_spend, margin, segment
+    about = n_segments, end_of_horizon(horizon, delta), delta, theta, theta_spend, seed, first_purchase, first_draw
+    return simulate_draws(_simulate_draw, p_alive, rows, *about)
 
 
 @njit(cache=True, error_model="numpy")
