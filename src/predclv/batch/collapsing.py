@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from predclv.batch.coarsening import MOST_SPEND_STEP
 from predclv.batch.distinct_rows import DistinctRows, Steps, group_rows
-from predclv.batch.memory import parse_memory
+from predclv.batch.memory import parse_memory, release_unused
 from predclv.batch.table_checks import Facts, check_table
 from predclv.batch.tables import EngineTable, open_table
 from predclv.data.checks import check_carry, pick_column
@@ -131,7 +131,14 @@ def collapse_customers(
         frame = _settle(table, {"customer_id": customer_id, **names}, list(dict.fromkeys(by)), spend)
         facts = check_table(frame, str(units["time_unit"]), units["opportunities"])
         histories, spends = group_rows(table, frame, facts.mean_gap, steps, units["opportunities"])
-        return _summary(list(dict.fromkeys(by)), histories, spends, facts, units)
+        fetched = [_fetch(rows.frame) for rows in (histories, spends) if rows is not None]
+    # The engine is gone now, and what it held in memory with it.
+    release_unused()
+    columns = _side_by_side(list(dict.fromkeys(by)), *fetched)
+    notes = _notes(histories, spends, facts, len(columns["weight"]), int(columns["weight"].sum()), units)
+    rfm = RFMSummary(**columns, **units, spend_apart=spends is not None, quality=notes)
+    _warn(histories, spends, units)
+    return rfm
 
 
 def _units(table: EngineTable, asked: dict[str, Any]) -> dict[str, Any]:
@@ -191,45 +198,29 @@ def _settle(table: EngineTable, names: dict[str, str | None], by: list[str], spe
     return table.numbers(frame, [argument for argument in _NUMBERS if argument in found])
 
 
-def _summary(
-    by: list[str], histories: DistinctRows, spends: DistinctRows | None, facts: Facts, units: dict[str, Any]
-) -> RFMSummary:
-    history = _to_pandas(histories.frame)
-    keys = [f"by{i}" for i in range(len(by))]
-    codes = _key_codes([history] if spends is None else [history, other := _to_pandas(spends.frame)], keys)
-    order = np.lexsort((history["recency"], history["T"], codes[0]))
-    history, code = history.iloc[order], codes[0][order]
-    own = np.arange(len(history))
-    weight = history["weight"].to_numpy()
-    columns: dict[str, Any] = {}
-    if spends is not None:
-        order = np.lexsort((other["monetary_value"], codes[1]))
-        other = other.iloc[order]
-        own, beside, weight = _put_side_by_side(weight, other["weight"].to_numpy())
-        assert np.array_equal(code[own], codes[1][order][beside])
-        columns["monetary_value"] = other["monetary_value"].to_numpy()[beside]
-    if "log_itt" in history:
-        columns["log_itt"] = (history["log_itt"] / history["weight"]).to_numpy()[own]
-    carried = {name: history[key].to_numpy()[own] for name, key in zip(by, keys, strict=True)}
-    made = RFMSummary(
-        customer_id=np.arange(len(own)),
-        frequency=history["frequency"].to_numpy()[own],
-        recency=history["recency"].to_numpy()[own],
-        T=history["T"].to_numpy()[own],
-        **columns,
-        weight=weight.astype(np.int64),
-        carried=carried,
-        **units,
-        spend_apart=spends is not None,
-        quality=_notes(histories, spends, facts, len(own), int(weight.sum()), units),
-    )
-    _warn(histories, spends, units)
-    return made
-
-
-def _to_pandas(frame: Frame) -> pd.DataFrame:
+def _fetch(frame: Frame) -> pd.DataFrame:
     collected = frame.collect()
     return pd.DataFrame({name: column_to_numpy(collected[name]) for name in collected.columns})
+
+
+def _side_by_side(by: list[str], history: pd.DataFrame, spend: pd.DataFrame | None = None) -> dict[str, Any]:
+    """Columns of a summary: histories in order, and beside them mean spends of as many customers of the same keys."""
+    keys = [f"by{i}" for i in range(len(by))]
+    codes = _key_codes([history] if spend is None else [history, spend], keys)
+    order = np.lexsort((history["recency"], history["T"], codes[0]))
+    weight, code = history["weight"].to_numpy()[order], codes[0][order]
+    columns: dict[str, Any] = {}
+    if spend is not None:
+        own = np.lexsort((spend["monetary_value"], codes[1]))
+        picked, beside, weight = _cut_alike(weight, spend["weight"].to_numpy()[own])
+        assert np.array_equal(code[picked], codes[1][own[beside]])
+        columns["monetary_value"] = spend["monetary_value"].to_numpy()[own[beside]]
+        order = order[picked]
+    if "log_itt" in history:
+        columns["log_itt"] = (history["log_itt"] / history["weight"]).to_numpy()[order]
+    columns |= {name: history[name].to_numpy()[order] for name in ("frequency", "recency", "T")}
+    columns["carried"] = {name: history[key].to_numpy()[order] for name, key in zip(by, keys, strict=True)}
+    return {**columns, "customer_id": np.arange(len(order)), "weight": weight.astype(np.int64)}
 
 
 def _key_codes(frames: list[pd.DataFrame], keys: list[str]) -> list[NDArray[np.int64]]:
@@ -243,7 +234,7 @@ def _key_codes(frames: list[pd.DataFrame], keys: list[str]) -> list[NDArray[np.i
     return np.split(code, ends[:-1])
 
 
-def _put_side_by_side(
+def _cut_alike(
     first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Cut two tables of one total so that their rows go together: rows of each, and the customers that they share.
