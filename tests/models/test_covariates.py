@@ -411,7 +411,10 @@ def test_standard_errors_of_a_penalty_path_are_of_paired_differences():
     path = pc.BGNBD(**options, penalty="cv", penalty_grid=grid).fit(rfm).penalty_path_
     # Everybody is a row, and rows are in the order of age, frequency, T and recency.
     order = np.lexsort((rfm.recency, rfm.T, rfm.frequency, rfm.carried["age"]))
-    fold = np.random.default_rng(0).permutation(np.arange(300) % folds)
+    generator, left = np.random.default_rng(0), np.ones(300, dtype=np.int64)
+    first = generator.multivariate_hypergeometric(left, 100, method="marginals")
+    second = generator.multivariate_hypergeometric(left - first, 100, method="marginals")
+    fold = np.where(first, 0, np.where(second, 1, 2))
     z = (rfm.carried["age"] - rfm.carried["age"].mean()) / rfm.carried["age"].std()
     table = rfm.to_pandas().assign(z=z)
     scores = np.empty((3, 300))

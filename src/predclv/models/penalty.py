@@ -173,7 +173,11 @@ def _fit_path(likelihood: Likelihood, start: FloatArray, penalties: Sequence[flo
 
 
 def _fold_weights(rows: PatternRows, n_folds: int, seed: int) -> list[FloatArray]:
-    """Customers of each row in each fold; the order of customers does not matter."""
-    each = np.repeat(np.arange(len(rows.weight)), rows.weight.astype(np.int64))
-    fold = np.random.default_rng(seed).permutation(np.arange(len(each)) % n_folds)
-    return [np.bincount(each[fold == i], minlength=len(rows.weight)).astype(np.float64) for i in range(n_folds)]
+    """Customers of each row in each fold; the order of customers does not matter, and no row is made for each."""
+    generator, left = np.random.default_rng(seed), rows.weight.astype(np.int64)
+    n, folds = int(left.sum()), []
+    for fold in range(n_folds - 1):
+        size = (n + n_folds - 1 - fold) // n_folds
+        folds.append(generator.multivariate_hypergeometric(left, size, method="marginals"))
+        left = left - folds[-1]
+    return [fold.astype(np.float64) for fold in (*folds, left)]
