@@ -57,6 +57,17 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def spark_sessions(needs):
+    """Spark sessions, by their master; without Java the test skips, and in CI it fails."""
+    needs("java")
+    from spark_sessions import SparkSessions
+
+    sessions = SparkSessions()
+    yield sessions
+    sessions.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield

@@ -233,7 +233,7 @@ def test_a_table_in_another_unit(model, tmp_path):
 REFUSED = {
     "no table": (["nothing.parquet"], "nothing.parquet"),
     "no model": (["TABLE", "--model", "nothing"], "nothing"),
-    "unknown engine": (["TABLE", "--engine", "spark"], "'spark'"),
+    "unknown engine": (["TABLE", "--engine", "dask"], "'dask'"),
     "unknown column": (["TABLE", "--columns", "clv"], "'clv'"),
     "too little memory": (["TABLE", "--memory-limit", "10MB"], "too little"),
     "no memory": (["TABLE", "--memory-limit", "much"], "no amount of memory"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from predclv.batch.collapsing import collapse_customers
 from predclv.batch.job import Job, run_job
 from predclv.batch.memory import Memory, parse_memory
@@ -18,3 +21,12 @@ __all__ = [
     "run_job",
     "summarize",
 ]
+
+# What needs a package of its own, at first use.
+_MODULES = ("mlflow", "spark")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from predclv.errors import DataError
 from predclv.kernels.id_hashes import hash_bytes, mix
 
-__all__ = ["hash_ids", "repeated_ids"]
+__all__ = ["MOST_REPEATED", "confirm_repeated", "hash_ids", "repeated_ids"]
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -48,7 +48,24 @@ def repeated_ids(read: Callable[[], Iterable[pa.Array]], n_rows: int) -> pa.Arra
         del kept
         hashes.sort()
         suspects.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
-    twice = np.concatenate(suspects)
+    return confirm_repeated(read, np.concatenate(suspects))
+
+
+def confirm_repeated(read: Callable[[], Iterable[pa.Array]], twice: Hashes) -> pa.Array | None:
+    """Ids that come more than once, of those whose hash does: two ids may share one.
+
+    Parameters
+    ----------
+    read : callable
+        As in `repeated_ids`.
+    twice : array of uint64
+        Hashes that come more than once, each once.
+
+    Raises
+    ------
+    DataError
+        There are more than a million of them.
+    """
     if twice.size > MOST_REPEATED:
         raise DataError(
             f"More than {MOST_REPEATED:,} values of 'customer_id' come more than once. A table to score has one row a "
@@ -56,8 +73,17 @@ def repeated_ids(read: Callable[[], Iterable[pa.Array]], n_rows: int) -> pa.Arra
         )
     if twice.size == 0:
         return None
-    twice.sort()
-    return _confirm(read, twice)
+    twice = np.sort(twice)
+    seen: Counter[object] = Counter()
+    kind = None
+    for ids in read():
+        known = ids.drop_null()
+        kind = known.type
+        hashes = hash_ids(known)
+        place = np.minimum(np.searchsorted(twice, hashes), twice.size - 1)
+        seen.update(pc.filter(known, pa.array(twice[place] == hashes)).to_pylist())
+    repeated = [value for value, count in seen.items() if count > 1]
+    return pa.array(repeated, type=kind) if repeated else None
 
 
 def hash_ids(ids: pa.Array) -> Hashes:
@@ -80,17 +106,3 @@ def _share(hashes: Hashes, share: int, n_shares: int) -> Hashes:
     if n_shares > 1:
         hashes = hashes[hashes % np.uint64(n_shares) == share]
     return hashes
-
-
-def _confirm(read: Callable[[], Iterable[pa.Array]], twice: Hashes) -> pa.Array | None:
-    """Count ids whose hash comes twice: two ids may share one."""
-    seen: Counter[object] = Counter()
-    kind = None
-    for ids in read():
-        known = ids.drop_null()
-        kind = known.type
-        hashes = hash_ids(known)
-        place = np.minimum(np.searchsorted(twice, hashes), twice.size - 1)
-        seen.update(pc.filter(known, pa.array(twice[place] == hashes)).to_pylist())
-    repeated = [value for value, count in seen.items() if count > 1]
-    return pa.array(repeated, type=kind) if repeated else None

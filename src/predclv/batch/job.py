@@ -10,10 +10,11 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -23,16 +24,24 @@ from predclv.batch.manifest import MANIFEST, Manifest, Part, model_fingerprint
 from predclv.batch.memory import Memory
 from predclv.batch.parts import QUARANTINE, RowReader, read_as, write_part
 from predclv.batch.scorer import Scorer
+from predclv.batch.shipping import pack
 from predclv.batch.sources import Reading, Source, open_source
+from predclv.batch.spark_parts import plan_tasks, score_parts
+from predclv.batch.spark_parts import repeated_ids as repeated_by_spark
+from predclv.batch.spark_session import session
 from predclv.errors import DataError, ModelFileError, UnitError
 from predclv.files import file_sha256
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 __all__ = ["QUARANTINE", "Job", "run_job"]
 
 _SPILL = ".spill"
 _ROWS_PER_PART = 1_000_000
+Report = Callable[[dict[str, Any]], None]
 _PART = re.compile(r"part-\d{5}\.parquet")
 
 
@@ -50,9 +59,10 @@ class Job:
         Folder for the scores.
     options : mapping
         Keyword arguments of `Scorer`.
-    engine : {"duckdb", "pyarrow"}
-        Who reads.
+    engine : {"duckdb", "pyarrow", "spark"}
+        Who reads; Spark scores as well, in the active session or in one made for the job.
     memory : Memory
+        Of this process; with Spark, of each of its workers.
     partitions : int, optional
         Number of parts; by default one for each million of rows.
     resume : bool
@@ -77,7 +87,7 @@ class Job:
         return self.out / QUARANTINE if self.quarantine is None else self.quarantine
 
 
-def run_job(job: Job, report: Callable[[dict[str, Any]], None] = lambda event: None) -> Manifest:
+def run_job(job: Job, report: Report = lambda event: None) -> Manifest:
     """Do what is left of a job; return its manifest, finished.
 
     Parameters
@@ -104,20 +114,41 @@ def run_job(job: Job, report: Callable[[dict[str, Any]], None] = lambda event: N
     _check_apart(job, source)
     with locked_folder(job.out), locked_folder(job.rejects):
         begun = _look_at(job)
-        stamp = source.stamp()
-        reading = Reading(job.engine, job.memory.for_duckdb, job.out / _SPILL)
-        n_rows, repeated = _count(source, reading)
-        manifest = _manifest(job, scorer, source, fingerprint, n_rows)
-        if begun is not None:
-            manifest.require_same(begun, job.out)
-            manifest.parts = {number: part for number, part in begun.parts.items() if _is_whole(job, part)}
-        manifest.write(job.out)
-        report({"event": "begin", "rows": n_rows, "parts": manifest.n_parts, "finished": len(manifest.parts)})
-        try:
-            _score_parts(job, scorer, source, reading, repeated, manifest, stamp, report)
-        finally:
-            shutil.rmtree(job.out / _SPILL, ignore_errors=True)
-        report({"event": "end", "rows": n_rows, "quarantined": manifest.rejected.total()})
+        with session() if job.engine == "spark" else nullcontext() as spark:
+            return _do(job, scorer, source, fingerprint, begun, spark, report)
+
+
+def _do(
+    job: Job,
+    scorer: Scorer,
+    source: Source,
+    fingerprint: str,
+    begun: Manifest | None,
+    spark: SparkSession | None,
+    report: Report,
+) -> Manifest:
+    """Count, make the manifest or take up the one that was begun, and score the parts that are left."""
+    stamp = source.stamp()
+    reading = Reading(job.engine, job.memory.for_duckdb, job.out / _SPILL)
+    n_rows, repeated = _count(source, reading, spark)
+    manifest = _manifest(job, scorer, source, fingerprint, n_rows)
+    if begun is not None:
+        manifest.require_same(begun, job.out)
+        manifest.parts = {number: part for number, part in begun.parts.items() if _is_whole(job, part)}
+    manifest.write(job.out)
+    report({"event": "begin", "rows": n_rows, "parts": manifest.n_parts, "finished": len(manifest.parts)})
+    left = [number for number in range(manifest.n_parts) if number not in manifest.parts]
+    if spark is None:
+        parts = _by_itself(job, scorer, source, reading, repeated, manifest, left)
+    else:
+        tasks = plan_tasks(source, repeated, manifest, left, (job.out, job.rejects))
+        parts = score_parts(spark, tasks, pack(scorer.model, _options(job)))
+    try:
+        _enter(parts, job, source, manifest, stamp, report)
+    finally:
+        parts.close()
+        shutil.rmtree(job.out / _SPILL, ignore_errors=True)
+    report({"event": "end", "rows": n_rows, "quarantined": manifest.rejected.total()})
     return manifest
 
 
@@ -129,8 +160,11 @@ def _load(job: Job) -> tuple[Scorer, str]:
         raise ModelFileError(f"'{job.model}' changed while it was read. Begin again when it is whole.")
     if not isinstance(model, CLV | TransactionModel):
         raise DataError(f"The model in '{job.model}' is a {type(model).__name__}, which does not score RFM rows.")
-    rows, tables = job.memory.block_rows, job.memory.table_bytes
-    return Scorer(model, block_rows=rows, table_bytes=tables, **job.options), fingerprint
+    return Scorer(model, **_options(job)), fingerprint
+
+
+def _options(job: Job) -> dict[str, Any]:
+    return {**job.options, "block_rows": job.memory.block_rows, "table_bytes": job.memory.table_bytes}
 
 
 def _check_apart(job: Job, source: Source) -> None:
@@ -165,9 +199,11 @@ def _look_at(job: Job) -> Manifest | None:
     return begun
 
 
-def _count(source: Source, reading: Reading) -> tuple[int, pa.Array | None]:
+def _count(source: Source, reading: Reading, spark: SparkSession | None) -> tuple[int, pa.Array | None]:
     """Count the rows, and find the ids that come more than once."""
     n_rows = source.count(reading)
+    if spark is not None:
+        return n_rows, repeated_by_spark(spark, source, reading)
 
     def ids() -> Iterator[pa.Array]:
         return (batch.column(0) for batch in source.batches(reading, ["customer_id"]))
@@ -206,41 +242,53 @@ def _is_whole(job: Job, part: Part) -> bool:
     return True
 
 
-def _score_parts(
+def _by_itself(
     job: Job,
     scorer: Scorer,
     source: Source,
     reading: Reading,
     repeated: pa.Array | None,
     manifest: Manifest,
-    stamp: list[tuple[str, int, int, int]],
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    left = [number for number in range(manifest.n_parts) if number not in manifest.parts]
+    left: list[int],
+) -> Generator[tuple[Part, float]]:
+    """Score the parts that are left in one pass over the rows; yield each with the seconds that it took."""
     if not left:
         return
     skip = left[0] * manifest.rows_per_part
     rows = RowReader(source.batches(reading, skip=skip), job.table, job.memory.block_rows)
     for number in range(left[0], manifest.n_parts):
-        blocks = rows.take(min(manifest.rows_per_part, manifest.rows - number * manifest.rows_per_part))
+        blocks = rows.take(manifest.rows_of(number))
         if number in manifest.parts:
             for _ in blocks:
                 pass
             continue
         begun = time.monotonic()
         part = write_part(job.out, job.rejects, scorer, source, blocks, repeated, number)
+        yield part, round(time.monotonic() - begun, 3)
+
+
+def _enter(
+    parts: Iterator[tuple[Part, float]],
+    job: Job,
+    source: Source,
+    manifest: Manifest,
+    stamp: list[tuple[str, int, int, int]],
+    report: Report,
+) -> None:
+    """Enter each part in the manifest as it is finished."""
+    for part, seconds in parts:
         if source.stamp() != stamp:
             raise DataError(f"The input '{job.table}' changed while it was read. Begin again in another folder.")
-        manifest.parts[number] = part
+        manifest.parts[part.number] = part
         manifest.write(job.out)
         report(
             {
                 "event": "part",
-                "part": number,
+                "part": part.number,
                 "parts": manifest.n_parts,
                 "finished": len(manifest.parts),
                 "rows": part.rows,
                 "quarantined": sum(part.rejected.values()),
-                "seconds": round(time.monotonic() - begun, 3),
+                "seconds": seconds,
             }
         )

@@ -68,6 +68,10 @@ class Manifest:
         """Parts there are in the end: one, without rows, where the input has none."""
         return max(-(-self.rows // self.rows_per_part), 1)
 
+    def rows_of(self, number: int) -> int:
+        """Rows of a part."""
+        return min(self.rows_per_part, self.rows - number * self.rows_per_part)
+
     @property
     def finished(self) -> bool:
         """Whether every part is there."""
@@ -77,7 +81,7 @@ class Manifest:
     def rejected(self) -> Counter[str]:
         """Rows in quarantine so far, by reason."""
         total: Counter[str] = Counter()
-        for part in self.parts.values():
+        for _, part in sorted(self.parts.items()):
             total.update(part.rejected)
         return total
 
@@ -127,9 +131,9 @@ class Manifest:
         differing = [words for name, words in _FIXED.items() if name in changed and name not in implied]
         if "options" in changed:
             mine, theirs = self.options, other.options
-            names = sorted(name for name in mine if mine[name] != theirs.get(name))
+            names = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
             differing = [
-                f"{words} ({', '.join(f'{n}: {theirs.get(n)!r} before, {mine[n]!r} now' for n in names)})"
+                f"{words} ({', '.join(f'{n}: {theirs.get(n)!r} before, {mine.get(n)!r} now' for n in names)})"
                 if words == _FIXED["options"]
                 else words
                 for words in differing

@@ -31,7 +31,7 @@ from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
-__all__ = ["BLOCK_ROWS", "Scorer"]
+__all__ = ["BLOCK_ROWS", "Scorer", "in_blocks"]
 
 #: Rows worked at a time, by default: they bound the memory and change no result.
 BLOCK_ROWS = 262_144
@@ -112,6 +112,7 @@ class Scorer:
         if isinstance(model, CLV) and not isinstance(model.transactions_, TransactionModel):
             raise TypeError("This CLV is of contracts. A batch holds customers' purchases: frequency, recency, T.")
         transactions = model.transactions_ if isinstance(model, CLV) else model
+        self._model = model
         self._transactions: TransactionModel = transactions
         self._fitted = self._transactions.fingerprint_
         as_of = self._fitted.observation_end if observation_end is None else observation_end
@@ -142,6 +143,16 @@ class Scorer:
     def time_unit(self) -> str:
         """Unit of recency and T."""
         return self._fitted.time_unit
+
+    @property
+    def model(self) -> CLV | TransactionModel:
+        """What rows are scored with."""
+        return self._model
+
+    @property
+    def range_of_fit(self) -> tuple[int, float]:
+        """Most purchases and longest age of a customer of the fit."""
+        return self._fitted.most_purchases, self._fitted.longest_age
 
     @property
     def needs(self) -> Needs:
@@ -185,7 +196,7 @@ class Scorer:
         DataError
             Columns are missing or hold no numbers; or rows cannot be scored and there is no `quarantine`.
         """
-        for block in _blocks(batches, self._block_rows):
+        for block in in_blocks(batches, self._block_rows):
             scores, rest = self.split(block)
             if rest.num_rows:
                 if quarantine is None:
@@ -290,7 +301,7 @@ def _segments(model: CLV | TransactionModel) -> dict[str, list[str]]:
     return found
 
 
-def _blocks(batches: Iterable[pa.RecordBatch], n: int) -> Iterator[pa.Table]:
+def in_blocks(batches: Iterable[pa.RecordBatch], n: int) -> Iterator[pa.Table]:
     """Tables of n rows, the last of what is left."""
     waiting: list[pa.RecordBatch] = []
     have = 0

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from predclv.batch.duckdb_reader import connect, quote, quote_text, read, table_schema
 from predclv.batch.rows import Needs
+from predclv.batch.spark_session import require_java, require_spark
 from predclv.data.checks import check_option
 from predclv.data.units import read_units
 from predclv.errors import DataError
@@ -26,7 +27,7 @@ from predclv.files import file_sha256
 
 __all__ = ["ENGINES", "Reading", "Source", "csv_header", "open_source", "parquet_files", "plain_type"]
 
-ENGINES = ("duckdb", "pyarrow")
+ENGINES = ("duckdb", "pyarrow", "spark")
 _BATCH = 65_536
 
 
@@ -36,7 +37,8 @@ class Reading:
 
     Attributes
     ----------
-    engine : {"duckdb", "pyarrow"}
+    engine : {"duckdb", "pyarrow", "spark"}
+        Spark's workers read by pyarrow.
     memory : int
         Bytes that DuckDB may use.
     spill : path
@@ -179,7 +181,7 @@ def open_source(path: str, needs: Needs, engine: str) -> Source:
         A .parquet or .csv file, a folder of .parquet files, or "file.duckdb::table".
     needs : Needs
         Columns that are wanted.
-    engine : {"duckdb", "pyarrow"}
+    engine : {"duckdb", "pyarrow", "spark"}
 
     Raises
     ------
@@ -193,6 +195,11 @@ def open_source(path: str, needs: Needs, engine: str) -> Source:
         raise ImportError("--engine duckdb needs duckdb: pip install 'predclv[duckdb]', or take --engine pyarrow.")
     name, _, table = path.partition("::")
     root = Path(name).expanduser()
+    if engine == "spark":
+        if table or root.suffix.lower() == ".csv":
+            raise DataError(f"--engine spark reads Parquet files, and {path!r} is none: take --engine duckdb.")
+        require_spark("--engine spark")
+        require_java()
     if not root.exists():
         raise DataError(f"There is no file or folder {name!r}.")
     if table:

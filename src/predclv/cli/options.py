@@ -230,7 +230,12 @@ Rows = Annotated[
     ),
 ]
 OutScores = Annotated[Path, typer.Option("--out", help="Folder for the scores.", rich_help_panel=OUTPUT)]
-Engine = Annotated[str, typer.Option(help="Who reads the rows: duckdb or pyarrow.", rich_help_panel=DATA)]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Who reads the rows: duckdb, pyarrow, or spark, which scores on many machines.", rich_help_panel=DATA
+    ),
+]
 LogEngine = Annotated[
     str | None,
     typer.Option(
@@ -270,7 +275,11 @@ SummaryOut = Annotated[
     ),
 ]
 MemoryLimit = Annotated[
-    str, typer.Option(help="Memory that the program may take: 1GB, 800MiB; 600MiB at least.", rich_help_panel=OUTPUT)
+    str,
+    typer.Option(
+        help="Memory that the program may take: 1GB, 800MiB; 600MiB at least. With spark, each of its workers.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 GroupingEngine = Annotated[
     str | None,
