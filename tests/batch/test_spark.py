@@ -227,7 +227,7 @@ def test_killed_from_a_shell_it_ends_the_same(needs, model, table, tmp_path):
     out = tmp_path / "out"
     assert main(command(table, model, tmp_path / "whole", "--partitions", "12")[1:]) == 0
     settings = [part for name, value in SETTINGS.items() for part in ("--conf", f"{name}={value}")]
-    options = shlex.join([*settings, "--master", "local[2]", "pyspark-shell"])
+    options = shlex.join([*settings, "--master", "local[1]", "pyspark-shell"])
     environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": options, "SPARK_LOCAL_IP": "127.0.0.1"}
     asked = command(table, model, out, "--engine", "spark", "--partitions", "12")
     with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:

@@ -27,6 +27,7 @@ from predclv.batch.scorer import Scorer
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
 from predclv.models.base import Model
+from predclv.models.encoding import Number
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 
@@ -295,6 +296,9 @@ def _example(scorer: Scorer) -> pd.DataFrame:
             frame[name] = [0.0, 25.0]
         elif name in scorer.needs.segments:
             frame[name] = scorer.needs.segments[name][0]
+        elif name in scorer.needs.covariates:
+            known = scorer.needs.covariates[name]
+            frame[name] = known.center if isinstance(known, Number) else known.reference
         elif name not in frame:
             frame[name] = 0.5
     return frame[list(scorer.input_columns)]
