@@ -11,6 +11,7 @@ import pytest
 from predclv.datasets.populations import OpportunityPopulation
 from predclv.kernels import bg_bb
 from predclv.kernels import bg_bb_forecast as forecast
+from predclv.kernels import bg_bb_sums as sums
 from predclv.kernels.bg_bb_discounts import discount_moments
 from predclv.kernels.bg_bb_likelihood import (
     log_likelihood_derivatives,
@@ -205,7 +206,7 @@ class TestTruth:
                     return never * (1 - gone) ** (D - 1) / c / mp.beta(c, D)
 
                 exact = float(mp.quad(given, [0, 0.1, 0.5, 0.9, 1], maxdegree=6))
-            assert forecast._never(A, B, c, D) == pytest.approx(exact, rel=1e-9)
+            assert sums.never_again(A, B, c, D) == pytest.approx(exact, rel=1e-9)
 
 
 class TestLikelihood:
