@@ -8,7 +8,8 @@ from predclv.datasets.contracts import (
     simulate_subscriptions,
 )
 from predclv.datasets.public import load_cdnow, load_cdnow_master, load_donations
-from predclv.datasets.simulated import SimulatedLog, SimulatedSummary, simulate, simulate_rfm
+from predclv.datasets.simulated import simulate, simulate_rfm
+from predclv.datasets.truth import SimulatedLog, SimulatedSummary
 
 __all__ = [
     "SimulatedContracts",
