@@ -332,18 +332,8 @@ class MBGCNBD(_CNBD):
 
     Parameters
     ----------
-    k : int, optional
-        Events to a purchase, from 1 (MBG/NBD) to 12. Left out, the one of the largest likelihood is taken, whatever the
-        `method`, which needs a summary made with `regularity=True`. The choice is not counted in the uncertainty.
-        It takes a fit for each k tried, four where 2 is chosen: 1.1 s of CPU for a million customers, and 0.3 s with k.
-        With covariates it is chosen without them: a customer's own gaps tell k, and covariates move rates, which differ
-        between customers either way.
-    priors : mapping of parameter name to prior, optional
-        As in `Model`. `alpha` is the rate of the gamma over the rates of events, of which k make a purchase: what is
-        known of purchases is to be divided by k (`elicit_purchases` does). The default goes by k, so that customers
-        are expected to buy as often whatever k is.
-    purchase_covariates, dropout_covariates, penalty, penalty_grid, penalty_folds
-        See `CovariateModel`; those on purchase multiply the rate of events, and so that of purchases.
+    k, priors, purchase_covariates, dropout_covariates, penalty, penalty_grid, penalty_folds
+        See `BGCNBD`; k = 1 is MBG/NBD.
     method, segment, sampler, chains, draws, tune, progressbar, random_state
         See `Model`.
 
