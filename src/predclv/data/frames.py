@@ -20,6 +20,7 @@ _SUPPORTED = {
     nw.Implementation.POLARS: "polars",
     nw.Implementation.PYARROW: "pyarrow",
     nw.Implementation.DUCKDB: "duckdb",
+    nw.Implementation.PYSPARK: "pyspark",
 }
 
 
@@ -29,7 +30,7 @@ class Backend:
 
     Attributes
     ----------
-    name : {"pandas", "polars", "pyarrow", "duckdb"}
+    name : {"pandas", "polars", "pyarrow", "duckdb", "pyspark"}
     """
 
     name: str
@@ -39,9 +40,14 @@ class Backend:
 
         Returns
         -------
-        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+        pandas.DataFrame, polars.DataFrame, pyarrow.Table or pyspark.sql.DataFrame
             A DuckDB relation lives and dies with its connection, so its results come as a pyarrow Table, which any
-            connection queries by its variable's name.
+            connection queries by its variable's name. A frame of Spark is of the active session.
+
+        Raises
+        ------
+        DataError
+            The summary came from Spark, and no session is active any more.
         """
         if self.name == "pandas":
             return frame
@@ -52,6 +58,13 @@ class Backend:
             import polars as pl
 
             return pl.from_arrow(table)
+        if self.name == "pyspark":
+            from pyspark.sql import SparkSession
+
+            session = SparkSession.getActiveSession()
+            if session is None:
+                raise DataError("The summary came from Spark, and no Spark session is active to give a frame of.")
+            return session.createDataFrame(table)
         return table
 
 
@@ -76,8 +89,8 @@ def open_frame(table: Any, what: str) -> tuple[nw.LazyFrame[Any], Backend]:
         frame = nw.from_native(table)
     except TypeError:
         raise DataError(
-            f"{what} is a {type(table).__name__}, which is no dataframe. Give a pandas, polars, pyarrow or DuckDB "
-            f"frame, or the path of a CSV or Parquet file."
+            f"{what} is a {type(table).__name__}, which is no dataframe. Give a pandas, polars, pyarrow, "
+            f"DuckDB or Spark frame, or the path of a CSV or Parquet file."
         ) from None
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"{what} has two columns of one name. {error}") from None

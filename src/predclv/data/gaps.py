@@ -37,6 +37,8 @@ def sum_log_gaps(purchases: nw.LazyFrame[Any], counts: NDArray[np.int64]) -> Flo
         return _collect(sum_in_duckdb(purchases))
     if purchases.implementation is nw.Implementation.POLARS:
         return _collect(_sum_in_polars(purchases))
+    if purchases.implementation is nw.Implementation.PYSPARK:
+        return _collect(_sum_in_spark(purchases))
     # Sorted, customers follow each other with as many rows as they have purchases.
     period = column_to_numpy(purchases.select("customer", "period").sort("customer", "period").collect()["period"])
     first = np.cumsum(counts) - counts
@@ -75,6 +77,19 @@ def _sum_in_polars(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     frame: Any = purchases.to_native()
     gaps = pl.col("period").cast(pl.Int64).sort().diff().cast(pl.Float64)
     sums: nw.LazyFrame[Any] = nw.from_native(frame.group_by("customer").agg(log_gaps=gaps.log().sum()))
+    return sums
+
+
+def _sum_in_spark(purchases: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    from pyspark.sql import functions
+
+    frame: Any = purchases.to_native()
+    times = functions.sort_array(functions.collect_list(functions.col("period").cast("long")))
+    sorted_times = frame.groupBy("customer").agg(times.alias("t"))
+    # The list without its first beside the list without its last; a gap is their difference.
+    logs = "zip_with(slice(t, 2, size(t)), slice(t, 1, size(t) - 1), (later, earlier) -> ln(later - earlier))"
+    gaps = functions.expr(f"aggregate({logs}, 0D, (total, gap) -> total + gap)")
+    sums: nw.LazyFrame[Any] = nw.from_native(sorted_times.select("customer", gaps.alias("log_gaps")))
     return sums
 
 

@@ -72,6 +72,9 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
     DataError
         There is no such file, or it is of another kind, or damaged.
     """
+    if str(path).startswith(("postgres://", "postgresql://")):
+        # Which may hold a password, so it is not repeated.
+        raise DataError("A log in PostgreSQL is read by predclv.batch.summarize, and in a shell with --engine duckdb.")
     place = Path(path).expanduser()
     if not place.exists():
         raise DataError(f"There is no file or folder {str(place)!r}.")

@@ -43,9 +43,10 @@ class RFMReaders(RFMColumns):
 
         Parameters
         ----------
-        log : pandas, polars (eager or lazy) or pyarrow frame, DuckDB relation, or path
-            A path is a .csv or .parquet file or a folder of .parquet files. A lazy frame or a relation is aggregated
-            by its own engine: only a row for each customer comes to memory.
+        log : pandas, polars (eager or lazy), pyarrow or Spark frame, DuckDB relation, or path
+            A path is a .csv or .parquet file or a folder of .parquet files. A lazy frame, a relation or a frame of
+            Spark is aggregated by its own engine: only a row for each customer comes to memory. By
+            `predclv.batch.summarize`, not even that does.
         customer_id, date : str
             Columns. Dates are dates, datetimes, or text in ISO 8601 (another format: `date_format`).
         amount : str, optional
