@@ -1,4 +1,4 @@
-"""Decisions: what may be paid for a customer, and how the formulas in use compare with a forecast."""
+"""Decisions: what may be paid for a customer, whom to keep, and how the formulas in use compare with a forecast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
+from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
 
 __all__ = [
     "BANDS",
@@ -16,7 +17,10 @@ __all__ = [
     "compare_formulas",
     "five_step_formula",
     "historical_value",
+    "list_at_risk",
+    "list_to_win_back",
     "purchase_formula",
     "retention_formula",
     "retention_formula_of_log",
+    "weigh_offer",
 ]

@@ -113,6 +113,12 @@ class TransactionBindings(Protocol):
         """Expected purchases, each weighted by exp(-delta (time - T)), (n_draws, n_rows)."""
         ...
 
+    def discounted_if_staying(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
+    ) -> FloatArray:
+        """Discounted expected purchases of a customer who is alive at T and stays, (n_draws, n_rows)."""
+        ...
+
     def purchase_pmf(
         self,
         x: FloatArray,

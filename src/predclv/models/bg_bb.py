@@ -30,6 +30,7 @@ from predclv.kernels.bg_bb_likelihood import (
 from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
 from predclv.kernels.bg_bb_rows import arrange
 from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.staying import discounted_opportunities
 from predclv.models.transactions import TransactionModel
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
@@ -70,6 +71,7 @@ class BGBBBindings(ArrangedLikelihood, OneState):
     mean_expected_purchases = staticmethod(kernel.mean_expected_purchases)
     discounted_expected_purchases = staticmethod(kernel.discounted_expected_purchases)
     purchase_pmf = staticmethod(kernel.purchase_pmf)
+    discounted_if_staying = staticmethod(discounted_opportunities)
     alive_purchase_pmf = staticmethod(kernel.alive_purchase_pmf)
     alive_discount_moments = staticmethod(discount_moments)
     simulate_totals = staticmethod(simulate_totals)

@@ -18,7 +18,7 @@ from predclv.kernels import bg_family_compiled as kernel
 from predclv.kernels import bg_family_discounts as discounts
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
-from predclv.kernels import discounting
+from predclv.kernels import discounting, staying
 from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
@@ -198,6 +198,12 @@ class BGFamily:
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return kernel.discounted_expected_purchases(x, t_x, T, horizon, delta, theta, self.k, self.dropout_at_first)
+
+    def discounted_if_staying(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon: float, delta: float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return staying.discounted_regular_purchases(x, t_x, T, horizon, delta, theta, self.k)
 
     def purchase_pmf(
         self,

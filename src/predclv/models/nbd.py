@@ -17,6 +17,7 @@ from predclv.kernels import nbd as kernel
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.staying import discounted_purchases
 from predclv.models.transactions import TransactionModel
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
@@ -31,6 +32,7 @@ class NBDBindings(OneState):
     """The model's kernels; what `forecast` calls (`TransactionBindings`). Neither recency nor dropout is in them."""
 
     literal_log_likelihood = staticmethod(kernel.log_likelihood)
+    discounted_if_staying = staticmethod(discounted_purchases)
     alive_purchase_pmf = staticmethod(kernel.purchase_pmf)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_deriva
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
+from predclv.kernels.staying import discounted_purchases
 from predclv.models.covariate_model import CovariateModel
 from predclv.models.patterns import ParetoPatterns, PatternKernels
 from predclv.parameters import Parameter
@@ -61,6 +62,7 @@ class ParetoNBDBindings(ArrangedLikelihood, OneState):
     mean_expected_purchases = staticmethod(kernel.mean_expected_purchases)
     discounted_expected_purchases = staticmethod(kernel.discounted_expected_purchases)
     purchase_pmf = staticmethod(kernel.purchase_pmf)
+    discounted_if_staying = staticmethod(discounted_purchases)
     alive_purchase_pmf = staticmethod(kernel.alive_purchase_pmf)
     alive_discount_moments = staticmethod(discount_moments)
     simulate_totals = staticmethod(simulate_totals)

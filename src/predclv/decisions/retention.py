@@ -1,0 +1,276 @@
+"""Whom to keep: what is at risk of being lost with each customer, what may be spent on it, and whom to win back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.data.checks import count_of
+from predclv.data.columns import histories, margins, mean_spend
+from predclv.data.rfm import RFMSummary
+from predclv.errors import DataError
+from predclv.forecast.customers import times_margin
+from predclv.inference.posterior import check_level, check_number
+from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.models.base import require_summary
+from predclv.models.estimates import MEAN_DRAWS, choose_theta
+from predclv.models.horizons import parse_discount_rate
+from predclv.models.pair import Pair
+from predclv.models.transactions import TransactionModel
+from predclv.value import CLV
+
+__all__ = ["list_at_risk", "list_to_win_back", "weigh_offer"]
+
+FloatArray = NDArray[np.float64]
+
+_ROWS = 8_192  # customers at a time: with 256 draws 16 MiB an array
+
+
+def list_at_risk(
+    clv: CLV,
+    rfm: RFMSummary,
+    horizon: Any = "1 year",
+    *,
+    discount_rate: float = 0.10,
+    margin: float | str = 1.0,
+    success: float = 1.0,
+    level: float = 0.9,
+    top: int | None = None,
+) -> pd.DataFrame:
+    """Rank customers by what can still be saved of them.
+
+    Value at risk is the value of a customer of the same history who is there and stays, minus the expected CLV, which
+    holds already that this one may have left or may leave. It has two parts: what is lost already, with the chance of
+    having left, and what is still to be lost, within the horizon, by those who are there. Keeping acts on the second
+    alone, which is the stake here; `list_to_win_back` is about the first.
+
+    Parameters
+    ----------
+    clv : CLV
+        Fitted, of purchases.
+    rfm, horizon, discount_rate, margin
+        As in `CLV.predict`.
+    success : float
+        Share of the stake that an action saves, from 0 to 1; 1 is the bound that no action exceeds.
+    level : float
+        Probability of the intervals of means, parameter uncertainty alone.
+    top : int, optional
+        How many to list; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Largest stake first: customer_id, p_alive, expected_clv, value_if_kept, value_at_risk (the difference),
+        lost_already, stake (the rest) with stake_low and stake_high, and most_to_spend, success × stake: an action that
+        costs more does not pay. Means are at the point for maximum likelihood, and over 256 draws for a posterior.
+
+    Raises
+    ------
+    UnitError, DataError, ValueError
+        As `CLV.predict`.
+    TypeError
+        The CLV is of contracts.
+    """
+    table = _stakes(clv, rfm, horizon, discount_rate=discount_rate, margin=margin, level=level)
+    table = table.drop(columns=["lost_low", "lost_high"]).rename(
+        columns={"kept_low": "stake_low", "kept_high": "stake_high"}
+    )
+    return _ranked(table, success, top)
+
+
+def list_to_win_back(
+    clv: CLV,
+    rfm: RFMSummary,
+    horizon: Any = "1 year",
+    *,
+    p_alive_below: float = 0.5,
+    discount_rate: float = 0.10,
+    margin: float | str = 1.0,
+    success: float = 1.0,
+    level: float = 0.9,
+    top: int | None = None,
+) -> pd.DataFrame:
+    """List the probably gone who were valuable, by what was lost with them.
+
+    Parameters
+    ----------
+    clv, rfm, horizon, discount_rate, margin, level, top
+        As in `list_at_risk`.
+    p_alive_below : float
+        Who counts as probably gone.
+    success : float
+        Share of those asked who come back, and stay.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `list_at_risk`; the stake is what is lost already. Empty where nobody is probably gone.
+    """
+    gone = _share("p_alive_below", p_alive_below)
+    table = _stakes(clv, rfm, horizon, discount_rate=discount_rate, margin=margin, level=level)
+    table = table.drop(columns=["kept_low", "kept_high"]).rename(
+        columns={"lost_low": "stake_low", "lost_high": "stake_high"}
+    )
+    table["stake"] = table["lost_already"]
+    return _ranked(table[table["p_alive"] < gone], success, top)
+
+
+def _stakes(
+    clv: CLV, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, level: float
+) -> pd.DataFrame:
+    pair = _purchases(clv)
+    require_summary(rfm)
+    fitted = pair.spend.fingerprint_
+    model = pair.transactions
+    unit = model.fingerprint_.time_unit
+    rfm.require_compatible(time_unit=unit, currency=fitted.currency, collapse=fitted.collapse)
+    model.check_counts(rfm)
+    check_level(level)
+    parsed = model.parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
+    delta = parse_discount_rate(discount_rate, parsed, unit)
+    margin_of, money = margins(rfm, margin), mean_spend(rfm)
+    columns: dict[str, FloatArray] = {}
+    for part in pair.parts(rfm):
+        rows, inverse = histories(part.rfm)
+        # Customers of one history stand together, so that each chunk has few of them.
+        order = np.argsort(inverse, kind="stable")
+        for start in range(0, len(order), _ROWS):
+            some = order[start : start + _ROWS]
+            which, of = np.unique(inverse[some], return_inverse=True)
+            at = part.rows[some]
+            found = _values(
+                part.pair, rows.x[which], rows.t_x[which], rows.T[which], of, money[at], parsed.length, delta, level
+            )
+            for name, column in found.items():
+                kept = column if name == "p_alive" else times_margin(margin_of[at], column)
+                columns.setdefault(name, np.empty(len(rfm)))[at] = kept
+    return pd.DataFrame({"customer_id": rfm.customer_id, **columns})
+
+
+def _ranked(table: pd.DataFrame, success: float, top: int | None) -> pd.DataFrame:
+    table = table[[*_COLUMNS, "stake", "stake_low", "stake_high"]].copy()
+    table["most_to_spend"] = _share("success", success) * table["stake"]
+    table = table.sort_values("stake", ascending=False, kind="stable", ignore_index=True)
+    return table if top is None else table.head(_count(top))
+
+
+_COLUMNS = ("customer_id", "p_alive", "expected_clv", "value_if_kept", "value_at_risk", "lost_already")
+
+
+def weigh_offer(at_risk: pd.DataFrame, *, cost: float | pd.Series, lift: float) -> pd.DataFrame:
+    """What an offer to each of these customers returns, and how well it has to work.
+
+    Parameters
+    ----------
+    at_risk : DataFrame
+        Of `list_at_risk` or `list_to_win_back`.
+    cost : float, or Series as long as the table
+        Money an offer costs, whether or not it works; above 0.
+    lift : float
+        Share of the stake that the offer saves, from 0 to 1: what an experiment has shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table with cost, expected_return (lift × stake − cost) with return_low and return_high,
+        break_even_lift (above 1: no offer at this cost can pay) and pays (whether the expected return is above 0).
+
+    Raises
+    ------
+    DataError
+        The table lacks columns, or costs are missing or not above 0.
+    """
+    lacking = [name for name in ("stake", "stake_low", "stake_high") if name not in at_risk]
+    if lacking:
+        raise DataError(f"The table lacks {lacking[0]!r}: give what list_at_risk or list_to_win_back returns.")
+    share = _share("lift", lift)
+    costs = np.broadcast_to(np.asarray(cost, dtype=np.float64), len(at_risk)).copy()
+    wrong = ~(np.isfinite(costs) & (costs > 0))
+    if wrong.any():
+        raise DataError(
+            f"'cost' is missing, infinite or not above 0 for {count_of(int(wrong.sum()), len(costs), 'customers')} "
+            f"(first: {costs[wrong][0]:g})."
+        )
+    table = at_risk.assign(cost=costs)
+    for name, source in (("expected_return", ""), ("return_low", "_low"), ("return_high", "_high")):
+        table[name] = share * table[f"stake{source}"] - costs
+    with np.errstate(divide="ignore"):
+        table["break_even_lift"] = costs / table["stake"].to_numpy()
+    table["pays"] = table["expected_return"] > 0
+    return table
+
+
+def _values(
+    pair: Pair,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    of: NDArray[np.int64],
+    money: FloatArray,
+    horizon: float,
+    delta: float,
+    level: float,
+) -> dict[str, FloatArray]:
+    """Columns of customers who have these histories, before the margin."""
+    bindings = pair.transactions.bindings
+    draws, spend_draws = pair.draws(MEAN_DRAWS)
+    center, spend_center = (choose_theta(model.posterior_, None) for model in pair)
+    is_point = len(center) == 1
+
+    def values(theta: FloatArray, theta_spend: FloatArray) -> tuple[FloatArray, ...]:
+        alive = bindings.p_alive(x, t_x, T, theta)
+        kept = bindings.discounted_if_staying(x, t_x, T, horizon, delta, theta)
+        expected = bindings.discounted_expected_purchases(x, t_x, T, horizon, delta, theta)
+        # The last for rounding, where nobody leaves.
+        parts = alive, kept, expected, (1.0 - alive) * kept, np.maximum(alive * kept - expected, 0.0)
+        return *parts, expected_spend(x[of], money, np.ascontiguousarray(theta_spend))
+
+    *_, lost, to_lose, spend = values(draws, spend_draws)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    lost_low, lost_high = np.quantile(lost[:, of] * spend, ends, axis=0, method="inverted_cdf")
+    kept_low, kept_high = np.quantile(to_lose[:, of] * spend, ends, axis=0, method="inverted_cdf")
+    point = (center, spend_center) if is_point else (draws, spend_draws)
+    alive, kept, expected, lost, to_lose, spend = (part.mean(axis=0) for part in values(*point))
+    # Both models are independent given the data: the mean of the product is that of the means.
+    return {
+        "p_alive": alive[of],
+        "expected_clv": expected[of] * spend,
+        "value_if_kept": kept[of] * spend,
+        "value_at_risk": (lost + to_lose)[of] * spend,
+        "lost_already": lost[of] * spend,
+        "stake": to_lose[of] * spend,
+        "lost_low": lost_low,
+        "lost_high": lost_high,
+        "kept_low": kept_low,
+        "kept_high": kept_high,
+    }
+
+
+def _purchases(clv: CLV) -> Pair:
+    if not isinstance(clv, CLV):
+        raise TypeError(f"'clv' must be a fitted CLV. Got {type(clv).__name__}.")
+    check_is_fitted(clv)
+    if not isinstance(clv.transactions_, TransactionModel):
+        raise TypeError(
+            f"What is at risk is worked out for purchases, and {type(clv.transactions_).__name__} forecasts renewals "
+            "of contracts: its predict tells who does not renew, with p_purchase."
+        )
+    return Pair(clv.transactions_, clv.spend_)
+
+
+def _share(option: str, value: float) -> float:
+    number = check_number(option, value)
+    if not 0 <= number <= 1:
+        hint = f"; did you mean {number / 100:g}?" if 1 < number <= 100 else "."
+        raise ValueError(f"{option!r} must be from 0 to 1. Got {value!r}{hint}")
+    return number
+
+
+def _count(top: int) -> int:
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+        raise ValueError(f"'top' must be a whole number from 1 on. Got {top!r}.")
+    return int(top)
