@@ -165,10 +165,12 @@ def _time_step(step: Any, units: dict[str, Any]) -> float | None:
         raise DataError(f"time_step={step!r}: opportunities are counted, and cells would make them broken numbers.")
     try:
         length = parse_horizon(step, str(units["time_unit"])).length
-    except DataError as error:
-        raise DataError(str(error).replace("horizon=", "time_step=", 1)) from None
+    except DataError:
+        length = np.inf
     if not np.isfinite(length):
-        raise DataError(f"time_step={step!r} leaves no time to tell customers apart.")
+        raise DataError(
+            f"time_step={step!r} is no width of cells. Give '2 days', or a number in {units['time_unit']}s."
+        )
     return length
 
 

@@ -43,4 +43,6 @@ class Grouping:
         about = steps.given(**options)
         for name in sorted(set(about) - {"customer_id", *steps.UNITS}):
             raise DataError(f"{steps.flag_of(name)} is about a purchase log, which needs --date too.")
+        if "time_step" in asked:
+            asked["time_step"] = steps.number_or_text(asked["time_step"])
         return pc.batch.collapse_customers(table, by=keep, **asked, **about)
