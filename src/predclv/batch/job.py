@@ -31,6 +31,7 @@ from predclv.batch.spark_parts import repeated_ids as repeated_by_spark
 from predclv.batch.spark_session import session
 from predclv.errors import DataError, ModelFileError, UnitError
 from predclv.files import file_sha256
+from predclv.models.contracts import ContractModel
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 
@@ -109,7 +110,7 @@ def run_job(job: Job, report: Report = lambda event: None) -> Manifest:
     if source.time_unit not in (None, scorer.time_unit):
         raise UnitError(
             f"'{job.table}' counts time in {source.time_unit}s and the model in {scorer.time_unit}s. Summarise with "
-            f"--time-unit {scorer.time_unit}, or fit again."
+            f"--{'time-unit' if scorer.unique_ids else 'period'} {scorer.time_unit}, or fit again."
         )
     _check_apart(job, source)
     with locked_folder(job.out), locked_folder(job.rejects):
@@ -130,7 +131,7 @@ def _do(
     """Count, make the manifest or take up the one that was begun, and score the parts that are left."""
     stamp = source.stamp()
     reading = Reading(job.engine, job.memory.for_duckdb, job.out / _SPILL)
-    n_rows, repeated = _count(source, reading, spark)
+    n_rows, repeated = _count(scorer, source, reading, spark)
     manifest = _manifest(job, scorer, source, fingerprint, n_rows)
     if begun is not None:
         manifest.require_same(begun, job.out)
@@ -158,8 +159,8 @@ def _load(job: Job) -> tuple[Scorer, str]:
     model = load(job.model)
     if model_fingerprint(job.model) != fingerprint:
         raise ModelFileError(f"'{job.model}' changed while it was read. Begin again when it is whole.")
-    if not isinstance(model, CLV | TransactionModel):
-        raise DataError(f"The model in '{job.model}' is a {type(model).__name__}, which does not score RFM rows.")
+    if not isinstance(model, CLV | TransactionModel | ContractModel):
+        raise DataError(f"The model in '{job.model}' is a {type(model).__name__}, which scores no rows by itself.")
     return Scorer(model, **_options(job)), fingerprint
 
 
@@ -199,9 +200,11 @@ def _look_at(job: Job) -> Manifest | None:
     return begun
 
 
-def _count(source: Source, reading: Reading, spark: SparkSession | None) -> tuple[int, pa.Array | None]:
+def _count(scorer: Scorer, source: Source, reading: Reading, spark: SparkSession | None) -> tuple[int, pa.Array | None]:
     """Count the rows, and find the ids that come more than once."""
     n_rows = source.count(reading)
+    if not scorer.unique_ids:
+        return n_rows, None
     if spark is not None:
         return n_rows, repeated_by_spark(spark, source, reading)
 

@@ -27,6 +27,7 @@ from predclv.batch.scorer import Scorer
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
 from predclv.models.base import Model
+from predclv.models.contracts import ContractModel
 from predclv.models.encoding import Number
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
@@ -56,7 +57,7 @@ _OF_VALUE = ("discount_rate", "margin")
 
 
 def save_model(
-    model: CLV | TransactionModel,
+    model: CLV | TransactionModel | ContractModel,
     path: str | Path,
     *,
     options: Mapping[str, Any] | None = None,
@@ -73,7 +74,7 @@ def save_model(
 
     Parameters
     ----------
-    model : CLV or TransactionModel
+    model : CLV, TransactionModel or ContractModel
         Fitted.
     path : path
         New folder.
@@ -123,7 +124,7 @@ def save_model(
 
 
 def log_model(
-    model: CLV | TransactionModel,
+    model: CLV | TransactionModel | ContractModel,
     name: str = "model",
     *,
     registered_model_name: str | None = None,
@@ -134,7 +135,7 @@ def log_model(
 
     Parameters
     ----------
-    model : CLV or TransactionModel
+    model : CLV, TransactionModel or ContractModel
     name : str
         Of the model in the run.
     registered_model_name : str, optional
@@ -190,20 +191,20 @@ def load_model(model_uri: str, dst_path: str | None = None) -> CLV | Model:
 def _load_pyfunc(data_path: str) -> _Scoring:
     """What MLflow calls."""
     model = load(data_path)
-    if not isinstance(model, CLV | TransactionModel):
-        raise DataError(f"The model in '{data_path}' is a {type(model).__name__}, which does not score RFM rows.")
+    if not isinstance(model, CLV | TransactionModel | ContractModel):
+        raise DataError(f"The model in '{data_path}' is a {type(model).__name__}, which scores no rows by itself.")
     return _Scoring(model)
 
 
 class _Scoring:
     """A model as MLflow wants it: frames in, frames out."""
 
-    def __init__(self, model: CLV | TransactionModel) -> None:
+    def __init__(self, model: CLV | TransactionModel | ContractModel) -> None:
         self._model = model
         self._asked: dict[str, Any] | None = None
         self._scorer: Scorer | None = None
 
-    def get_raw_model(self) -> CLV | TransactionModel:
+    def get_raw_model(self) -> CLV | TransactionModel | ContractModel:
         """The model itself."""
         return self._model
 
@@ -285,12 +286,22 @@ def _signature(scorer: Scorer, given: Mapping[str, Any]) -> ModelSignature:
 
 def _counts(scorer: Scorer) -> bool:
     model = scorer.model.transactions_ if isinstance(scorer.model, CLV) else scorer.model
-    return bool(model.bindings.counts_opportunities)
+    return isinstance(model, TransactionModel) and model.bindings.counts_opportunities
 
 
 def _example(scorer: Scorer) -> pd.DataFrame:
-    """Two customers of nobody's: one who bought once, and one who came back twice."""
-    frame = pd.DataFrame({"customer_id": ["A", "B"], "frequency": [0, 2], "recency": [0.0, 5.0], "T": [9.0, 9.0]})
+    """Two customers of nobody's: one who bought once, and one who came back twice; or two contracts."""
+    known_columns = {
+        "customer_id": ["A", "B"],
+        "frequency": [0, 2],
+        "recency": [0.0, 5.0],
+        "T": [9.0, 9.0],
+        "tenure": [0, 7],
+        "ended": [False, False],
+        "next_renewal": [1.0, 0.5],
+        "price": [10.0, 10.0],
+    }
+    frame = pd.DataFrame({name: column for name, column in known_columns.items() if name in scorer.input_columns})
     for name in scorer.input_columns:
         if name == "monetary_value":
             frame[name] = [0.0, 25.0]

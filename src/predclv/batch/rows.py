@@ -15,8 +15,19 @@ from numpy.typing import NDArray
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
 from predclv.models.encoding import Levels, Number
+from predclv.models.fingerprint import Fingerprint
 
-__all__ = ["MOST_PURCHASES", "REASONS", "Needs", "Rows", "read_rows", "reason_column"]
+__all__ = [
+    "MOST_PURCHASES",
+    "REASONS",
+    "Marks",
+    "Needs",
+    "Rows",
+    "read_margin_and_segments",
+    "read_numbers",
+    "read_rows",
+    "reason_column",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -111,7 +122,7 @@ class Needs:
                 or pa.types.is_decimal(kind)
                 or pa.types.is_null(kind)
                 # Flags are numbers of 0 and 1 to a fit.
-                or (pa.types.is_boolean(kind) and name in self.covariates)
+                or (pa.types.is_boolean(kind) and (name in self.covariates or name in self.flags))
             ):
                 raise DataError(f"{what} holds {kind} values in {name!r}, where numbers belong.")
         if pa.types.is_nested(schema.field("customer_id").type):
@@ -131,17 +142,15 @@ class Rows:
     covariates: Mapping[str, NDArray[Any]]
     reason: NDArray[np.int16]
 
+    def beyond(self, seen: Fingerprint) -> NDArray[np.bool_]:
+        """Which rows lie outside twice the range of the fit."""
+        return (self.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < self.T)
+
 
 def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
     """Read a table's columns and judge its rows; `margin` is everybody's where no column holds it."""
-    reason = np.zeros(table.num_rows, dtype=np.int16)
-
-    def mark(wrong: NDArray[np.bool_], text: str) -> None:
-        if wrong.any():
-            reason[wrong & (reason == 0)] = needs.reasons.index(text)
-
-    mark(_to_numpy(pc.is_null(table["customer_id"], nan_is_null=True)).astype(bool), "customer_id is null")
-    x, t_x, T = (_numbers(table[name]) for name in ("frequency", "recency", "T"))
+    mark = Marks(table, needs)
+    x, t_x, T = (read_numbers(table[name]) for name in ("frequency", "recency", "T"))
     mark(~np.isfinite(x), "frequency is null or not finite")
     mark(x < 0, "frequency is negative")
     mark(x != np.floor(x), "frequency is no whole number")
@@ -154,14 +163,47 @@ def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
     mark((x == 0) & (t_x > 0), "recency is above 0 where frequency is 0")
     spend = np.zeros(len(x))
     if needs.spend:
-        spend = _numbers(table["monetary_value"])
+        spend = read_numbers(table["monetary_value"])
         mark((x > 0) & ~np.isfinite(spend), "monetary_value is null or not finite where frequency is above 0")
         mark((x > 0) & (spend < 0), "monetary_value is negative where frequency is above 0")
         # Only repeat purchases count: what a table holds for one-time buyers says nothing.
         spend[x == 0] = 0.0
-    shares = np.full(len(x), margin)
+    shares, segments = read_margin_and_segments(table, needs, margin, mark)
+    covariates: dict[str, NDArray[Any]] = {}
+    for name, known in needs.covariates.items():
+        gap, other = _reasons(known)
+        if isinstance(known, Number):
+            covariates[name] = read_numbers(table[name])
+            mark(~np.isfinite(covariates[name]), gap)
+            mark(~np.isin(covariates[name], (0.0, 1.0)) & known.is_flag, other)
+        else:
+            covariates[name], missing = _as_text(table[name])
+            mark(missing, gap)
+            mark(~np.isin(covariates[name], np.array([known.reference, *known.levels], dtype=object)), other)
+    return Rows(x, t_x, T, spend, shares, segments, covariates, mark.reason)
+
+
+class Marks:
+    """Marks rows of a table with the first reason that holds against them; a missing id comes first."""
+
+    def __init__(self, table: pa.Table, needs: Needs) -> None:
+        self.reason = np.zeros(table.num_rows, dtype=np.int16)
+        self._reasons = needs.reasons
+        self(_to_numpy(pc.is_null(table["customer_id"], nan_is_null=True)).astype(bool), "customer_id is null")
+
+    def __call__(self, wrong: NDArray[np.bool_], text: str) -> None:
+        """Mark rows that are not marked yet."""
+        if wrong.any():
+            self.reason[wrong & (self.reason == 0)] = self._reasons.index(text)
+
+
+def read_margin_and_segments(
+    table: pa.Table, needs: Needs, margin: float, mark: Marks
+) -> tuple[FloatArray, dict[str, NDArray[np.object_]]]:
+    """Each row's margin, everybody's where no column holds it, and its segments."""
+    shares = np.full(table.num_rows, margin)
     if needs.margin is not None:
-        shares = _numbers(table[needs.margin])
+        shares = read_numbers(table[needs.margin])
         mark(~np.isfinite(shares), "margin is null or not finite")
         mark((shares < 0) | (shares > 1), "margin is not between 0 and 1")
     segments = {}
@@ -169,18 +211,7 @@ def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
         segments[name], missing = _as_text(table[name])
         mark(missing, "segment is null")
         mark(~np.isin(segments[name], np.array(list(names), dtype=object)), "segment is unknown to the model")
-    covariates: dict[str, NDArray[Any]] = {}
-    for name, known in needs.covariates.items():
-        gap, other = _reasons(known)
-        if isinstance(known, Number):
-            covariates[name] = _numbers(table[name])
-            mark(~np.isfinite(covariates[name]), gap)
-            mark(~np.isin(covariates[name], (0.0, 1.0)) & known.is_flag, other)
-        else:
-            covariates[name], missing = _as_text(table[name])
-            mark(missing, gap)
-            mark(~np.isin(covariates[name], np.array([known.reference, *known.levels], dtype=object)), other)
-    return Rows(x, t_x, T, spend, shares, segments, covariates, reason)
+    return shares, segments
 
 
 def reason_column(codes: NDArray[np.int16], reasons: Sequence[str] = REASONS) -> pa.Array:
@@ -195,7 +226,7 @@ def _reasons(column: Number | Levels) -> tuple[str, str]:
     return f"covariate {column.name!r} is null", f"covariate {column.name!r} is unknown to the model"
 
 
-def _numbers(column: pa.ChunkedArray) -> FloatArray:
+def read_numbers(column: pa.ChunkedArray) -> FloatArray:
     """Floats of a column, NaN for null; a negative zero is a zero."""
     values = _to_numpy(column.cast(pa.float64(), safe=False))
     return np.asarray(values, dtype=np.float64) + 0.0

@@ -1,4 +1,4 @@
-"""Batches of RFM rows in, batches of scores out: what every engine runs.
+"""Batches of RFM rows, or of contracts, in, batches of scores out: what every engine runs.
 
 A scored row is a pure function of the model, the options and that row, bit for bit: whatever the size of the batches,
 the rows beside it and their order.
@@ -6,25 +6,31 @@ the rows beside it and their order.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from predclv.batch.contract_forecasts import ContractForecasts
+from predclv.batch.contract_rows import ContractNeeds, ContractRows, read_contract_rows
 from predclv.batch.row_forecasts import RowForecasts
 from predclv.batch.rows import REASONS, Needs, Rows, read_rows, reason_column
 from predclv.data.checks import quote_list, suggest
 from predclv.data.columns import check_margin
-from predclv.data.durations import parse_moment
+from predclv.data.durations import Horizon, parse_moment
+from predclv.data.periods import parse_periods
 from predclv.errors import DataError, FitError
 from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS
 from predclv.forecast.value_tables import MOST_BYTES
 from predclv.inference.posterior import check_level
+from predclv.models.contract_inputs import horizon_rate
+from predclv.models.contracts import ContractModel
 from predclv.models.customer_table import Request
 from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
@@ -42,12 +48,12 @@ _NO_NUMBER = REASONS.index("the forecast is not a number")
 
 
 class Scorer:
-    """Score RFM rows with a fitted model, batch by batch.
+    """Score RFM rows, or contracts, with a fitted model, batch by batch.
 
     Parameters
     ----------
-    model : CLV or TransactionModel
-        Fitted; a transaction model alone gives the columns on purchases.
+    model : CLV, TransactionModel or ContractModel
+        Fitted; a model alone gives the columns on purchases, or on renewals.
     horizon : str, number, Timedelta or date
         As in `CLV.predict`; an end date, or months, need `observation_end`.
     discount_rate, margin, level, estimate
@@ -86,7 +92,10 @@ class Scorer:
     Notes
     -----
     Rows are taken one by one: an id that comes twice is scored twice, as it comes. Whether ids are unique is for who
-    holds the whole table to say (`predclv score` does, within bounded memory).
+    holds the whole table to say (`predclv score` does, within bounded memory). Of contracts it is not asked: a customer
+    may have had several.
+
+    Rows of contracts are those of `Subscriptions.to_pandas`: tenure, ended, next_renewal and, for value, price.
 
     With covariates, customers of one pattern of them share tables as all do without. Where in the fit most patterns
     were a customer's alone, the interval of value is worked out customer by customer, at milliseconds each.
@@ -94,7 +103,7 @@ class Scorer:
 
     def __init__(
         self,
-        model: CLV | TransactionModel,
+        model: CLV | TransactionModel | ContractModel,
         horizon: Any = "1 year",
         *,
         discount_rate: float = 0.10,
@@ -106,33 +115,50 @@ class Scorer:
         block_rows: int = BLOCK_ROWS,
         table_bytes: int = MOST_BYTES,
     ) -> None:
-        if not isinstance(model, CLV | TransactionModel):
-            raise TypeError(f"'model' must be a fitted CLV or transaction model. Got {type(model).__name__}.")
+        if not isinstance(model, CLV | TransactionModel | ContractModel):
+            raise TypeError(f"'model' must be a fitted CLV, transaction or contract model. Got {type(model).__name__}.")
         check_is_fitted(model)
-        if isinstance(model, CLV) and not isinstance(model.transactions_, TransactionModel):
-            raise TypeError("This CLV is of contracts. A batch holds customers' purchases: frequency, recency, T.")
-        transactions = model.transactions_ if isinstance(model, CLV) else model
         self._model = model
-        self._transactions: TransactionModel = transactions
+        self._transactions: TransactionModel | ContractModel = model.transactions_ if isinstance(model, CLV) else model
         self._fitted = self._transactions.fingerprint_
         as_of = self._fitted.observation_end if observation_end is None else observation_end
         moment = parse_moment("observation_end", as_of)
-        parsed = self._transactions.parse_horizon(horizon, self._fitted.time_unit, moment)
+        parsed = self._parse(horizon, moment)
         wanted = _check_columns(columns, isinstance(model, CLV))
         if not isinstance(model, CLV) and not math.isfinite(parsed.length):
-            raise ValueError("Without a spend model the horizon must be finite: purchases may have no finite mean.")
-        delta = parse_discount_rate(discount_rate, parsed, self._fitted.time_unit)
+            raise ValueError("Without value the horizon must be finite: purchases may have no finite mean.")
+        delta = self._rate(discount_rate, parsed)
         self._request = Request(parsed.length, delta, check_level(level), estimate, wanted)
         choose_theta(self._transactions.posterior_, estimate)  # refuses an unknown estimate
         self._margin = 1.0 if isinstance(margin, str) else check_margin(margin)
         asks_value = bool(set(wanted) & set(VALUE_COLUMNS))
         by_column = margin if isinstance(margin, str) and asks_value else None
-        covariates = getattr(transactions, "covariates_", None)
-        self._needs = Needs(asks_value, by_column, _segments(model), {} if covariates is None else covariates.columns)
         self._block_rows = _check_whole("block_rows", block_rows)
-        self._forecasts = RowForecasts(model, self._request, _check_whole("table_bytes", table_bytes))
+        most = _check_whole("table_bytes", table_bytes)
+        self._needs: Needs
+        self._forecasts: RowForecasts | ContractForecasts
+        if isinstance(self._transactions, ContractModel):
+            self._needs = ContractNeeds(asks_value, by_column, _segments(model))
+            self._forecasts = ContractForecasts(cast("CLV | ContractModel", model), self._request)
+        else:
+            covariates = getattr(self._transactions, "covariates_", None)
+            known = {} if covariates is None else covariates.columns
+            self._needs = Needs(asks_value, by_column, _segments(model), known)
+            self._forecasts = RowForecasts(cast("CLV | TransactionModel", model), self._request, most)
         self.n_scored, self.n_outside, self.rejected = 0, 0, Counter[str]()
         warn_long_horizon(parsed, self._fitted.longest_age, self._fitted.time_unit)
+
+    def _parse(self, horizon: Any, as_of: dt.date | None) -> Horizon:
+        """The horizon in the model's own time."""
+        if isinstance(self._transactions, ContractModel):
+            return parse_periods(horizon, self.time_unit, as_of)
+        return self._transactions.parse_horizon(horizon, self.time_unit, as_of)
+
+    def _rate(self, discount_rate: float, horizon: Horizon) -> float:
+        """The continuous discount rate in the model's own time."""
+        if isinstance(self._transactions, ContractModel):
+            return horizon_rate(discount_rate, horizon.length, self.time_unit)
+        return parse_discount_rate(discount_rate, horizon, self.time_unit)
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -141,11 +167,11 @@ class Scorer:
 
     @property
     def time_unit(self) -> str:
-        """Unit of recency and T."""
+        """Unit of recency and T; of contracts, what is renewed."""
         return self._fitted.time_unit
 
     @property
-    def model(self) -> CLV | TransactionModel:
+    def model(self) -> CLV | TransactionModel | ContractModel:
         """What rows are scored with."""
         return self._model
 
@@ -153,6 +179,11 @@ class Scorer:
     def range_of_fit(self) -> tuple[int, float]:
         """Most purchases and longest age of a customer of the fit."""
         return self._fitted.most_purchases, self._fitted.longest_age
+
+    @property
+    def unique_ids(self) -> bool:
+        """Whether a customer has one row; a customer may have had several contracts."""
+        return not isinstance(self._transactions, ContractModel)
 
     @property
     def needs(self) -> Needs:
@@ -218,11 +249,8 @@ class Scorer:
             The rows as they came, where `table` is made from them, to give back those that cannot be scored.
         """
         schema = self.schema_for(table.schema)
-        rows = read_rows(table, self._needs, self._margin)
+        rows = self._read(table)
         reason = rows.reason
-        if self._transactions.bindings.counts_opportunities:
-            whole = (np.floor(rows.T) == rows.T) & (np.floor(rows.recency) == rows.recency)
-            reason = np.where((reason == 0) & ~(whole & (rows.frequency <= rows.recency)), _NO_COUNTS, reason)
         if also_rejected is not None:
             reason = np.where(reason == 0, also_rejected, reason)
         columns = {field.name: np.zeros(table.num_rows, field.type.to_pandas_dtype()) for field in self.schema}
@@ -239,21 +267,34 @@ class Scorer:
         self._count(rows, good, reason)
         return pa.table(arrays, schema=schema), rest.cast(self.quarantine_schema(source.schema))
 
-    def _count(self, rows: Rows, good: NDArray[np.bool_], reason: NDArray[np.int16]) -> None:
-        seen = self._fitted
-        outside = (rows.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < rows.T)
+    def _read(self, table: pa.Table) -> Rows | ContractRows:
+        """A table's columns, its rows judged one by one."""
+        if isinstance(self._needs, ContractNeeds):
+            return read_contract_rows(table, self._needs, self._margin)
+        rows = read_rows(table, self._needs, self._margin)
+        assert isinstance(self._transactions, TransactionModel)
+        if self._transactions.bindings.counts_opportunities:
+            whole = (np.floor(rows.T) == rows.T) & (np.floor(rows.recency) == rows.recency)
+            rows.reason[(rows.reason == 0) & ~(whole & (rows.frequency <= rows.recency))] = _NO_COUNTS
+        return rows
+
+    def _count(self, rows: Rows | ContractRows, good: NDArray[np.bool_], reason: NDArray[np.int16]) -> None:
         self.n_scored += int(good.sum())
-        self.n_outside += int((outside & good).sum())
+        self.n_outside += int((rows.beyond(self._fitted) & good).sum())
         self.rejected.update(
             {self._needs.reasons[code]: int(n) for code, n in enumerate(np.bincount(reason, minlength=1)) if code and n}
         )
 
     def _fill(
-        self, rows: Rows, which: NDArray[np.int64], columns: dict[str, NDArray[Any]], reason: NDArray[np.int16]
+        self,
+        rows: Rows | ContractRows,
+        which: NDArray[np.int64],
+        columns: dict[str, NDArray[Any]],
+        reason: NDArray[np.int16],
     ) -> None:
         """Score some rows; those without an answer get a reason."""
         try:
-            found = self._forecasts.columns(rows, which, self._needs.spend)
+            found = self._forecasts.columns(cast(Any, rows), which, self._needs.spend)
         except FitError:
             # An interval of counts beyond all bounds: found by halves, for the others have their answers.
             if which.size == 1:
@@ -291,10 +332,11 @@ def _check_whole(option: str, value: int) -> int:
     return value
 
 
-def _segments(model: CLV | TransactionModel) -> dict[str, list[str]]:
+def _segments(model: CLV | TransactionModel | ContractModel) -> dict[str, list[str]]:
     """Columns that say which segment a row is in, and the segments that every model of it knows."""
     found: dict[str, list[str]] = {}
-    for one in (model.transactions_, model.spend_) if isinstance(model, CLV) else (model,):
+    parts = [getattr(model, name) for name in ("transactions_", "spend_") if hasattr(model, name)]
+    for one in parts if isinstance(model, CLV) else (model,):
         if one.segments_ and one.segment is not None:
             known = found.get(one.segment, list(one.segments_))
             found[one.segment] = [name for name in known if name in one.segments_]

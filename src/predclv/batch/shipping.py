@@ -12,6 +12,7 @@ from typing import Any
 
 from predclv.batch.scorer import Scorer
 from predclv.errors import HorizonWarning, ModelFileError
+from predclv.models.contracts import ContractModel
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 
@@ -24,7 +25,7 @@ Cargo = tuple[dict[str, bytes], dict[str, Any], str]
 _made: dict[str, Scorer] = {}
 
 
-def pack(model: CLV | TransactionModel, options: Mapping[str, Any]) -> Cargo:
+def pack(model: CLV | TransactionModel | ContractModel, options: Mapping[str, Any]) -> Cargo:
     """Pack a fitted model and the options to score with."""
     with tempfile.TemporaryDirectory(prefix="predclv-") as folder:
         model.save(Path(folder) / "model")

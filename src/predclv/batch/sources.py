@@ -249,7 +249,8 @@ def _parquet_schema(path: Path, needs: Needs) -> pa.Schema:
 
 
 def _time_unit(path: Path) -> str | None:
-    unit = read_units(path).get("time_unit")
+    units = read_units(path)
+    unit = units.get("time_unit", units.get("period"))
     return None if unit is None else str(unit)
 
 

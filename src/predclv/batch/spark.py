@@ -17,6 +17,7 @@ from predclv.batch.scorer import Scorer, in_blocks
 from predclv.batch.shipping import Cargo, pack, unpack
 from predclv.batch.spark_session import require_spark, workers_python
 from predclv.errors import DataError, ExtrapolationWarning, warn
+from predclv.models.contracts import ContractModel
 from predclv.models.estimates import Estimate
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
@@ -101,13 +102,15 @@ class SparkScores:
         }
 
     def _outside(self) -> Column:
+        if "tenure" in self.rows:
+            return self.frame[f"r{self.rows.index('tenure')}"].cast("double") > 2.0 * self.range_of_fit[1]
         frequency, age = (self.frame[f"r{self.rows.index(name)}"].cast("double") for name in ("frequency", "T"))
         return (frequency > 2.0 * self.range_of_fit[0]) | (age > 2.0 * self.range_of_fit[1])
 
 
 def score(
     frame: DataFrame,
-    model: CLV | TransactionModel | str | os.PathLike[str],
+    model: CLV | TransactionModel | ContractModel | str | os.PathLike[str],
     horizon: Any = "1 year",
     *,
     discount_rate: float = 0.10,
@@ -126,13 +129,13 @@ def score(
     frame : pyspark.sql.DataFrame
         A row a customer: customer_id, frequency, recency, T and what else the model and the options read. Time is
         counted in the unit of the fit, which a frame cannot say.
-    model : CLV, TransactionModel or path
+    model : CLV, TransactionModel, ContractModel or path
         Fitted, or the folder of a saved one.
     horizon, discount_rate, margin, level, estimate, columns, observation_end
         As in `Scorer`.
     check_unique : bool
-        Set aside customers who come more than once, as `predclv score` does. This gathers the rows by customer; where
-        ids are known to be unique, False leaves every row in its partition.
+        Set aside customers who come more than once, as `predclv score` does; not asked of contracts. This gathers the
+        rows by customer; where ids are known to be unique, False leaves every row in its partition.
     block_rows : int
         Rows that a worker works at a time: they bound its memory and change no result.
 
@@ -177,7 +180,7 @@ def score(
     }
     fitted = load(model) if isinstance(model, str | os.PathLike) else model
     scorer = Scorer(fitted, **options)
-    rows = _rows(frame, scorer, check_unique)
+    rows = _rows(frame, scorer, check_unique and scorer.unique_ids)
     work = partial(_score, scorer.input_columns, pack(scorer.model, options))
     with workers_python(frame.sparkSession):
         found = rows.mapInArrow(work, _schema(rows, scorer))

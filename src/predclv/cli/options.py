@@ -223,8 +223,8 @@ OutTables = Annotated[
 Rows = Annotated[
     str,
     typer.Argument(
-        help="Rows of customer_id, frequency, recency, T and monetary_value: a Parquet file or folder, a CSV file, or "
-        "a DuckDB table as file.duckdb::table.",
+        help="Rows of customer_id, frequency, recency, T and monetary_value, or of contracts as `contracts summarize` "
+        "gives them: a Parquet file or folder, a CSV file, or a DuckDB table as file.duckdb::table.",
         metavar="TABLE",
         show_default=False,
     ),

@@ -17,6 +17,7 @@ from predclv.models.horizons import check_discount_rate
 __all__ = [
     "continuous_rate",
     "contracts_of",
+    "horizon_rate",
     "require_price",
     "require_subscriptions",
     "revenue_periods",
@@ -77,6 +78,16 @@ def whole_weights(subs: Subscriptions) -> NDArray[np.int64]:
 def continuous_rate(discount_rate: float, period: str) -> float:
     """Return the continuous rate per period of an effective annual one; ValueError where it is no share a year."""
     return math.log1p(check_discount_rate(discount_rate)) * DAYS_PER_PERIOD[period] / DAYS_PER_PERIOD["year"]
+
+
+def horizon_rate(discount_rate: float, length: float, period: str) -> float:
+    """Return the continuous rate a period for a horizon; ValueError where an infinite one is not discounted."""
+    rate = continuous_rate(discount_rate, period)
+    if rate == 0 and not math.isfinite(length):
+        raise ValueError(
+            "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
+        )
+    return rate
 
 
 def revenue_periods(horizon: Horizon, subs: Subscriptions) -> float | None:

@@ -19,7 +19,7 @@ from predclv.forecast import portfolio
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.value_path import ValuePath, contract_path, path_times
 from predclv.inference.posterior import check_level, check_number
-from predclv.models.contract_inputs import continuous_rate, contracts_of, require_price, whole_weights
+from predclv.models.contract_inputs import contracts_of, horizon_rate, require_price, whole_weights
 from predclv.models.contracts import ContractModel
 from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
 from predclv.models.horizons import warn_long_horizon
@@ -139,7 +139,7 @@ class ContractValue:
         model, price = self._of_new_customer(segment, covariates, price)
         period = model.fingerprint_.time_unit
         parsed = parse_periods(horizon, period)
-        rate = self._rate(discount_rate, parsed.length)
+        rate = horizon_rate(discount_rate, parsed.length, period)
         warn_long_horizon(parsed, model.fingerprint_.longest_age, period)
         one = np.ones(1)
         due = forecast.renewals_due(one, parsed.length)
@@ -167,7 +167,7 @@ class ContractValue:
         model, price = self._of_new_customer(segment, covariates, price)
         period = model.fingerprint_.time_unit
         parsed = parse_periods(horizon, period)
-        rate = self._rate(discount_rate, parsed.length)
+        rate = horizon_rate(discount_rate, parsed.length, self.model.fingerprint_.time_unit)
         warn_long_horizon(parsed, model.fingerprint_.longest_age, period)
         thetas = model.thetas(estimate, n_draws, center_draws(parsed.length))
         ten_years = 10 * DAYS_PER_PERIOD["year"] / DAYS_PER_PERIOD[period]
@@ -190,14 +190,6 @@ class ContractValue:
             raise ValueError(f"The models have no segments. Leave segment={segment!r} out.")
         return ContractValue(choose_segment(self.model, segment))
 
-    def _rate(self, discount_rate: float, length: float) -> float:
-        rate = continuous_rate(discount_rate, self.model.fingerprint_.time_unit)
-        if rate == 0 and not np.isfinite(length):
-            raise ValueError(
-                "An infinite horizon needs a discount rate above 0: undiscounted value may have no finite mean."
-            )
-        return rate
-
     def _task(
         self, subs: Subscriptions, horizon: Any, discount_rate: float, margin: float | str, level: float
     ) -> _Task:
@@ -205,5 +197,5 @@ class ContractValue:
         length = self.model.length(subs, horizon)
         compatible.check_currency(self.model.fingerprint_.currency, subs.currency)
         require_price(subs)
-        rate = self._rate(discount_rate, length)
+        rate = horizon_rate(discount_rate, length, self.model.fingerprint_.time_unit)
         return _Task(length, rate, contracts_of(subs, length, margins(cast(Any, subs), margin)))
