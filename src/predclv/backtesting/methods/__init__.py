@@ -136,7 +136,8 @@ def _make(name: str | None, method: Any, random_state: int) -> Candidate:
         method = OurMethod(method)
     elif isinstance(model, tuple(MODELS.values())):
         raise TypeError(
-            f"{type(model).__name__} forecasts no purchases from a log. Give a transaction model, or a CLV of one."
+            f"{type(model).__name__} forecasts no purchases from a log. Give a transaction model, or a CLV of one; "
+            "renewals of contracts have backtest_renewals."
         )
     for call in ("fit", "predict"):
         if not callable(getattr(method, call, None)):
