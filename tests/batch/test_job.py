@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from predclv.batch.job import Job, run_job
 from predclv.batch.memory import LEAST, Memory, parse_memory
 from predclv.batch.scorer import Scorer
 from predclv.cli import main
-from predclv.errors import DataError, UnitError
+from predclv.errors import DataError, ModelFileError, UnitError
 
 COLUMNS = ["p_alive", "expected_purchases", "purchases_high"]
 OPTIONS = {"horizon": "26 weeks", "columns": COLUMNS}
@@ -267,6 +268,42 @@ def test_hostile_names_run_nothing(model, tmp_path):
     for name in ("v", 't"; DROP TABLE t; --', "main.t"):
         with pytest.raises(DataError, match="has no table"):
             run_job(job(model, f"{tmp_path / 'rows.duckdb'}::{name}", tmp_path / "out2", engine="duckdb"))
+
+
+@pytest.mark.parametrize("engine", ["pyarrow", "duckdb"])
+def test_hostile_columns_are_names_and_no_more(engine, model, tmp_path):
+    hostile = 'kept", (SELECT 1/0) AS "x\'; --'
+    rows = simulated(20).rename_columns({"kept": hostile})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    options = {"columns": ["expected_clv"], "margin": hostile}
+    run_job(job(model, tmp_path / "rows.parquet", tmp_path / "out", engine=engine, options=options))
+    plain = Scorer(pc.load(model), "26 weeks", columns=["expected_clv"], margin="kept")
+    assert scores(tmp_path / "out").equals(pa.Table.from_batches(plain.score(simulated(20).to_batches())))
+
+
+class Trap:
+    """Makes a file of its name when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_the_models_folder_is_never_opened(model, table, tmp_path):
+    own = tmp_path / "model"
+    shutil.copytree(model, own)
+    trap = pickle.dumps(Trap(tmp_path / "sprung"))
+    for name in ("model.pkl", "transactions.pickle", "python_model.pkl"):
+        (own / name).write_bytes(trap)
+    run_job(job(own, table, tmp_path / "out"))
+    (own / "model.json").write_bytes(trap)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        run_job(job(own, table, tmp_path / "other"))
+    assert not (tmp_path / "sprung").exists()
+    assert pickle.loads(trap) is None
+    assert (tmp_path / "sprung").exists()
 
 
 def test_duckdb_keeps_to_its_memory_and_fetches_nothing(tmp_path):

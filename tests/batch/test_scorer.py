@@ -155,6 +155,7 @@ BAD = [
     ("recency is negative", {"recency": -0.1}),
     ("T is null or not finite", {"T": math.inf}),
     ("T is negative", {"T": -1.0}),
+    ("T is above 10,000,000", {"T": 1e308}),
     ("recency exceeds T", {"recency": 31.0}),
     ("recency is above 0 where frequency is 0", {"frequency": 0.0}),
     ("monetary_value is null or not finite where frequency is above 0", {"monetary_value": None}),
@@ -188,7 +189,7 @@ def test_rows_that_cannot_be_scored_are_split_off_with_a_reason(clv):
 
 
 def test_without_a_place_for_them_they_are_an_error(clv):
-    with pytest.raises(DataError, match=r"16 of 18 rows cannot be scored, for 15 reasons in all"):
+    with pytest.raises(DataError, match=r"17 of 19 rows cannot be scored, for 16 reasons in all"):
         list(Scorer(clv, HORIZON, margin="kept").score(with_faults().to_batches()))
 
 

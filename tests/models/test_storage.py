@@ -152,6 +152,12 @@ def a_link(folder):
     (folder / "spend.parquet").symlink_to(target)
 
 
+def a_linked_manifest(folder):
+    target = folder.parent / "elsewhere.json"
+    (folder / "model.json").rename(target)
+    (folder / "model.json").symlink_to(target)
+
+
 def a_pickle(folder):
     (folder / "spend.parquet").write_bytes(pickle.dumps({"draws": 1}))
 
@@ -208,6 +214,7 @@ def true_version(folder):
         (no_models, "damaged"),
         (climbing, "outside its folder"),
         (a_link, "symbolic link"),
+        (a_linked_manifest, "symbolic link"),
         (a_pickle, "checksum"),
         (true_version, "schema_version is True"),
         (other_unit, "time_unit = 'week', the spend model with 'day'"),

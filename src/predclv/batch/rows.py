@@ -33,6 +33,8 @@ FloatArray = NDArray[np.float64]
 
 #: More repeat purchases than anybody makes: tables of value would grow without bounds.
 MOST_PURCHASES = 100_000
+#: Older than anybody gets: a thousand years in hours.
+LONGEST_AGE = 10_000_000
 # As in a summary: tables printed with few digits may put recency above T by a rounding error; that much is mended.
 _ROUNDING = 1e-9
 
@@ -48,6 +50,7 @@ REASONS = (
     "recency is negative",
     "T is null or not finite",
     "T is negative",
+    f"T is above {LONGEST_AGE:,}",
     "recency exceeds T",
     "recency is above 0 where frequency is 0",
     "monetary_value is null or not finite where frequency is above 0",
@@ -158,7 +161,8 @@ def read_rows(table: pa.Table, needs: Needs, margin: float) -> Rows:
     for name, column in (("recency", t_x), ("T", T)):
         mark(~np.isfinite(column), f"{name} is null or not finite")
         mark(column < 0, f"{name} is negative")
-    mark(t_x > T * (1 + _ROUNDING) + _ROUNDING, "recency exceeds T")
+    mark(T > LONGEST_AGE, f"T is above {LONGEST_AGE:,}")
+    mark(t_x > np.clip(T, 0.0, LONGEST_AGE) * (1 + _ROUNDING) + _ROUNDING, "recency exceeds T")
     t_x = np.minimum(t_x, T)
     mark((x == 0) & (t_x > 0), "recency is above 0 where frequency is 0")
     spend = np.zeros(len(x))

@@ -204,7 +204,10 @@ class Scorer:
     def schema_for(self, rows: pa.Schema) -> pa.Schema:
         """Schema of the scores of rows of a schema: their customer_id, then `schema`."""
         self._needs.check(rows)
-        return pa.schema([pa.field("customer_id", rows.field("customer_id").type, nullable=False), *self.schema])
+        kind = rows.field("customer_id").type
+        # A column of nulls alone has no type that its values, of which none is scored, might have.
+        kind = pa.string() if pa.types.is_null(kind) else kind
+        return pa.schema([pa.field("customer_id", kind, nullable=False), *self.schema])
 
     def quarantine_schema(self, rows: pa.Schema) -> pa.Schema:
         """Schema of rows split off: as they came, and the reason."""
@@ -262,6 +265,7 @@ class Scorer:
         if not good.all():
             kept = pa.array(good)
             arrays = [arrays[0].filter(kept), *(column[good] for column in columns.values())]
+        arrays[0] = arrays[0].cast(schema.field("customer_id").type)
         source = table if original is None else original
         rest = source.filter(pa.array(~good)).add_column(0, "reason", reason_column(reason[~good], self._needs.reasons))
         self._count(rows, good, reason)

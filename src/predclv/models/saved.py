@@ -102,7 +102,7 @@ class SavedModel(ModelSettings):
             model._check_stored()
         except KeyError as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: it lacks {error}.") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFileError(f"The saved {cls.__name__} is damaged: {error}") from error
         return model
 

@@ -158,6 +158,8 @@ def _draws(table: pa.Table, parameters: tuple[Parameter, ...]) -> NDArray[np.flo
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    if (folder / MANIFEST).is_symlink():
+        raise ModelFileError(f"'{folder / MANIFEST}' is a symbolic link; a saved model holds plain files only.")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
