@@ -116,7 +116,8 @@ if dag is not None:
 
         @task
         def yesterday(data_interval_end: datetime | None = None) -> str:
-            return (data_interval_end.date() - timedelta(days=1)).isoformat()
+            # Begun by hand, a run may have no interval.
+            return ((data_interval_end or datetime.now(UTC)).date() - timedelta(days=1)).isoformat()
 
         as_of = yesterday()
         table = task(summarize)(as_of)

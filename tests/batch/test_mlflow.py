@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from batch.histories import simulated
 from batch.test_job import faulty
 from predclv.batch.scorer import Scorer
 from predclv.batch.spark_session import workers_python
-from predclv.errors import DataError, ModelFileError
+from predclv.errors import DataError, ModelFileError, PredCLVWarning
 
 # Read when MLflow is imported: no figures of use leave the machine.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
@@ -131,6 +132,27 @@ def test_opportunities_come_as_whole_numbers(tmp_path):
     flavor.save_model(bgbb, tmp_path / "bgbb", options={"horizon": 5}, columns=["expected_purchases"])
     found = mlflow.pyfunc.load_model(str(tmp_path / "bgbb")).predict(rows)
     assert found["expected_purchases"].tolist() == bgbb.predict(rfm, 5)["expected_purchases"].tolist()
+
+
+def test_covariates_are_part_of_the_input(tmp_path):
+    rows = simulated(400, seed=9).to_pandas()
+    rows["shop"] = np.where(np.arange(400) % 3 == 0, "corner", "web")
+    rfm = pc.RFMSummary.from_frame(rows, time_unit="week", carry=["shop"])
+    bg = fit_quietly(pc.BGNBD(purchase_covariates=["shop"]), rfm)
+    flavor.save_model(bg, tmp_path / "bg", options={"horizon": "26 weeks"}, columns=["expected_purchases"])
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "bg"))
+    assert loaded.metadata.get_input_schema().input_names()[-1] == "shop"
+    rows.loc[[0, 1], "shop"] = ["kiosk", None]
+    found = loaded.predict(rows)
+    assert found["reason"].tolist()[:3] == ["covariate 'shop' is unknown to the model", "covariate 'shop' is null", ""]
+    wanted = bg.predict(rfm, "26 weeks")["expected_purchases"].to_numpy()[2:]
+    np.testing.assert_allclose(found["expected_purchases"].to_numpy()[2:], wanted, rtol=1e-12)
+
+
+def fit_quietly(model: pc.BGNBD, rfm: pc.RFMSummary) -> pc.BGNBD:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredCLVWarning)
+        return model.fit(rfm)
 
 
 def test_refusals(tmp_path, clv, monkeypatch):

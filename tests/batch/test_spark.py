@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,9 +24,11 @@ import predclv as pc
 from batch.histories import extremes, simulated
 from batch.jobs import command, contents, rejected, scores
 from batch.test_job import faulty, job
-from predclv.batch import shipping, spark_session
+from predclv.batch import shipping, spark_parts, spark_session
 from predclv.batch.job import run_job
+from predclv.batch.lock import locked_folder
 from predclv.batch.manifest import Manifest
+from predclv.batch.sources import open_source
 from predclv.batch.spark import SparkScores, score
 from predclv.cli import main
 from predclv.cli import score as score_command
@@ -197,6 +200,30 @@ def test_a_worker_of_another_version_is_refused(model, monkeypatch):
         shipping.unpack(
             ({name: content + b" " * name.endswith("parquet") for name, content in files.items()}, {}, packed_by)
         )
+
+
+def test_what_a_worker_cannot_do_comes_back_in_words(model, table, tmp_path):
+    scorer = pc.batch.Scorer(pc.load(model), "26 weeks", columns=["p_alive"])
+    source = open_source(str(table), scorer.needs, "pyarrow")
+    cargo = shipping.pack(scorer.model, {"horizon": "26 weeks", "columns": ["p_alive"], "block_rows": 100})
+    sizes = tuple(file.stat().st_size for file in source.files)
+    task = spark_parts.Task(3, tmp_path / "out", tmp_path / "bad", source, sizes, 600, 300, None)
+
+    def answer(task: spark_parts.Task) -> dict[str, object]:
+        (batch,) = spark_parts._write(task, cargo, [pa.record_batch({"id": [0]})])
+        return json.loads(batch["answer"][0].as_py())
+
+    assert "does not see" in answer(task)["error"]
+    with locked_folder(task.out), locked_folder(task.rejects):
+        part = answer(task)["part"]
+        assert (part["number"], part["rows"], part["scored"]) == (3, 300, 300)
+        wanted = pa.Table.from_batches(scorer.score(pq.read_table(table).slice(600, 300).to_batches()))
+        assert pq.read_table(task.out / "part-00003.parquet").equals(wanted)
+        assert "b.parquet' as it was when the job began" in answer(replace(task, sizes=(sizes[0], 1)))["error"]
+        short = replace(source, files=source.files[:1])
+        assert "fewer rows than when they were counted" in answer(replace(task, source=short, sizes=sizes[:1]))["error"]
+        (task.rejects / "part-00003.parquet").mkdir()
+        assert "Part 3 could not be written" in answer(task)["error"]
 
 
 def test_what_spark_cannot_read_or_run_on_is_said(model, table, tmp_path, monkeypatch, capsys):
