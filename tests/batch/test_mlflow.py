@@ -185,21 +185,22 @@ def test_refusals(tmp_path, clv, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_function_of_spark(logged, clv, spark_sessions):
+def test_a_function_of_spark(store, clv, spark_sessions):
     spark = spark_sessions.get()
     rows = simulated(40, seed=4)
+    asked = {"options": {"horizon": "26 weeks", "margin": "kept"}, "columns": ["p_alive", "purchases_high"]}
+    with mlflow.start_run():
+        uri = flavor.log_model(clv, name="few", **asked).model_uri
     frame = spark.createDataFrame(faulty_ids(rows).to_pandas())
     with workers_python(spark):
-        udf = mlflow.pyfunc.spark_udf(
-            spark, logged.model_uri, env_manager="local", params={"columns": ["p_alive", "expected_clv"]},
-            result_type="p_alive double, expected_clv double, reason string",
-        )  # fmt: skip
-        names = mlflow.models.get_model_info(logged.model_uri).signature.inputs.input_names()
+        udf = mlflow.pyfunc.spark_udf(spark, uri, env_manager="local", params={"horizon": "13 weeks"})
+        names = mlflow.models.get_model_info(uri).signature.inputs.input_names()
         scored = frame.select("customer_id", udf(*names).alias("scores")).select("customer_id", "scores.*")
     found = scored.toArrow().to_pandas().sort_values("customer_id").reset_index(drop=True)
-    wanted = expected(clv, rows, horizon="26 weeks", margin="kept", columns=["p_alive", "expected_clv"])
+    wanted = expected(clv, rows, horizon="13 weeks", columns=["p_alive", "purchases_high"])
     assert found["reason"].tolist() == ["recency is negative", *[""] * 39]
-    pd.testing.assert_frame_equal(found[["p_alive", "expected_clv"]].iloc[1:], wanted.iloc[1:], check_exact=True)
+    assert found.loc[0, ["p_alive", "purchases_high"]].isna().all()
+    pd.testing.assert_frame_equal(found[["p_alive", "purchases_high"]].iloc[1:], wanted.iloc[1:], check_exact=True)
 
 
 def faulty_ids(rows: pa.Table) -> pa.Table:

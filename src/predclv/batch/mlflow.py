@@ -276,7 +276,7 @@ def _signature(scorer: Scorer, given: Mapping[str, Any]) -> ModelSignature:
         for name in needed
     ]
     outputs: list[ColSpec | TensorSpec] = [
-        *(ColSpec("double", name) for name in scorer.schema.names),
+        *(ColSpec("double", name, required=False) for name in scorer.schema.names),
         ColSpec("string", "reason"),
     ]
     options = [ParamSpec(name, "string" if isinstance(v, str) else "double", v) for name, v in given.items()]
