@@ -83,7 +83,7 @@ def main() -> int:
         pc.datasets.load_cdnow(), amount="amount", observation_end="1997-09-30", time_unit="week"
     )
     table, missed = columns(rfm), 0
-    for model in (pc.BGNBD, pc.GammaGamma):
+    for model in (pc.BGNBD, pc.GammaGamma, pc.ParetoNBD):
         first, _ = posterior_seconds(model(method="map"), table)
         runs = [posterior_seconds(model(method="map"), table) for _ in range(21)]
         seconds, diagnostics = statistics.median(s for s, _ in runs), runs[0][1]
@@ -94,7 +94,7 @@ def main() -> int:
         if model is pc.BGNBD:
             own = seconds
     sampled = {}
-    for model in (pc.BGNBD, pc.GammaGamma):
+    for model in (pc.BGNBD, pc.GammaGamma, pc.ParetoNBD):
         for which in ("first of the process", "again"):
             seconds, fitted = nuts_seconds(model(method="mcmc", progressbar=False), table)
             sampled.setdefault(model.__name__, (seconds, *effective_size(fitted)))
