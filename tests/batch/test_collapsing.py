@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import predclv as pc
-from predclv.batch import Scorer, collapse_customers
+from predclv.batch import Scorer, collapse_customers, parse_memory
 from predclv.errors import CoarseningWarning, DataError, PredCLVWarning
 
 # Of these data, and of as few customers: nothing that is tested here.
@@ -226,6 +226,13 @@ class TestCells:
             "distinct mean spends",
             "cells of mean spends",
         ]
+
+    def test_rows_are_what_the_memory_holds(self, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert 1_900_000 < parse_memory("1GB").collapsed_rows < 2_200_000
+        monkeypatch.setattr("predclv.batch.memory._PER_COLLAPSED_ROW", 1_000_000)
+        with pytest.warns(CoarseningWarning, match="Or give more memory"):
+            rfm = collapse_customers(table, time_unit="week", memory_limit="1GiB")
+        assert len(rfm) <= (664 << 20) // 1_000_000
 
     def test_steps_that_are_asked_for_say_nothing(self, table: pd.DataFrame) -> None:
         rfm = collapse_customers(table, time_unit="week", time_step="4 days", spend_step=0.02)

@@ -23,10 +23,7 @@ from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
 from predclv.errors import CoarseningWarning, DataError, UnitError, warn
 
-__all__ = ["MOST_ROWS", "collapse_customers"]
-
-#: Rows that fits of 1 GB can hold.
-MOST_ROWS = 2_000_000
+__all__ = ["collapse_customers"]
 
 _UNITS = ("time_unit", "opportunities", "collapse", "observation_end", "observation_start", "currency")
 _NUMBERS = ("frequency", "recency", "T", "monetary_value", "log_itt", "weight")
@@ -39,7 +36,7 @@ def collapse_customers(
     *,
     by: Sequence[str] = (),
     spend: bool = True,
-    max_rows: int = MOST_ROWS,
+    max_rows: int | None = None,
     time_step: Any = None,
     spend_step: float | None = None,
     memory_limit: str = "1GB",
@@ -74,16 +71,16 @@ def collapse_customers(
         combinations has rows of its own.
     spend : bool
         Take the mean spend too, where the table has it.
-    max_rows : int
-        Most rows to make. Where the distinct ones are more, mean spends, and then times, are put into the narrowest
-        cells that fit, with a warning.
+    max_rows : int, optional
+        Most rows to make; by default as many as a fit within `memory_limit` can hold, 2 million of 1 GB. Where the
+        distinct ones are more, mean spends, and then times, are put into the narrowest cells that fit, with a warning.
     time_step : str, Timedelta or number, optional
         Width of the cells of recency, and of the time since, at 0: "2 days", or in the time unit. They widen in
         proportion to 1 + t / g, g the mean time between purchases. Not for opportunities, which are whole.
     spend_step : float, optional
         Width of the cells of mean spend, as a share: 0.01 is 1 %; at most 0.5.
     memory_limit : str
-        What the job may take, about: "1GB", "800MiB". DuckDB groups paths within it.
+        What the job may take: "1GB", "800MiB". DuckDB groups paths within it.
     spill : path, optional
         Folder for what DuckDB cannot hold; by default that for temporary files.
     customer_id, frequency, recency, T, monetary_value, log_itt, weight : str, optional
@@ -120,14 +117,15 @@ def collapse_customers(
     shift that the narrower cells bring about is a third of the difference.
     """
     memory = parse_memory(memory_limit)
-    if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+    most = memory.collapsed_rows if max_rows is None else max_rows
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise DataError(f"'max_rows' must be a whole number from 1 on. Got {max_rows!r}.")
     check_carry(by)
     names = dict(zip(_NUMBERS, (frequency, recency, T, monetary_value, log_itt, weight), strict=True))
     asked = (time_unit, opportunities, collapse, observation_end, observation_start, currency)
     with open_table(source, [name or number for number, name in names.items()], memory, spill) as table:
         units = _units(table, dict(zip(_UNITS, asked, strict=True)))
-        steps = Steps(_time_step(time_step, units), _spend_step(spend_step), max_rows)
+        steps = Steps(_time_step(time_step, units), _spend_step(spend_step), most)
         frame = _settle(table, {"customer_id": customer_id, **names}, list(dict.fromkeys(by)), spend)
         facts = check_table(frame, str(units["time_unit"]), units["opportunities"])
         histories, spends = group_rows(table, frame, facts.mean_gap, steps, units["opportunities"])
@@ -282,7 +280,7 @@ def _warn(histories: DistinctRows, spends: DistinctRows | None, units: dict[str,
         told.append(f"{spends.n_exact:,} mean spends in {spends.n:,} (spend_step={spends.step})")
     if told:
         warn(
-            f"{' and '.join(told)}, as max_rows asks. Estimates move a little: fit once more with twice the step; the "
-            "shift is a third of the difference. Or give more rows.",
+            f"{' and '.join(told)}, to be few enough. Estimates move a little: fit once more with twice the step; the "
+            "shift is a third of the difference. Or give more memory or max_rows.",
             CoarseningWarning,
         )

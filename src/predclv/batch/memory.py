@@ -25,6 +25,8 @@ _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
 _FIXED = 500 << 20
 # What Python and its libraries take alone.
 _LIBRARIES = 360 << 20
+# What a collapsed row takes while a fit is made of it.
+_PER_COLLAPSED_ROW = 300
 # What a row of a block takes while it is worked: as it came, its columns, its scores.
 _PER_ROW = 1_100
 # Less than that is no use, and more than that is not needed: of tables of value between blocks, and of rows.
@@ -52,6 +54,11 @@ class Memory:
     def for_grouping(self) -> int:
         """DuckDB's share where it groups a table, while nothing else is done."""
         return max((self.total - _LIBRARIES) * 3 // 4, 128 << 20)
+
+    @property
+    def collapsed_rows(self) -> int:
+        """Collapsed rows that a fit can be made of."""
+        return max((self.total - _LIBRARIES) // _PER_COLLAPSED_ROW, 1)
 
     @property
     def table_bytes(self) -> int:

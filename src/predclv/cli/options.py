@@ -307,8 +307,8 @@ Spill = Annotated[
 MaxRows = Annotated[
     int | None,
     typer.Option(
-        help="With --engine duckdb: distinct rows to fit on; more are put into cells, with a warning. Default: "
-        "2,000,000.",
+        help="With --engine duckdb: distinct rows to fit on; more are put into cells, with a warning. Default: as many "
+        "as the memory holds, 2,000,000 of 1GB.",
         rich_help_panel=DATA,
     ),
 ]
