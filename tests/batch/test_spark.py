@@ -97,7 +97,7 @@ def test_values_of_every_kind(spark, model):
         "interval '1' month as span",
         "array(1) as list",
     )
-    for large in ("false", "true"):
+    for large in ("true", "false"):  # ends as it was for whoever comes next in the session
         spark.conf.set("spark.sql.execution.arrow.useLargeVarTypes", large)
         found = score(made, model, **asked, margin="kept.a", check_unique=False, block_rows=7)
         pd.testing.assert_frame_equal(found.scores.toArrow().to_pandas(), wanted.to_pandas(), check_exact=True)
@@ -186,6 +186,7 @@ def test_rows_are_those_of_duckdb_on_a_cluster(spark_sessions, model, rows, tmp_
     run_job(job(model, tmp_path / "rows.parquet", tmp_path / "out", engine="duckdb", options=asked))
     found = score(spark.read.parquet(str(tmp_path / "rows.parquet")), model, **asked).persist()
     check_equal(found, tmp_path / "out")
+    found.unpersist()
 
 
 # Without Spark
