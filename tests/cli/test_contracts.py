@@ -215,3 +215,32 @@ def test_the_readme_shows_options_that_exist(capsys):
     options = re.findall(r"--[a-z-]+", shown)
     assert len(options) > 5
     assert all(option in help_text for option in options)
+
+
+def test_backtest_scores_methods(log, tmp_path, capsys):
+    scores, forecasts = str(tmp_path / "scores.csv"), str(tmp_path / "forecasts.parquet")
+    options = ["--cutoff", "2024-03-31", "--horizon", "6 months", "--horizon", "3", "--methods", "sbg,average_rate"]
+    arguments = ["contracts", "backtest", log, *COLUMNS[:-2], *AS_OF, *options]
+    assert main([*arguments, "--scores", scores, "--forecasts", forecasts]) == 0
+    shown = capsys.readouterr().out
+    assert "From 2024-03-31, 6 months" in shown
+    assert "average_rate" in shown
+    found = pd.read_csv(scores)
+    expected = pc.backtesting.backtest_renewals(
+        log,
+        customer_id="who",
+        start="from",
+        end="to",
+        cutoffs=["2024-03-31"],
+        horizons=["6 months", 3],
+        methods=["sbg", "average_rate"],
+        observation_end="2024-12-31",
+    )
+    columns = ["method", "actual", "expected", "low", "crps"]
+    pd.testing.assert_frame_equal(found[columns], expected.scores[columns], check_dtype=False, rtol=1e-9)
+    assert len(pd.read_parquet(forecasts)) == len(expected.forecasts)
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["scores"][0]["method"] == "sbg"
+    for bad, said in ((["--methods", "naive"], "'naive'"), (["--horizon", "2 years"], "the log on 2024-12-31")):
+        code = main([*arguments, *bad])
+        check_refusal(code, capsys.readouterr(), [said])

@@ -1,1 +1,1 @@
-"""The commands on contracts: `predclv contracts run`, `summarize`, `fit` and `predict`."""
+"""The commands on contracts: `predclv contracts run`, `summarize`, `fit`, `predict` and `backtest`."""

@@ -37,6 +37,7 @@ _ABOUT_THE_DATA = (
     "values",
     "size",
 )
+_ABOUT_LOGS = tuple(name for name in _ABOUT_THE_DATA[:12] if name not in ("price", "after_end"))
 
 
 def _data_options(context: typer.Context) -> dict[str, Any]:
@@ -209,3 +210,38 @@ def predict_command(
         files = commands.Files(out, retention, tenure, revenue)
         value_options = {"discount_rate": discount_rate, "margin": margin}
         commands.predict(current, model, table, _data_options(context), horizon, level, value_options, files)
+
+
+@contracts_app.command("backtest")
+def backtest_command(
+    context: typer.Context,
+    log: c.Log,
+    *,
+    customer_id: c.CustomerId = None,
+    start: c.Start = None,
+    end: c.End = None,
+    period: c.Period = None,
+    observation_end: c.ObservationEnd = None,
+    returning: c.Returning = None,
+    on_null: c.OnNull = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    methods: c.Methods = "sbg,bdw,observed_rate,last_rate,average_rate",
+    cutoff: c.Cutoff,
+    horizon: o.Horizons = None,
+    level: o.Level = 0.9,
+    scores: o.ScoresFile = None,
+    forecasts: o.ForecastsFile = None,
+    seed: o.Seed = 0,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """Forecast renewals from past dates by several methods, and score them against what then happened."""
+    from predclv.cli.contracts import backtest
+
+    data = {name: context.params[name] for name in _ABOUT_LOGS if name in context.params}
+    what = {"methods": methods, "cutoffs": cutoff, "horizons": horizon or ["12 months"], "level": level}
+    with session(quiet, json) as current:
+        backtest.show(current, log, data, {**what, "random_state": seed}, scores, forecasts)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from predclv.cli.options import DATA, FORECAST, MODEL, OUTPUT
+from predclv.cli.options import COMPARISON, DATA, FORECAST, MODEL, OUTPUT, PAST
 
 _SOURCE = (
     "With --start, a log of subscriptions, one row each; with --cohorts, a table of who is left of each cohort; else "
     "what `summarize` wrote, or any table of tenure and ended. A CSV or Parquet file."
 )
 Source = Annotated[str, typer.Argument(help=_SOURCE, metavar="TABLE", show_default=False)]
+
+_LOG = "Log of subscriptions, one row each: a CSV or Parquet file."
+Log = Annotated[str, typer.Argument(help=_LOG, metavar="LOG", show_default=False)]
 
 CustomerId = Annotated[
     str | None,
@@ -75,6 +78,16 @@ Segment = Annotated[
 ]
 Horizon = Annotated[
     str, typer.Option(help='How far ahead: "12 months", "1 year", an end date, inf.', rich_help_panel=FORECAST)
+]
+Methods = Annotated[
+    str,
+    typer.Option(
+        help="Methods by name, between commas: sbg, bdw, observed_rate, last_rate, average_rate.",
+        rich_help_panel=COMPARISON,
+    ),
+]
+Cutoff = Annotated[
+    list[str], typer.Option(help="Date to forecast from; may be repeated.", rich_help_panel=PAST, show_default=False)
 ]
 _RETENTION = "Retention beside what was observed, .csv or .parquet."
 Retention = Annotated[Path | None, typer.Option(help=_RETENTION, rich_help_panel=OUTPUT)]

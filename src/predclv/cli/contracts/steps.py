@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from predclv.data.frames import PANDAS
 from predclv.data.paths import is_path, open_path
 from predclv.data.periods import parse_periods
 from predclv.data.units import read_units
-from predclv.errors import DataError, UnitError
+from predclv.errors import DataError, HorizonWarning, UnitError
 from predclv.files import replace_folder, write_text
 from predclv.models.contract_inputs import revenue_periods
 
@@ -175,7 +176,12 @@ def tenure_table(
 def recurring_revenue(model: ContractModel, subs: Subscriptions, horizon: Any, level: float) -> pd.DataFrame | None:
     """Recurring revenue over the horizon; None where no period fits, nobody runs or there are no prices."""
     periods = revenue_periods(parse_periods(horizon, subs.period, subs.observation_end), subs)
-    return None if periods is None else model.recurring_revenue(subs, periods, level=level)
+    if periods is None:
+        return None
+    with warnings.catch_warnings():
+        # The forecast of the contracts has the same horizon and has warned of it.
+        warnings.simplefilter("ignore", HorizonWarning)
+        return model.recurring_revenue(subs, periods, level=level)
 
 
 def write_results(
