@@ -256,10 +256,12 @@ def test_damaged_and_missing_files(logs: dict[str, str], tmp_path: Path) -> None
     content[100 : len(content) // 2] = bytes(len(content) // 2 - 100)
     (tmp_path / "holed.parquet").write_bytes(content)
     (tmp_path / "no.duckdb").write_bytes(b"no database")
+    (tmp_path / "cut.duckdb").write_bytes(Path(logs["duckdb"].partition("::")[0]).read_bytes()[:5_000])
     for name, said in (
         ("cut.parquet", "cut.parquet' cannot be read"),
         ("holed.parquet", "holed.parquet' cannot be read"),
-        ("no.duckdb::log", "no.duckdb::log' cannot be read"),
+        ("no.duckdb::log", "no.duckdb' cannot be read: it is no file of DuckDB"),
+        ("cut.duckdb::log", "cut.duckdb::log' cannot be read"),
         ("none.parquet", "no file or folder"),
         ("none.duckdb::log", "no file"),
     ):
@@ -276,6 +278,18 @@ def test_tables_that_are_not_there(logs: dict[str, str], tmp_path: Path) -> None
             summarize(f"{database}::{table}", tmp_path / "rfm.parquet", **AS_OF)
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_hostile_names_of_columns(suffix: str, tmp_path: Path) -> None:
+    names = {name: f"{name}\"); DROP TABLE log; --'" for name in ("customer_id", "date", "amount", "channel")}
+    log = LOG.rename(columns=names)[list(names.values())]
+    path = tmp_path / f"log.{suffix}"
+    _ = log.to_parquet(path) if suffix == "parquet" else log.to_csv(path, index=False)
+    asked = {name: names[name] for name in ("customer_id", "date", "amount")} | {"carry": [names["channel"]], **AS_OF}
+    made = summarize(path, tmp_path / "rfm.parquet", **asked)
+    assert list(rows_of(made.path))[-1] == names["channel"]
+    assert made.n_customers == RFMSummary.from_transactions(log, **asked).n_customers
+
+
 def test_a_disk_that_is_full(logs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "rfm.parquet"
     out.write_bytes(b"as it was")
@@ -290,6 +304,7 @@ def test_a_disk_that_is_full(logs: dict[str, str], tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_too_little_memory_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with duckdb.connect() as connection:
         connection.execute(

@@ -85,6 +85,10 @@ def locate_log(log: str) -> LogPlace:
     path = Path(place).expanduser()
     if not path.is_file():
         raise DataError(f"There is no file {str(path)!r}.")
+    with path.open("rb") as file:
+        # DuckDB would open files of other kinds, too, by extensions that they ask for.
+        if file.read(12)[8:] != b"DUCK":
+            raise DataError(f"'{path}' cannot be read: it is no file of DuckDB, so it holds no table {table!r}.")
     return LogPlace("duckdb", str(path), table)
 
 
