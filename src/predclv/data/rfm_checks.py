@@ -136,7 +136,7 @@ def check_opportunities(ids: NDArray[Any], frequency: NDArray[Any], recency: Flo
     for name, column in (("T", T), ("recency", recency)):
         remedy = (
             "Opportunities are counted: T is how many a customer has had, recency the last one used, 0 for none. From "
-            "a log, RFMSummary.from_transactions(..., opportunities='year') counts them."
+            "a log, RFMSummary.from_transactions(..., opportunities='year') counts them, and so does backtest."
         )
         _refuse(ids, column, np.floor(column) != column, f"{name!r} is no whole number of opportunities", remedy)
     more = frequency.astype(np.float64)
