@@ -90,6 +90,7 @@ def test_settings_say_what_was_asked(result):
         "segments": ["shop"],
         "time_unit": "week",
         "collapse": "day",
+        "opportunities": None,
         "currency": "USD",
         "has_amounts": True,
         "log_end": str(SIM.end),

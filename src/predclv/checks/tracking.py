@@ -46,11 +46,14 @@ class Tracking(PredictiveCheck):
     as_of : date
         End of what the model was fitted on.
     period : {"week", "month"}, or the opportunity
+    counts_opportunities : bool
+        Whether periods are opportunities, all alike, and not stretches of time of so many days.
     """
 
     simulated: FloatArray
     as_of: dt.date
     period: str
+    counts_opportunities: bool = False
 
 
 def track_purchases(
@@ -143,6 +146,7 @@ def track_purchases(
         simulated=simulated,
         as_of=end,
         period=period,
+        counts_opportunities=model.bindings.counts_opportunities,
     )
 
 

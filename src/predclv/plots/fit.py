@@ -41,7 +41,7 @@ def plot_tracking(tracking: Tracking, *, cumulative: bool = True, ax: Axes | Non
     # Running sums stand at the last day of a period, rates in its middle.
     start, end = (table[name].to_numpy().astype("datetime64[h]") for name in ("start", "end"))
     when = end - np.timedelta64(24, "h") if cumulative else start + (end - start) // 2
-    if not cumulative:
+    if not cumulative and not tracking.counts_opportunities:
         scale = DAYS_PER_UNIT[tracking.period] / ((end - start) / np.timedelta64(24, "h"))
         columns = {name: column * scale for name, column in columns.items()}
     ax.fill_between(
