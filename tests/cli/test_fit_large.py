@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import predclv as pc
+from command_line import AS_OF, COLUMNS
 from predclv.cli import main
 
 
@@ -36,6 +37,15 @@ def test_the_model_is_that_of_all_customers(steps, tmp_path, capsys):
         one, other = (pc.load(path).transactions_.fingerprint_ for path in (out, steps["model"]))
         assert own or one == other
         shutil.rmtree(out)
+
+
+def test_a_log_may_be_as_large(log, steps, tmp_path):
+    """Summarised in the engine and fitted from there: the model is that of the steps in memory."""
+    table, out = str(tmp_path / "rfm.parquet"), tmp_path / "model"
+    assert main(["summarize", log, *COLUMNS, *AS_OF, "--engine", "duckdb", "--out", table, "-q"]) == 0
+    assert main(["fit", table, "--engine", "duckdb", "--out", str(out), "-q"]) == 0
+    np.testing.assert_allclose(fitted(out), fitted(Path(steps["model"])), rtol=1e-9)
+    assert pc.load(out).transactions_.fingerprint_ == pc.load(steps["model"]).transactions_.fingerprint_
 
 
 def test_cells_are_told(steps, tmp_path, capsys):

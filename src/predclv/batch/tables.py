@@ -57,7 +57,7 @@ class EngineTable:
         schema = frame.collect_schema()
         for column in columns:
             kind = schema[column]
-            if not (kind.is_numeric() or kind == nw.Unknown or (self.is_text and kind == nw.Float64)):
+            if not (kind.is_numeric() or kind == nw.Unknown):
                 raise DataError(f"{self.name} holds {kind} values in {column!r}, where numbers belong.")
         return frame.with_columns(nw.col(*columns).cast(nw.Float64))
 
