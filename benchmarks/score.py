@@ -8,6 +8,15 @@
 The targets: all columns, intervals of value and parameter uncertainty included, of a million customers within 60
 seconds of CPU and 1 GiB; 10 million in ten times that and within 1 GiB; 10 million of the point columns within 30
 seconds. Compiled code is in numba's cache before the clock starts: a small job goes before.
+
+On two cores that were busy otherwise, under the default limit of 1 GB (954 MiB):
+
+    1 million, all columns        41.3 s,  816 MiB
+    10 million, all columns      311.7 s,  895 MiB
+    10 million, point columns     13.4 s,  556 MiB
+
+    expected purchases, 20,000 customers at 2,000 draws: pymc-marketing 16.4 s and 2,270 MiB, predclv 1.2 s and 445 MiB,
+    the same sum. For 100,000 at 4,000 it once took 145 s and 18.7 GB.
 """
 
 from __future__ import annotations
