@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from predclv import checks, plots
 from predclv.checks import Tracking, expect_holdout
 from predclv.data.durations import parse_horizon
-from predclv.plots.style import percent, printable
+from predclv.plots.style import percent
 from predclv.report.blocks import Block, Details, Figure, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.inputs import ReportInputs
+from predclv.report.parameters import parameters
 
 __all__ = ["fit", "holdout"]
 
@@ -52,7 +53,7 @@ def fit(given: ReportInputs, tracking: Tracking | None) -> Section:
         ),
     ]
     believes: list[Block] = [Paragraph(_in_words(given)), Figures(maps)]
-    blocks += [Details("What the model believes of a customer's history", believes), _parameters(given)]
+    blocks += [Details("What the model believes of a customer's history", believes), parameters(given.clv)]
     return Section("fit", "How well the model fits", blocks)
 
 
@@ -223,29 +224,3 @@ def _in_words(given: ReportInputs) -> str:
         basket = given.money(spend["p"] * spend["gamma"] / (spend["q"] - 1))
         words += f"The average customer spends {basket} on a purchase."
     return words
-
-
-def _parameters(given: ReportInputs) -> Details:
-    # A parameter that the data do not determine has no standard error.
-    summary = given.clv.summary
-    rows = [
-        [
-            f"{printable(row.model)}: {row.parameter}",
-            f"{row.estimate:.4g}",
-            f"{row.std_error:.2g}" if known else "–",
-            f"{row.low:.3g} to {row.high:.3g}" if known else "not determined",
-            str(row.meaning),
-        ]
-        for row, known in zip(summary.itertuples(), np.isfinite(summary["std_error"]), strict=True)
-    ]
-    diagnostics = given.clv.transactions_.posterior_.diagnostics
-    facts = (
-        f"Fitted by {given.clv.transactions_.posterior_.method} in {diagnostics.get('n_iterations', '–')} steps; "
-        f"log-likelihood {diagnostics.get('log_likelihood', float('nan')):,.1f}. Draws for the intervals: "
-        f"{diagnostics.get('approximation', 'from the posterior')}."
-    )
-    columns = ("Parameter", "Estimate", "Standard error", "90% interval", "Meaning")
-    return Details(
-        "The model's parameters",
-        [Table("Parameters of both models", columns, rows, numeric=(1, 2, 3)), Paragraph(facts, "quiet")],
-    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from predclv import plots
 from predclv.checks import PredictiveCheck
 from predclv.plots.style import percent, printable
-from predclv.report.blocks import Block, Details, Figure, Figures, Paragraph, Section, Table
+from predclv.report.blocks import Block, Figure, Figures, Paragraph, Section, Table
 from predclv.report.contracts.inputs import ContractInputs
 from predclv.report.figures import draw
+from predclv.report.parameters import parameters
 
 __all__ = ["fit"]
 
@@ -25,7 +24,7 @@ def fit(given: ContractInputs) -> Section:
         blocks += [Figures(_figures(check)), _quantities(check)]
     else:
         blocks.append(Paragraph(f"Cohorts are not checked: {printable(check)}", "quiet"))
-    return Section("fit", "How well the model fits", [*blocks, _parameters(given)])
+    return Section("fit", "How well the model fits", [*blocks, parameters(given.clv)])
 
 
 def _figures(check: PredictiveCheck) -> list[Figure]:
@@ -89,30 +88,3 @@ def _in_words(given: ContractInputs) -> str:
             else "A single customer hardly changes with time."
         )
     return words
-
-
-def _parameters(given: ContractInputs) -> Details:
-    # A parameter that the data do not determine has no standard error.
-    summary = given.clv.summary
-    rows = [
-        [
-            f"{printable(row.model)}: {row.parameter}",
-            f"{row.estimate:.4g}",
-            f"{row.std_error:.2g}" if known else "–",
-            f"{row.low:.3g} to {row.high:.3g}" if known else "not determined",
-            str(row.meaning),
-        ]
-        for row, known in zip(summary.itertuples(), np.isfinite(summary["std_error"]), strict=True)
-    ]
-    posterior = given.model.posterior_
-    diagnostics = posterior.diagnostics
-    facts = (
-        f"Fitted by {posterior.method} in {diagnostics.get('n_iterations', '–')} steps; log-likelihood "
-        f"{diagnostics.get('log_likelihood', float('nan')):,.1f}. Draws for the intervals: "
-        f"{diagnostics.get('approximation', 'from the posterior')}."
-    )
-    columns = ("Parameter", "Estimate", "Standard error", "90% interval", "Meaning")
-    return Details(
-        "The model's parameters",
-        [Table("Parameters", columns, rows, numeric=(1, 2, 3)), Paragraph(facts, "quiet")],
-    )
