@@ -33,14 +33,22 @@ def place(draws: FloatArray, truth: float, rng: np.random.Generator) -> float:
 
 
 def p_values(places: FloatArray) -> dict[str, float]:
-    """Whether places (n_simulations,) are even: everywhere, by bin, and between the middle and the ends."""
+    """Whether places (n_simulations,) are even: everywhere, by bin, between the middle and the ends, and as scores.
+
+    The normal scores of even places are normal: their mean tells of a shift, and their sum of squares of a width, with
+    a third fewer simulations than the others take.
+    """
     # Ten or so a bin, which the chi-squared distribution needs.
     counts = np.histogram(places, bins=min(N_BINS, len(places) // 10), range=(0, 1))[0]
     central = int(np.sum(np.abs(places - 0.5) < 0.4))
+    scores = stats.norm.ppf(places)
+    square = stats.chi2(len(places)).cdf(np.sum(scores**2))
     return {
         "distance (KS)": float(stats.kstest(places, "uniform").pvalue),
         "bins (chi-squared)": float(stats.chisquare(counts).pvalue),
         "central 80 %": float(stats.binomtest(central, len(places), 0.8).pvalue),
+        "shift": float(2 * stats.norm.sf(abs(np.sum(scores)) / np.sqrt(len(places)))),
+        "width": float(2 * min(square, 1 - square)),
     }
 
 

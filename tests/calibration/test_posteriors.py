@@ -23,10 +23,12 @@ DERIVED = {
     "bg_nbd": {"mean rate": lambda t: t[:, 0] / t[:, 1], "mean dropout": lambda t: t[:, 2] / (t[:, 2] + t[:, 3])},
     "gamma_gamma": {"mean spend": lambda t: t[:, 0] * t[:, 2] / (t[:, 1] - 1)},
 }
-#: How many truths are drawn, and with which settings they are looked for.
+#: How many truths are drawn, and with which settings they are looked for. With 200 a posterior that lies 0.4 of its
+#: width beside, or is 0.75 or 1.3 times as wide as it should be, is found nine times in ten and more; with 50, which do
+#: for chains on a density that others test, one 0.8 beside or 0.6 as wide.
 METHODS = {
-    "map": (300, {"method": "map"}),
-    "mcmc": (150, {"method": "mcmc", "chains": 2, "draws": 300, "tune": 200, "progressbar": False}),
+    "map": (200, {"method": "map"}),
+    "mcmc": (50, {"method": "mcmc", "chains": 2, "draws": 300, "tune": 200, "progressbar": False}),
 }
 # Even ranks fail one test in a thousand; of all tests of one run, so that none fails in a hundred seeds or so.
 FAILS = 0.01
@@ -66,11 +68,10 @@ def quiet():
 
 
 def assert_even(places, names):
-    """By three tests of each quantity, at a level that all together keep."""
-    for test in ("distance (KS)", "bins (chi-squared)", "central 80 %"):
-        found = dict(zip(names, (p_values(column)[test] for column in np.transpose(places)), strict=True))
-        print(f"{test}: { ({name: round(p, 3) for name, p in found.items()}) }")
-        assert min(found.values()) > FAILS / (3 * len(names)), (test, found)
+    """By five tests of each quantity, at a level that all together keep."""
+    table = pd.DataFrame([p_values(column) for column in np.transpose(places)], index=names)
+    print(f"\n{table.round(3).to_string()}")
+    assert table.min(axis=None) > FAILS / table.size
 
 
 @pytest.mark.slow
@@ -117,9 +118,13 @@ def draw_hierarchy(priors, rng):
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "priors"), MODELS)
 def test_ranks_of_a_hierarchy_are_even(model, priors, monkeypatch):
-    """Of the center, the spreads, and two segments: the largest, and one that is nearly all the population's."""
-    monkeypatch.setattr("predclv.inference.nested_importance._HYPER_POINTS", 4096)
-    shown, rng, places, n_doubtful, n_simulations = ("largest", "tiny"), np.random.default_rng(21), [], 0, 50
+    """Of the center, the spreads, and two segments: the largest, and one that is nearly all the population's.
+
+    What lies its width beside, or is half as wide as it should be, is found.
+    """
+    monkeypatch.setattr("predclv.inference.nested_importance._MOST_POINTS", 512)
+    monkeypatch.setattr("predclv.inference.nested_importance._HYPER_POINTS", 2048)
+    shown, rng, places, n_doubtful, n_simulations = ("largest", "tiny"), np.random.default_rng(21), [], 0, 32
     names = [*priors, *(f"{name}_spread" for name in priors)]
     names += [f"{name}[{segment}]" for segment in shown for name in [*priors, *DERIVED[model.KEY]]]
     for seed in range(n_simulations):
@@ -239,7 +244,7 @@ def test_forty_customers_and_ten_months():
     default = pc.CLV(pc.BGNBD(method="map"), pc.GammaGamma(method="map"))
     rng = np.random.default_rng(0)
     rows = []
-    for seed in range(100):
+    for seed in range(60):
         parameters, spend = firm(rng)
         simulated = pc.datasets.simulate_rfm(
             n_customers=40,
@@ -259,7 +264,7 @@ def test_forty_customers_and_ten_months():
                 row[name, "warned"] = any(issubclass(w.category, ConvergenceWarning) for w in caught)
                 if name == "maximum likelihood":
                     continue
-                total = clv.portfolio(simulated.rfm, "1 year").iloc[-1]
+                total = clv.portfolio(simulated.rfm, "1 year", n_draws=256).iloc[-1]
             row[name, "held"] = total["clv_low"] <= value <= total["clv_high"]
             row[name, "width"] = (total["clv_high"] - total["clv_low"]) / value
         rows.append(row)

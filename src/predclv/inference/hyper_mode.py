@@ -50,8 +50,14 @@ def find_hyper_mode(hierarchy: Hierarchy, start: FloatArray, name: str) -> Hyper
     climb, hyper = _begin(hierarchy, start)
     for _ in range(_EM_STEPS):
         hyper = climb.expect_and_maximize(hyper)
+    options: Any = {"gtol": 1e-4}
+    curvature = -climb.hessian(hyper)
+    if np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature)[0] > 0:
+        # The mode is a step away or two, once it is known how far apart contours lie.
+        inverse = np.linalg.inv(curvature)
+        options["hess_inv0"] = 0.5 * (inverse + inverse.T)
     # Differences make the gradient, so the mode is near and not exact; the importance sampler forgives that.
-    found: Any = minimize(climb.fall, hyper, jac=True, method="BFGS", options={"gtol": 1e-4})
+    found: Any = minimize(climb.fall, hyper, jac=True, method="BFGS", options=options)
     hyper = np.asarray(found.x, dtype=np.float64)
     hessian = climb.hessian(hyper)
     if not np.isfinite(hessian).all() or np.linalg.eigvalsh(-hessian)[0] <= 0:
@@ -110,8 +116,14 @@ class _Climb:
     def hessian(self, hyper: FloatArray) -> FloatArray:
         step = 10 * _DIFFERENCE
         steps = step * np.eye(len(hyper))
-        columns = [(self.gradient(hyper + one) - self.gradient(hyper - one)) / (2 * step) for one in steps]
-        return 0.5 * (np.array(columns) + np.array(columns).T)
+        here = self.value(hyper)
+        beside = np.array([self.value(hyper + one) + self.value(hyper - one) - 2 * here for one in steps])
+        hessian = np.diag(beside)
+        for i, j in zip(*np.triu_indices(len(hyper), 1), strict=True):
+            both = steps[i] + steps[j]
+            across = self.value(hyper + both) + self.value(hyper - both) - 2 * here
+            hessian[i, j] = hessian[j, i] = 0.5 * (across - beside[i] - beside[j])
+        return hessian / step**2
 
     def expect_and_maximize(self, hyper: FloatArray) -> FloatArray:
         """One step of EM, with Laplace's moments of the segments and one Newton step of h: it nears the mode fast."""
