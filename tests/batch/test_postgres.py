@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def has_extension() -> bool:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Connection string of a server of its own, with the log in two schemas."""
     if not has_extension():
         pytest.skip(f"{ABSENT_EXTENSION}DuckDB {duckdb.__version__} has no extension 'postgres' installed")
@@ -60,11 +61,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    # A server does not run as root.
+    # A server does not run as root, and pytest's own folders are closed to others.
     user = {"user": "nobody"} if os.geteuid() == 0 else {}
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o777)
+    folder = Path(tempfile.mkdtemp(prefix="predclv-server-"))
+    folder.chmod(0o777)
     data = folder / "data"
     subprocess.run(["initdb", "-D", data, "-U", "owner", "-A", "trust"], check=True, capture_output=True, **user)
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
@@ -80,6 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("CREATE TABLE server.shop.purchases AS FROM frame")
     yield uri
     subprocess.run(["pg_ctl", "-D", data, "-m", "fast", "stop"], check=True, capture_output=True, **user)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("table", ["purchases", "shop.purchases"])
