@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import pickle
 import shutil
@@ -229,6 +230,43 @@ def test_a_table_in_another_unit(model, tmp_path):
     pq.write_table(rows, tmp_path / "rows.parquet")
     with pytest.raises(UnitError, match="counts time in days and the model in weeks"):
         run_job(job(model, tmp_path / "rows.parquet", tmp_path / "out"))
+
+
+def made_as(path, **units):
+    pq.write_table(simulated(50).replace_schema_metadata({"predclv": json.dumps(units)}), path)
+    return path
+
+
+def test_an_end_date_counts_from_the_tables_own_as_of_date(model, tmp_path):
+    place = made_as(tmp_path / "rows.parquet", time_unit="week", observation_end="2024-03-01")
+    manifest = run_job(job(model, place, tmp_path / "out", options={"horizon": "2024-05-31"}))
+    plain = Scorer(pc.load(model), 13.0, columns=COLUMNS)
+    assert scores(tmp_path / "out").equals(pa.Table.from_batches(plain.score(simulated(50).to_batches())))
+    assert manifest.options["observation_end"] == "2024-03-01"
+    run_job(job(model, place, tmp_path / "same", options={"observation_end": dt.date(2024, 3, 1)}))
+    with pytest.raises(UnitError, match="is as of 2024-03-01, not 2023-01-01"):
+        run_job(job(model, place, tmp_path / "other", options={"observation_end": "2023-01-01"}))
+    assert not (tmp_path / "other").exists()
+
+
+def test_parts_in_different_units(model, tmp_path):
+    (tmp_path / "rows").mkdir()
+    for name, unit in (("a", "week"), ("b", "day")):
+        made_as(tmp_path / "rows" / f"{name}.parquet", time_unit=unit)
+    with pytest.raises(UnitError, match=r"b.parquet' was made with time_unit='day', and '.*a.parquet' with 'week'"):
+        run_job(job(model, tmp_path / "rows", tmp_path / "out"))
+    with pytest.raises(UnitError, match="must be alike"):
+        pc.batch.collapse_customers(tmp_path / "rows")
+
+
+@pytest.mark.parametrize("whose", ["out", "quarantine"])
+def test_folders_of_others_stay_as_they_are(whose, model, table, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "notes.txt").touch()
+    places = {"out": tmp_path / "new", "quarantine": tmp_path / "aside", whose: tmp_path / "theirs"}
+    with pytest.raises(DataError, match=r"notes.txt"):
+        run_job(job(model, table, places["out"], quarantine=places["quarantine"]))
+    assert [path.name for path in tmp_path.rglob("*")] == ["theirs", "notes.txt"]
 
 
 REFUSED = {

@@ -21,6 +21,7 @@ from predclv.data.durations import parse_horizon
 from predclv.data.frames import column_to_numpy
 from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
+from predclv.data.units import same_unit
 from predclv.errors import CoarseningWarning, DataError, UnitError, warn
 
 __all__ = ["collapse_customers"]
@@ -142,7 +143,7 @@ def collapse_customers(
 def _units(table: EngineTable, asked: dict[str, Any]) -> dict[str, Any]:
     """What the table says of its units and what the caller does, which must agree."""
     for name, own in table.units.items():
-        if name in asked and asked[name] not in (None, own) and str(asked[name]) != str(own):
+        if asked.get(name) is not None and not same_unit(name, asked[name], own):
             raise UnitError(
                 f"{table.name} was made with {name} {own!r}, not {asked[name]!r}. Leave it out, or summarise the log "
                 "anew."

@@ -7,20 +7,20 @@ scored, then the scores; then the manifest says that it is there. Whatever is no
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from predclv.batch.ids import repeated_ids
-from predclv.batch.lock import LOCK, locked_folder
-from predclv.batch.manifest import MANIFEST, Manifest, Part, model_fingerprint
+from predclv.batch.job_folders import SPILL, check_apart, look_at, remove_leftovers
+from predclv.batch.lock import locked_folder
+from predclv.batch.manifest import Manifest, Part, model_fingerprint
 from predclv.batch.memory import Memory
 from predclv.batch.parts import QUARANTINE, RowReader, read_as, write_part
 from predclv.batch.scorer import Scorer
@@ -29,7 +29,8 @@ from predclv.batch.sources import Reading, Source, open_source
 from predclv.batch.spark_parts import plan_tasks, score_parts
 from predclv.batch.spark_parts import repeated_ids as repeated_by_spark
 from predclv.batch.spark_session import session
-from predclv.errors import DataError, ModelFileError, UnitError
+from predclv.batch.table_units import require_time_unit, settle_as_of, table_units
+from predclv.errors import DataError, ModelFileError
 from predclv.files import file_sha256
 from predclv.models.contracts import ContractModel
 from predclv.models.transactions import TransactionModel
@@ -40,10 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["QUARANTINE", "Job", "run_job"]
 
-_SPILL = ".spill"
 _ROWS_PER_PART = 1_000_000
 Report = Callable[[dict[str, Any]], None]
-_PART = re.compile(r"part-\d{5}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -105,16 +104,19 @@ def run_job(job: Job, report: Report = lambda event: None) -> Manifest:
     """
     if job.partitions is not None and job.partitions < 1:
         raise DataError(f"'partitions' must be at least 1. Got {job.partitions}.")
+    units = table_units(job.table)
+    # Of the table's own as-of date, and not the fit's, an end date and months count.
+    as_of = settle_as_of(job.table, units, job.options.get("observation_end"))
+    job = replace(job, options={**job.options, "observation_end": as_of})
     scorer, fingerprint = _load(job)
     source = open_source(job.table, scorer.needs, job.engine)
-    if source.time_unit not in (None, scorer.time_unit):
-        raise UnitError(
-            f"'{job.table}' counts time in {source.time_unit}s and the model in {scorer.time_unit}s. Summarise with "
-            f"--{'time-unit' if scorer.unique_ids else 'period'} {scorer.time_unit}, or fit again."
-        )
-    _check_apart(job, source)
+    require_time_unit(job.table, units, scorer.time_unit, "time-unit" if scorer.unique_ids else "period")
+    check_apart((job.out, job.rejects), (source.root, job.model))
+    # Before a lock is put where others have their files.
+    look_at(job.out, job.rejects, job.resume)
     with locked_folder(job.out), locked_folder(job.rejects):
-        begun = _look_at(job)
+        begun = look_at(job.out, job.rejects, job.resume)
+        remove_leftovers(job.out, job.rejects)
         with session() if job.engine == "spark" else nullcontext() as spark:
             return _do(job, scorer, source, fingerprint, begun, spark, report)
 
@@ -130,7 +132,7 @@ def _do(
 ) -> Manifest:
     """Count, make the manifest or take up the one that was begun, and score the parts that are left."""
     stamp = source.stamp()
-    reading = Reading(job.engine, job.memory.for_duckdb, job.out / _SPILL)
+    reading = Reading(job.engine, job.memory.for_duckdb, job.out / SPILL)
     n_rows, repeated = _count(scorer, source, reading, spark)
     manifest = _manifest(job, scorer, source, fingerprint, n_rows)
     if begun is not None:
@@ -148,7 +150,7 @@ def _do(
         _enter(parts, job, source, manifest, stamp, report)
     finally:
         parts.close()
-        shutil.rmtree(job.out / _SPILL, ignore_errors=True)
+        shutil.rmtree(job.out / SPILL, ignore_errors=True)
     report({"event": "end", "rows": n_rows, "quarantined": manifest.rejected.total()})
     return manifest
 
@@ -166,38 +168,6 @@ def _load(job: Job) -> tuple[Scorer, str]:
 
 def _options(job: Job) -> dict[str, Any]:
     return {**job.options, "block_rows": job.memory.block_rows, "table_bytes": job.memory.table_bytes}
-
-
-def _check_apart(job: Job, source: Source) -> None:
-    """Refuse to write into what is read."""
-    read = {path.resolve() for path in (source.root, job.model)}
-    for folder in (job.out, job.rejects):
-        place = folder.resolve()
-        if any(place == path or place.is_relative_to(path) or path.is_relative_to(place) for path in read):
-            raise DataError(f"'{folder}' and what is read lie within one another. Give another folder for the results.")
-
-
-def _look_at(job: Job) -> Manifest | None:
-    """Return the manifest of what was begun; refuse folders with other things, and remove what a killed job left."""
-    begun = Manifest.read(job.out)
-    if begun is not None and not job.resume:
-        state = "a finished job" if begun.finished else f"{len(begun.parts)} of {begun.n_parts} parts of a job"
-        raise DataError(f"'{job.out}' holds {state}. Go on with it by --resume, or give another folder.")
-    for folder in {job.out, job.rejects}:
-        names = sorted(path.name for path in folder.iterdir())
-        ours = {LOCK, _SPILL, MANIFEST, QUARANTINE} if folder == job.out else {LOCK}
-        left = [name for name in names if name.startswith(".") and ".tmp" in name]
-        # Parts come after the manifest, so that without one they are somebody else's.
-        parts = [name for name in names if begun is not None and _PART.fullmatch(name)]
-        others = [name for name in names if name not in (*ours, *left, *parts)]
-        if others:
-            raise DataError(
-                f"'{folder}' holds {len(others)} entries that this job did not write (first: '{others[0]}'). Give a "
-                "new or empty folder."
-            )
-        for name in left:
-            (folder / name).unlink()
-    return begun
 
 
 def _count(scorer: Scorer, source: Source, reading: Reading, spark: SparkSession | None) -> tuple[int, pa.Array | None]:

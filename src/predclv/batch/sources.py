@@ -21,7 +21,6 @@ from predclv.batch.duckdb_reader import connect, quote, quote_text, read, table_
 from predclv.batch.rows import Needs
 from predclv.batch.spark_session import require_java, require_spark
 from predclv.data.checks import check_option
-from predclv.data.units import read_units
 from predclv.errors import DataError
 from predclv.files import file_sha256
 
@@ -65,8 +64,6 @@ class Source:
         Of a DuckDB file; empty otherwise.
     schema : pyarrow.Schema
         The columns that are read, as `batches` gives them: of CSV files all are text.
-    time_unit : str or None
-        Where the table says so, as those do that `predclv summarize` wrote.
     """
 
     kind: str
@@ -74,7 +71,6 @@ class Source:
     files: tuple[Path, ...]
     table: str
     schema: pa.Schema
-    time_unit: str | None = None
 
     def fingerprint(self) -> dict[str, Any]:
         """What the table is: names below `root`, sizes and SHA-256 of the content."""
@@ -222,7 +218,7 @@ def open_source(path: str, needs: Needs, engine: str) -> Source:
                 f"'{file}' has other columns than '{files[0]}': {_difference(schema, schemas[0])}. All parts of a "
                 "table must be alike."
             )
-    return Source("parquet", root, files, "", schemas[0], _time_unit(files[0]))
+    return Source("parquet", root, files, "", schemas[0])
 
 
 def parquet_files(root: Path) -> tuple[Path, ...]:
@@ -246,12 +242,6 @@ def _parquet_schema(path: Path, needs: Needs) -> pa.Schema:
         schema = pq.read_schema(path)
     needs.check(schema, f"'{path}'")
     return _plain(schema, needs)
-
-
-def _time_unit(path: Path) -> str | None:
-    units = read_units(path)
-    unit = units.get("time_unit", units.get("period"))
-    return None if unit is None else str(unit)
 
 
 def _plain(schema: pa.Schema, needs: Needs) -> pa.Schema:

@@ -20,7 +20,7 @@ from predclv.batch.memory import Memory
 from predclv.batch.sources import csv_header, parquet_files
 from predclv.data.checks import quote_list
 from predclv.data.paths import is_path, text_to_numbers
-from predclv.data.units import read_units
+from predclv.data.units import read_common_units
 from predclv.errors import DataError
 
 __all__ = ["EngineTable", "open_table"]
@@ -151,10 +151,10 @@ def _open_path(path: str, numbers: Sequence[str], limit: int, folder: Path) -> I
             query = _csv_query(root, numbers)
         else:
             files = parquet_files(root)
-            units = read_units(files[0])
             places = ", ".join(quote_text(str(file)) for file in files)
             query = f"SELECT * FROM read_parquet([{places}], hive_partitioning = false)"
             _require_one_schema(files)
+            units = read_common_units(files)
         held = 0
 
         def hold(result: Frame) -> Frame:

@@ -283,7 +283,7 @@ def score_command(
     discount_rate: o.DiscountRateIfAny = None,
     margin: o.MarginIfAny = None,
     level: o.Level = 0.9,
-    observation_end: o.ObservationEnd = None,
+    observation_end: o.RowsAsOf = None,
     engine: o.Engine = "duckdb",
     memory_limit: o.MemoryLimit = "1GB",
     partitions: o.Partitions = None,

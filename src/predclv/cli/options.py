@@ -35,6 +35,14 @@ ObservationEnd = Annotated[
     str | None,
     typer.Option(help="As-of date; later purchases are set aside. Default: the last in the log.", rich_help_panel=DATA),
 ]
+RowsAsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="As-of date of the rows, from which an end date or months count. Default: what the table says, as those "
+        "of `summarize` in Parquet do; or else that of the fit.",
+        rich_help_panel=DATA,
+    ),
+]
 ObservationStart = Annotated[
     str | None, typer.Option(help="Date that the log starts at, if customers are older.", rich_help_panel=DATA)
 ]

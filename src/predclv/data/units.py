@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from predclv.data.durations import parse_moment
 from predclv.data.paths import is_path
 from predclv.errors import DataError, UnitError
 
-__all__ = ["UNITS", "read_units", "settle_units", "units_metadata"]
+__all__ = ["UNITS", "read_common_units", "read_units", "same_unit", "settle_units", "units_metadata"]
 
 #: What a summary's file says of how it was made.
 UNITS = ("time_unit", "collapse", "opportunities", "observation_end", "observation_start", "currency")
@@ -27,9 +27,41 @@ def units_metadata(units: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 
 def read_units(path: Path) -> dict[str, Any]:
-    """Read what `units_metadata` put into a Parquet file, or into the first one of a folder: empty for any other."""
+    """Read what `units_metadata` put into a Parquet file, or into those of a folder: empty for any other."""
     if path.is_dir():
-        path = min(path.glob("*.parquet"), default=path)
+        return read_common_units(sorted(file for file in path.glob("*.parquet") if file.name[0] not in "._"))
+    return _read(path)
+
+
+def read_common_units(files: Iterable[Path]) -> dict[str, Any]:
+    """Read the units of a table in several files; those that say none are taken to have the others'.
+
+    Raises
+    ------
+    UnitError
+        Two files were made otherwise.
+    """
+    known: dict[str, Any] = {}
+    first: Path | None = None
+    for file in files:
+        own = _read(file)
+        if known and own and own != known:
+            name = next(name for name in {**known, **own} if known.get(name) != own.get(name))
+            raise UnitError(
+                f"'{file}' was made with {name}={own.get(name)!r}, and '{first}' with {known.get(name)!r}. All parts "
+                "of a table must be alike: summarise the log anew, in one piece."
+            )
+        if own and not known:
+            known, first = own, file
+    return known
+
+
+def same_unit(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of a unit are the same, dates in whatever form."""
+    return bool(_plain(name, one) == _plain(name, other))
+
+
+def _read(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".parquet" or not path.is_file():
         return {}
     try:
@@ -52,7 +84,7 @@ def settle_units(table: Any, **given: Any) -> dict[str, Any]:
     known = read_units(Path(table).expanduser()) if is_path(table) else {}
     known = {name: unit for name, unit in known.items() if name in given}
     for name, unit in known.items():
-        if given[name] is not None and _plain(name, given[name]) != _plain(name, unit):
+        if given[name] is not None and not same_unit(name, given[name], unit):
             raise UnitError(f"{str(table)!r} was made with {name}={unit!r}, not {given[name]!r}. Leave {name!r} out.")
     return {**given, **known}
 
