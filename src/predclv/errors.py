@@ -64,7 +64,7 @@ class CoarseningWarning(PredCLVWarning):
 
 
 class ObservationEndWarning(DataQualityWarning):
-    """No as-of date was given, so the last date in the log was taken, which inflates `p_alive`."""
+    """No as-of date was given: a log's last date was taken, which inflates `p_alive`, or for rows that of the fit."""
 
 
 class DependenceWarning(PredCLVWarning):

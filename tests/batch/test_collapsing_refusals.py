@@ -103,6 +103,13 @@ class TestRows:
                 collapse_customers(write_parquet(table, tmp_path), opportunities="week")
             assert str(found.value) == str(wanted.value)
 
+    def test_options_are_called_by_their_names(self) -> None:
+        for by, said in (("channel", "by='channel' must be a list"), (["recency"], "by='recency': ")):
+            with pytest.raises(DataError, match=said):
+                collapse_customers(rows(), time_unit="week", by=by)
+        with pytest.raises(DataError, match="2000000000 is no amount of memory"):
+            collapse_customers(rows(), time_unit="week", memory_limit=2_000_000_000)
+
     @pytest.mark.parametrize("way", WAYS)
     def test_ids(self, way: str, tmp_path: Path) -> None:
         table = rows()

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from predclv.batch.job import Job, run_job
 from predclv.batch.memory import LEAST, Memory, parse_memory
 from predclv.batch.scorer import Scorer
 from predclv.cli import main
-from predclv.errors import DataError, ModelFileError, UnitError
+from predclv.errors import DataError, ModelFileError, ObservationEndWarning, UnitError
 
 COLUMNS = ["p_alive", "expected_purchases", "purchases_high"]
 OPTIONS = {"horizon": "26 weeks", "columns": COLUMNS}
@@ -249,6 +250,16 @@ def test_an_end_date_counts_from_the_tables_own_as_of_date(model, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_an_as_of_date_that_nothing_tells_is_warned_of(tmp_path):
+    rfm = pc.datasets.simulate_rfm(n_customers=300, T=(0.0, 104.0), seed=2).rfm
+    model = pc.BGNBD().fit(replace(rfm, observation_end=dt.date(2024, 3, 1)))
+    for horizon in ("2024-05-31", "3 months"):
+        with pytest.warns(ObservationEndWarning, match="that of the fit, 2024-03-01. Give observation_end"):
+            Scorer(model, horizon)
+        Scorer(model, horizon, observation_end="2024-03-01")
+    Scorer(model, "13 weeks")
+
+
 def test_parts_in_different_units(model, tmp_path):
     (tmp_path / "rows").mkdir()
     for name, unit in (("a", "week"), ("b", "day")):
@@ -270,6 +281,7 @@ def test_folders_of_others_stay_as_they_are(whose, model, table, tmp_path):
 
 
 REFUSED = {
+    "a file for a folder": (["TABLE", "--out", "/dev/null"], "'/dev/null' cannot be a folder for results"),
     "no table": (["nothing.parquet"], "nothing.parquet"),
     "no model": (["TABLE", "--model", "nothing"], "nothing"),
     "unknown engine": (["TABLE", "--engine", "dask"], "'dask'"),
@@ -287,7 +299,8 @@ def test_refusals_are_one_line_and_leave_nothing(arguments, said, model, table, 
     monkeypatch.chdir(tmp_path)
     given = [str(table) if a == "TABLE" else a for a in arguments]
     with_model = given if "--model" in given else [*given, "--model", str(model)]
-    code = main(["score", *with_model, "--out", "out"])
+    with_out = with_model if "--out" in given else [*with_model, "--out", "out"]
+    code = main(["score", *with_out])
     _, err = capsys.readouterr()
     assert code == 2
     assert len(err.splitlines()) == 1

@@ -64,6 +64,7 @@ def test_cells_are_told(steps, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["{log}", "--engine", "duckdb"], "does not say in which unit its recency and T are. Give --time-unit."),
         (["{rfm}", "--max-rows", "10"], "--max-rows is about a table that --engine duckdb groups."),
         (["{rfm}", "--engine", "spark"], "'engine' must be one of 'duckdb'. Got 'spark'."),
         (["{rfm}", "--engine", "duckdb", "--returns", "net"], "--returns is about a purchase log"),

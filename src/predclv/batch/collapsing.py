@@ -121,7 +121,7 @@ def collapse_customers(
     most = memory.collapsed_rows if max_rows is None else max_rows
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise DataError(f"'max_rows' must be a whole number from 1 on. Got {max_rows!r}.")
-    check_carry(by)
+    check_carry(by, "by")
     names = dict(zip(_NUMBERS, (frequency, recency, T, monetary_value, log_itt, weight), strict=True))
     asked = (time_unit, opportunities, collapse, observation_end, observation_start, currency)
     with open_table(source, [name or number for number, name in names.items()], memory, spill) as table:

@@ -93,8 +93,9 @@ def group_rows(
     if histories.n > room and steps.time is None:
         if opportunities is not None:
             raise DataError(
-                f"There are {histories.n:,} distinct histories of opportunities, which no cells can merge, and "
-                f"max_rows={steps.most:,}. Give more, or count longer opportunities."
+                f"There are {histories.n:,} distinct histories of opportunities, which no cells can merge"
+                f"{'' if spends is None else f', {spends.n:,} mean spends'}, and max_rows={steps.most:,}. Give more, "
+                "or count longer opportunities."
             )
         histories = _narrowest(histories, times, coarsening.time_steps(scale), room)
     if histories.n + (0 if spends is None else spends.n) > steps.most:

@@ -78,7 +78,7 @@ class Memory:
 
 def parse_memory(text: str) -> Memory:
     """Read "1GB", "800 MiB" or a number of bytes; DataError where it is none, or too little for any job."""
-    found = _SIZE.fullmatch(text)
+    found = _SIZE.fullmatch(text) if isinstance(text, str) else None
     unit = found[2].upper() if found else ""
     if not found or unit not in _UNITS | _BINARY:
         raise DataError(f"{text!r} is no amount of memory. Give one such as 1GB or 800MiB.")

@@ -25,7 +25,7 @@ from predclv.data.checks import quote_list, suggest
 from predclv.data.columns import check_margin
 from predclv.data.durations import Horizon, parse_moment
 from predclv.data.periods import parse_periods
-from predclv.errors import DataError, FitError
+from predclv.errors import DataError, FitError, ObservationEndWarning, warn
 from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS
 from predclv.forecast.value_tables import MOST_BYTES
 from predclv.inference.posterior import check_level
@@ -61,7 +61,7 @@ class Scorer:
     columns : sequence of str, optional
         Which columns of the per-customer table are wanted; the others are not worked out. All by default.
     observation_end : str, date or datetime, optional
-        As-of date of the rows; by default that of the fit.
+        As-of date of the rows; by default that of the fit, with a warning where the horizon depends on it.
     block_rows : int
         Rows worked at a time: more of them share more work and take more memory.
     table_bytes : int
@@ -124,6 +124,8 @@ class Scorer:
         as_of = self._fitted.observation_end if observation_end is None else observation_end
         moment = parse_moment("observation_end", as_of)
         parsed = self._parse(horizon, moment)
+        if observation_end is None and moment is not None:
+            self._warn_of_as_of(horizon, moment)
         wanted = _check_columns(columns, isinstance(model, CLV))
         if not isinstance(model, CLV) and not math.isfinite(parsed.length):
             raise ValueError("Without value the horizon must be finite: purchases may have no finite mean.")
@@ -153,6 +155,17 @@ class Scorer:
         if isinstance(self._transactions, ContractModel):
             return parse_periods(horizon, self.time_unit, as_of)
         return self._transactions.parse_horizon(horizon, self.time_unit, as_of)
+
+    def _warn_of_as_of(self, horizon: Any, moment: dt.date) -> None:
+        """Say which as-of date rows are taken to have, where the horizon depends on it."""
+        try:
+            self._parse(horizon, None)
+        except DataError:
+            warn(
+                f"horizon={horizon!r} counts from the as-of date of the rows, which nothing tells: taken is that of "
+                f"the fit, {moment}. Give observation_end.",
+                ObservationEndWarning,
+            )
 
     def _rate(self, discount_rate: float, horizon: Horizon) -> float:
         """The continuous discount rate in the model's own time."""

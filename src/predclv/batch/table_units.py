@@ -27,7 +27,9 @@ def settle_as_of(table: str, units: Mapping[str, Any], given: Any) -> Any:
     if own is None:
         return given
     if given is not None and not same_unit("observation_end", given, own):
-        raise UnitError(f"'{table}' is as of {own}, not {given}. Leave observation_end out, or summarise the log anew.")
+        raise UnitError(
+            f"'{table}' is as of {own}, not {given}. Leave --observation-end out, or summarise the log anew."
+        )
     return own
 
 

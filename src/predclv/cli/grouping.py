@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import predclv as pc
+from predclv.batch.table_units import table_units
 from predclv.cli import steps
 from predclv.data.checks import check_option
 from predclv.errors import DataError
@@ -45,4 +46,7 @@ class Grouping:
             raise DataError(f"{steps.flag_of(name)} is about a purchase log, which needs --date too.")
         if "time_step" in asked:
             asked["time_step"] = steps.number_or_text(asked["time_step"])
+        is_there = Path(table.partition("::")[0]).expanduser().exists()
+        if is_there and not {"time_unit", "opportunities"} & {*about, *table_units(table)}:
+            raise DataError(f"'{table}' does not say in which unit its recency and T are. Give --time-unit.")
         return pc.batch.collapse_customers(table, by=keep, **asked, **about)

@@ -39,14 +39,15 @@ def check_option(option: str, value: object, allowed: Sequence[str]) -> str:
     raise DataError(f"{option!r} must be one of {quote_list(allowed)}. Got {value!r}.{suggest(value, allowed)}")
 
 
-def check_carry(carry: Sequence[str]) -> None:
+def check_carry(carry: Sequence[str], option: str = "carry") -> None:
     """Raise DataError where carried columns would stand in the place of the summary's own, or are not a list."""
     if isinstance(carry, str):
-        raise DataError(f"carry={carry!r} must be a list of columns: [{carry!r}].")
+        raise DataError(f"{option}={carry!r} must be a list of columns: [{carry!r}].")
     for name in carry:
         if name in OWN_COLUMNS:
             raise DataError(
-                f"carry={name!r}: {quote_list(OWN_COLUMNS)} are names of the summary's own columns. Rename the column."
+                f"{option}={name!r}: {quote_list(OWN_COLUMNS)} are names of the summary's own columns. Rename the "
+                "column."
             )
 
 
