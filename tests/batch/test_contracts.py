@@ -44,7 +44,7 @@ def scored(scorer, table, quarantine=None) -> pd.DataFrame:
 @pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")
 @pytest.mark.parametrize("horizon", ["12 months", "2025-08-15", math.inf])
 def test_the_scores_are_those_of_predict(clv, subs, table, horizon):
-    scorer = Scorer(clv, horizon, margin="kept")
+    scorer = Scorer(clv, horizon, margin="kept", observation_end=subs.observation_end)
     found = scored(scorer, table)
     pd.testing.assert_frame_equal(found, clv.predict(subs, horizon, margin="kept"), check_exact=True)
     assert (scorer.n_scored, scorer.n_outside) == (1_500, 0)
