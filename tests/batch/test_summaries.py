@@ -15,6 +15,7 @@ import pytest
 
 from predclv import RFMSummary
 from predclv.batch import parse_memory, summaries, summarize
+from predclv.batch.lock import LOCK, locked_folder
 from predclv.cli import main
 from predclv.errors import DataError, DataQualityWarning, ObservationEndWarning, UnitError
 
@@ -328,6 +329,18 @@ def test_too_little_memory_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot hold what does not fit into memory"):
         summarize(tmp_path / "log.parquet", tmp_path / "rfm.parquet", spill=tmp_path / "file", **asked)
+
+
+def test_what_a_killed_job_spilled_goes_with_the_next(logs: dict[str, str], tmp_path: Path) -> None:
+    killed, running, others = (tmp_path / f".predclv-spill-{name}" for name in ("killed", "running", "others"))
+    for folder in (killed, running, others):
+        folder.mkdir()
+        (folder / "data").touch()
+    (killed / LOCK).touch()
+    with locked_folder(running):
+        summarize(logs["csv"], tmp_path / "rfm.parquet", amount="amount", **AS_OF)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [others.name, running.name, "rfm.parquet"]
+    assert sorted(path.name for path in running.iterdir()) == [LOCK, "data"]
 
 
 def test_the_input_is_kept(logs: dict[str, str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from predclv.errors import DataError
 
-__all__ = ["LOCK", "locked_folder"]
+__all__ = ["LOCK", "locked_folder", "remove_abandoned"]
 
 LOCK = ".lock"
 
@@ -40,3 +41,18 @@ def locked_folder(folder: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove folders in `folder`, named so, whose holder was killed; those without a lock, or with one held, stay."""
+    import fcntl
+
+    for left in folder.glob(f"{prefix}*"):
+        if left.is_symlink() or not (left / LOCK).is_file():
+            continue
+        with open(left / LOCK, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            shutil.rmtree(left, ignore_errors=True)

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from predclv.batch.duckdb_reader import arrow_reader, connect
+from predclv.batch.lock import locked_folder, remove_abandoned
 from predclv.batch.logs import LogPlace, locate_log
 from predclv.batch.memory import Memory, parse_memory
 from predclv.batch.sources import plain_type
@@ -34,6 +35,7 @@ from predclv.errors import DataError
 __all__ = ["SummaryFile", "summarize"]
 
 _BATCH = 65_536
+_SPILL = ".predclv-spill-"
 # What a thread of DuckDB needs to group and to sort.
 _PER_THREAD = 256 << 20
 
@@ -85,7 +87,8 @@ def summarize(
     memory_limit : str
         Memory that the process may take, about: "2GB", "800MiB".
     spill : path, optional
-        Folder for what does not fit, emptied at the end; by default one beside `out`.
+        Folder for what does not fit, emptied at the end; by default one beside `out`. What a job that was killed left
+        there goes as well.
     **options
         Those of `RFMSummary.from_transactions`.
 
@@ -193,13 +196,14 @@ _ORDER = ("frequency", "recency", "T", "monetary_value", "first_purchase", "log_
 
 @contextmanager
 def _spilling(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder for what does not fit into memory; it is gone at the end."""
+    """Yield a folder for what does not fit into memory; it is gone at the end, or when the next job finds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        room = tempfile.TemporaryDirectory(prefix=".predclv-spill-", dir=folder)
+        remove_abandoned(folder, _SPILL)
+        room = tempfile.TemporaryDirectory(prefix=_SPILL, dir=folder)
     except OSError as error:
         raise DataError(f"'{folder}' cannot hold what does not fit into memory: {error}. Give another one.") from error
-    with room:
+    with room, locked_folder(Path(room.name)):
         yield Path(room.name)
 
 
