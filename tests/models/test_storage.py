@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -40,6 +42,20 @@ def test_round_trip_is_exact(clv, cdnow, saved):
         assert mine.fingerprint_ == theirs.fingerprint_
         assert mine.posterior_.diagnostics == theirs.posterior_.diagnostics
     pd.testing.assert_frame_equal(again.summary, clv.summary)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads where the system lists them")
+def test_reading_starts_no_threads(saved):
+    """A thread that is at work when a short program ends aborts it, and the exit code is lost."""
+    count = "len(os.listdir('/proc/self/task'))"
+    read = "storage._read_draws(path, sha)"
+    said = f"import os; from predclv.models import storage; n = {count}; {read}; print({count} - n)"
+    path = next(saved.glob("*.parquet"))
+    given = (
+        f"from pathlib import Path; path = Path({str(path)!r}); sha = {hashlib.sha256(path.read_bytes()).hexdigest()!r}"
+    )
+    run = subprocess.run([sys.executable, "-c", f"{given}; {said}"], capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
 
 
 def test_single_models_too(bg, cdnow, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from predclv.batch.scorer import Scorer
-from predclv.errors import HorizonWarning, ModelFileError
+from predclv.errors import HorizonWarning, ModelFileError, ObservationEndWarning
 from predclv.models.contracts import ContractModel
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
@@ -54,6 +54,7 @@ def unpack(cargo: Cargo) -> Scorer:
         with warnings.catch_warnings():
             # Who asked has been told, by the scorer that packed the options.
             warnings.simplefilter("ignore", HorizonWarning)
+            warnings.simplefilter("ignore", ObservationEndWarning)
             scorer = Scorer(_read(files), **options)
         _made.clear()
         _made[key] = scorer

@@ -191,7 +191,8 @@ def _read_draws(path: Path, digest: object) -> pa.Table:
     if hashlib.sha256(content).hexdigest() != digest:
         raise ModelFileError(f"'{path}' differs from what was saved (its checksum does not match).")
     try:
-        return pq.read_table(BytesIO(content))
+        # By no threads: one that is still at work when the program ends, on bytes that are Python's, aborts it.
+        return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ModelFileError(f"'{path}' is no Parquet file: {error}.") from error
 
