@@ -262,7 +262,7 @@ class TestLimits:
 
         monkeypatch.setattr(duckdb, "connect", connect)
         collapse_customers(path, time_unit="week", memory_limit="1GiB", spill=tmp_path / "spill")
-        assert [re.sub(r"predclv-.*", "", one["temp_directory"]) for one in seen] == [f"{tmp_path / 'spill'}/"]
+        assert [re.sub(r"\.predclv-spill-.*", "", one["temp_directory"]) for one in seen] == [f"{tmp_path / 'spill'}/"]
         assert [one["memory_limit"] for one in seen] == [f"{(1024 - 360) * 3 // 4}MiB"]
 
     def test_too_much_for_memory_and_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +282,14 @@ class TestLimits:
             collapse_customers(tmp_path / "a.parquet", time_unit="week", spill=tmp_path / "spill")
         assert list((tmp_path / "spill").iterdir()) == []
 
+    def test_what_a_killed_job_spilled_goes_with_the_next(self, tmp_path: Path) -> None:
+        killed = tmp_path / "spill" / ".predclv-spill-killed"
+        killed.mkdir(parents=True)
+        (killed / ".lock").touch()
+        collapse_customers(write_parquet(rows(), tmp_path), time_unit="week", spill=tmp_path / "spill")
+        assert list((tmp_path / "spill").iterdir()) == []
+
     def test_a_spill_folder_that_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(DataError, match=r"'.*file' cannot be a folder for what does not fit"):
+        with pytest.raises(DataError, match=r"'.*file' cannot hold what does not fit"):
             collapse_customers(write_parquet(rows(), tmp_path), time_unit="week", spill=tmp_path / "file")

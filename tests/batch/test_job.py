@@ -220,6 +220,24 @@ def test_somebody_elses_folder_is_left_alone(model, table, tmp_path):
         run_job(job(model, table, tmp_path / "new", quarantine=tmp_path / "bad"))
 
 
+def test_a_job_goes_on_with_its_own_quarantine(model, table, tmp_path):
+    """Two folders of one name are not one: the rows set aside so far would be left in the other."""
+    job_of = {"model": model, "table": table, "out": tmp_path / "out", "resume": True}
+    run_job(job(**job_of, quarantine=tmp_path / "one" / "bad"))
+    with pytest.raises(DataError, match="quarantine"):
+        run_job(job(**job_of, quarantine=tmp_path / "two" / "bad"))
+    assert not list((tmp_path / "two").rglob("*.parquet"))
+    assert run_job(job(**job_of, quarantine=tmp_path / "one" / "bad")).finished
+
+
+def test_options_of_value_are_refused_where_no_value_is_asked_for(model, table, tmp_path, capsys):
+    arguments = ["score", str(table), "--model", str(model), "--out", str(tmp_path / "out"), "--columns"]
+    assert main([*arguments, "p_alive,expected_spend", "--margin", "0.3"]) == 2
+    assert "--columns asks for no value, which --margin would change" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+    assert main([*arguments, "p_alive,expected_clv", "--margin", "0.3", "--quiet"]) == 0
+
+
 def test_what_is_read_is_not_written_to(model, table, tmp_path):
     for place in (table, table / "below", model, table.parent):
         with pytest.raises(DataError, match="lie within one another"):

@@ -184,6 +184,11 @@ def _count(scorer: Scorer, source: Source, reading: Reading, spark: SparkSession
     return n_rows, repeated_ids(ids, n_rows)
 
 
+def _place(job: Job) -> str:
+    """Where rejects go, as the manifest has it: two folders of one name are not one."""
+    return QUARANTINE if job.quarantine is None else str(job.quarantine.expanduser().resolve())
+
+
 def _manifest(job: Job, scorer: Scorer, source: Source, fingerprint: str, n_rows: int) -> Manifest:
     per_part = _ROWS_PER_PART if job.partitions is None else max(-(-n_rows // job.partitions), 1)
     schema = scorer.schema_for(read_as(scorer, source))
@@ -191,7 +196,7 @@ def _manifest(job: Job, scorer: Scorer, source: Source, fingerprint: str, n_rows
     return Manifest(
         model=fingerprint,
         input=source.fingerprint(),
-        options={**options, "columns": list(scorer.schema.names), "quarantine": str(job.rejects.name)},
+        options={**options, "columns": list(scorer.schema.names), "quarantine": _place(job)},
         schema=[{"name": field.name, "type": str(field.type)} for field in schema],
         rows=n_rows,
         rows_per_part=per_part,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from predclv.errors import DataError
 
-__all__ = ["LOCK", "locked_folder", "remove_abandoned"]
+__all__ = ["LOCK", "locked_folder", "spill_room"]
 
 LOCK = ".lock"
+_SPILL = ".predclv-spill-"
 
 
 @contextmanager
@@ -43,16 +45,29 @@ def locked_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove folders in `folder`, named so, whose holder was killed; those without a lock, or with one held, stay."""
+@contextmanager
+def spill_room(folder: Path) -> Iterator[Path]:
+    """Yield a folder in `folder` for what does not fit into memory: gone at the end, or when the next job finds it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        room = tempfile.TemporaryDirectory(prefix=_SPILL, dir=folder)
+    except OSError as error:
+        raise DataError(f"'{folder}' cannot hold what does not fit into memory: {error}. Give another one.") from error
+    with room, locked_folder(Path(room.name)):
+        yield Path(room.name)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove rooms in `folder` whose holder was killed; those without a lock, held, or of another user, stay."""
     import fcntl
 
-    for left in folder.glob(f"{prefix}*"):
-        if left.is_symlink() or not (left / LOCK).is_file():
+    for left in folder.glob(f"{_SPILL}*"):
+        if left.is_symlink():
             continue
-        with open(left / LOCK, "rb") as file:
-            try:
+        try:
+            with open(left / LOCK, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            continue

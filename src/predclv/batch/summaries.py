@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from predclv.batch.duckdb_reader import arrow_reader, connect
-from predclv.batch.lock import locked_folder, remove_abandoned
+from predclv.batch.lock import spill_room
 from predclv.batch.logs import LogPlace, locate_log
 from predclv.batch.memory import Memory, parse_memory
 from predclv.batch.sources import plain_type
@@ -35,7 +34,6 @@ from predclv.errors import DataError
 __all__ = ["SummaryFile", "summarize"]
 
 _BATCH = 65_536
-_SPILL = ".predclv-spill-"
 # What a thread of DuckDB needs to group and to sort.
 _PER_THREAD = 256 << 20
 
@@ -123,7 +121,7 @@ def summarize(
     check_target(target, None if place.kind == "postgres" else Path(place.place))
     notes = QualityNotes()
     with (
-        _spilling(target.resolve().parent if spill is None else Path(spill)) as room,
+        spill_room(target.resolve().parent if spill is None else Path(spill)) as room,
         _explained(place, memory, room),
         connect(memory.for_grouping, room) as connection,
     ):
@@ -192,19 +190,6 @@ def _table(batch: pa.RecordBatch, kept: Any, columns: dict[str, Any], seen: Obse
 
 
 _ORDER = ("frequency", "recency", "T", "monetary_value", "first_purchase", "log_itt")
-
-
-@contextmanager
-def _spilling(folder: Path) -> Iterator[Path]:
-    """Yield a folder for what does not fit into memory; it is gone at the end, or when the next job finds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(folder, _SPILL)
-        room = tempfile.TemporaryDirectory(prefix=_SPILL, dir=folder)
-    except OSError as error:
-        raise DataError(f"'{folder}' cannot hold what does not fit into memory: {error}. Give another one.") from error
-    with room, locked_folder(Path(room.name)):
-        yield Path(room.name)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predclv.batch.duckdb_reader import connect, quote, quote_text, table_schema
+from predclv.batch.lock import spill_room
 from predclv.batch.memory import Memory
 from predclv.batch.sources import csv_header, parquet_files
 from predclv.data.checks import quote_list
@@ -99,13 +100,7 @@ def open_table(
     if importlib.util.find_spec("duckdb") is None:
         raise ImportError("Grouping a file takes duckdb: pip install 'predclv[duckdb]'.")
     with ExitStack() as stack:
-        try:
-            if spill is not None:
-                Path(spill).mkdir(parents=True, exist_ok=True)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="predclv-", dir=spill)))
-        except OSError as error:
-            place = tempfile.gettempdir() if spill is None else spill
-            raise DataError(f"'{place}' cannot be a folder for what does not fit in memory: {error}") from error
+        folder = stack.enter_context(spill_room(Path(tempfile.gettempdir() if spill is None else spill)))
         yield stack.enter_context(_open_path(os.fspath(source), numbers, memory.for_grouping, folder))
 
 

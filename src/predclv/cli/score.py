@@ -19,6 +19,7 @@ from predclv.batch.memory import parse_memory
 from predclv.cli import steps
 from predclv.cli.console import Session
 from predclv.errors import DataError, ExtrapolationWarning, warn
+from predclv.forecast.customers import VALUE_COLUMNS
 from predclv.inference.posterior import check_level
 
 __all__ = ["SET_ASIDE", "Work", "show"]
@@ -78,6 +79,7 @@ def show(current: Session, what: Work, options: dict[str, Any]) -> int:
 
 def _job(what: Work, options: dict[str, Any]) -> Job:
     check_level(options["level"])
+    columns = None if what.columns is None else [name.strip() for name in what.columns.split(",") if name.strip()]
     given = {**options, "horizon": steps.number_or_text(options["horizon"])}
     if given["margin"] is not None:
         given["margin"] = steps.number_or_text(given["margin"])
@@ -85,9 +87,11 @@ def _job(what: Work, options: dict[str, Any]) -> Job:
     if asked and not isinstance(pc.load(what.model), pc.CLV):
         names = ", --".join(asked).replace("_", "-")
         raise DataError(f"The model in '{what.model}' forecasts purchases and no money: leave --{names} out.")
+    if asked and columns is not None and not any(name in VALUE_COLUMNS and "clv" in name for name in columns):
+        names = ", --".join(asked).replace("_", "-")
+        raise DataError(f"--columns asks for no value, which --{names} would change: leave it out, or ask for some.")
     # Written out, so that a default that changes one day does not change a job that is half done.
     settled = {"discount_rate": 0.10, "margin": 1.0, **steps.given(**given)}
-    columns = None if what.columns is None else [name.strip() for name in what.columns.split(",") if name.strip()]
     return Job(
         model=Path(what.model),
         table=what.table,
