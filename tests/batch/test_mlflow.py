@@ -162,7 +162,7 @@ def test_refusals(tmp_path, clv, monkeypatch):
         flavor.save_model(clv.transactions_, tmp_path / "a", options={"margin": 0.5})
     with pytest.raises(ValueError, match=r"did you mean 0\.95"):
         flavor.save_model(clv, tmp_path / "a", options={"level": 95})
-    with pytest.raises(TypeError, match="must be a fitted CLV or transaction model"):
+    with pytest.raises(TypeError, match="must be a fitted CLV, transaction or contract model"):
         flavor.save_model(clv.spend_, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     flavor.save_model(clv, tmp_path / "a", columns=["p_alive"])
