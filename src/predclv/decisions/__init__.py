@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
+from predclv.decisions.budget import BudgetPlan, Saturating, allocate_budget
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
@@ -11,8 +12,11 @@ from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_of
 __all__ = [
     "BANDS",
     "Acquisition",
+    "BudgetPlan",
     "FormulaComparison",
     "FormulaValue",
+    "Saturating",
+    "allocate_budget",
     "assess_acquisition",
     "compare_formulas",
     "five_step_formula",
