@@ -15,6 +15,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import ModelFileError, UnitError
 from predclv.forecast.value_path import ValuePath
+from predclv.inference.posterior import check_number
 from predclv.models import BGNBD, MODELS, GammaGamma
 from predclv.models.base import POPULATION, Model
 from predclv.models.contract_inputs import require_price, require_subscriptions
@@ -284,6 +285,9 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         ValuePath
             times, center and draws, (n_draws, n_times); start, what the first purchase brings; first_spend.
         """
+        for name, number in (("n_times", n_times), ("n_draws", n_draws)):
+            if check_number(name, number) < 2 or number != int(number):
+                raise ValueError(f"{name!r} must be a whole number from 2 on. Got {number!r}.")
         return self._valuation.new_customer_path(
             horizon,
             segment=segment,

@@ -95,6 +95,15 @@ def test_a_contract_pays_every_period(horizon, include_first):
     assert 2 < found.table["payback"].item() < 5
 
 
+def test_a_horizon_within_the_first_period_has_the_first_payment_alone():
+    clv = pc.CLV(pc.SBG()).fit(pc.Subscriptions.from_cohorts([100, 80, 70, 65], period="month", price=10.0))
+    path = clv.new_customer_path("2 weeks", price=10.0)
+    assert path.center[-1] == pytest.approx(clv.new_customer("2 weeks", price=10.0)["expected_clv"].item())
+    assert path.center[-1] == path.start == 10
+    with pytest.raises(ValueError, match="'n_times' must be a whole number from 2 on"):
+        clv.new_customer_path("2 months", price=10.0, n_times=0)
+
+
 def test_every_figure_follows_from_the_draws(found):
     for row in found.table.to_dict("records"):
         value, cac = found.draws[row["channel"]], row["cac"]

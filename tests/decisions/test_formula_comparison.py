@@ -60,6 +60,9 @@ def test_errors_are_those_of_the_backtest(comparison):
         assert table.loc[("all", method), "mae"] == pytest.approx(
             (rows["mean"] - rows["actual"]).abs().mean(), rel=1e-9
         )
+    # As the README has them.
+    assert table.loc["all", "bias"].round(2).tolist() == [0.0, 1.66, -0.04, 0.26]
+    assert table.loc["all", "mae"].round(1).tolist()[::2] == [20.0, 28.6]
     # What the past says of the future of customers who leave.
     assert table.loc[("all", PastGoesOn.name), "bias"] > 1
     assert table.loc[("all", "predicted"), "mae"] == table.loc["all", "mae"].min()

@@ -8,7 +8,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import list_at_risk, list_to_win_back, weigh_offer
-from predclv.errors import DataError, DependenceWarning, UnitError
+from predclv.errors import DataError, DependenceWarning, HorizonWarning, UnitError
 
 YEAR = 365.25 / 7
 
@@ -105,6 +105,15 @@ def test_every_model_has_stakes(model):
     else:
         assert (found["stake"] > 0).mean() > 0.99
         assert found["stake"].between(found["stake_low"], found["stake_high"]).mean() > 0.9
+
+
+def test_it_warns_and_refuses_as_a_forecast_does(clv, rfm, tmp_path):
+    with pytest.warns(HorizonWarning):
+        list_at_risk(clv, rfm, "5 years", top=3)
+    rfm.to_pandas().to_parquet(tmp_path / "rfm.parquet")
+    apart = pc.batch.collapse_customers(tmp_path / "rfm.parquet", time_unit="week")
+    with pytest.raises(DataError, match="forecast of value"):
+        list_at_risk(clv, apart, "39 weeks")
 
 
 def test_what_means_nothing_is_refused(clv, rfm, table):

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.checks import count_of
-from predclv.data.columns import histories, margins, mean_spend
+from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 from predclv.forecast.customers import times_margin
-from predclv.inference.posterior import check_level, check_number
+from predclv.inference.posterior import check_number
 from predclv.kernels.gamma_gamma_compiled import expected_spend
-from predclv.models.base import require_summary
 from predclv.models.estimates import MEAN_DRAWS, choose_theta
-from predclv.models.horizons import parse_discount_rate
 from predclv.models.pair import Pair
+from predclv.models.purchase_value import PurchaseValue
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
@@ -75,6 +74,7 @@ def list_at_risk(
     TypeError
         The CLV is of contracts.
     """
+    _check_ranking(success, top)
     table = _stakes(clv, rfm, horizon, discount_rate=discount_rate, margin=margin, level=level)
     table = table.drop(columns=["lost_low", "lost_high"]).rename(
         columns={"kept_low": "stake_low", "kept_high": "stake_high"}
@@ -111,6 +111,7 @@ def list_to_win_back(
         The columns of `list_at_risk`; the stake is what is lost already. Empty where nobody is probably gone.
     """
     gone = _share("p_alive_below", p_alive_below)
+    _check_ranking(success, top)
     table = _stakes(clv, rfm, horizon, discount_rate=discount_rate, margin=margin, level=level)
     table = table.drop(columns=["kept_low", "kept_high"]).rename(
         columns={"lost_low": "stake_low", "lost_high": "stake_high"}
@@ -123,16 +124,8 @@ def _stakes(
     clv: CLV, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, level: float
 ) -> pd.DataFrame:
     pair = _purchases(clv)
-    require_summary(rfm)
-    fitted = pair.spend.fingerprint_
-    model = pair.transactions
-    unit = model.fingerprint_.time_unit
-    rfm.require_compatible(time_unit=unit, currency=fitted.currency, collapse=fitted.collapse)
-    model.check_counts(rfm)
-    check_level(level)
-    parsed = model.parse_horizon(horizon, rfm.time_unit, rfm.observation_end)
-    delta = parse_discount_rate(discount_rate, parsed, unit)
-    margin_of, money = margins(rfm, margin), mean_spend(rfm)
+    task = PurchaseValue(pair).task(rfm, horizon, discount_rate, margin, level)
+    length, customers = task.horizon.length, task.customers
     columns: dict[str, FloatArray] = {}
     for part in pair.parts(rfm):
         rows, inverse = histories(part.rfm)
@@ -143,19 +136,27 @@ def _stakes(
             which, of = np.unique(inverse[some], return_inverse=True)
             at = part.rows[some]
             found = _values(
-                part.pair, rows.x[which], rows.t_x[which], rows.T[which], of, money[at], parsed.length, delta, level
+                part.pair,
+                rows.x[which],
+                rows.t_x[which],
+                rows.T[which],
+                of,
+                customers.mean_spend[at],
+                length,
+                task.delta,
+                level,
             )
             for name, column in found.items():
-                kept = column if name == "p_alive" else times_margin(margin_of[at], column)
+                kept = column if name == "p_alive" else times_margin(customers.margin[at], column)
                 columns.setdefault(name, np.empty(len(rfm)))[at] = kept
     return pd.DataFrame({"customer_id": rfm.customer_id, **columns})
 
 
 def _ranked(table: pd.DataFrame, success: float, top: int | None) -> pd.DataFrame:
     table = table[[*_COLUMNS, "stake", "stake_low", "stake_high"]].copy()
-    table["most_to_spend"] = _share("success", success) * table["stake"]
+    table["most_to_spend"] = success * table["stake"]
     table = table.sort_values("stake", ascending=False, kind="stable", ignore_index=True)
-    return table if top is None else table.head(_count(top))
+    return table if top is None else table.head(top)
 
 
 _COLUMNS = ("customer_id", "p_alive", "expected_clv", "value_if_kept", "value_at_risk", "lost_already")
@@ -270,7 +271,7 @@ def _share(option: str, value: float) -> float:
     return number
 
 
-def _count(top: int) -> int:
-    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+def _check_ranking(success: float, top: int | None) -> None:
+    _share("success", success)
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
         raise ValueError(f"'top' must be a whole number from 1 on. Got {top!r}.")
-    return int(top)

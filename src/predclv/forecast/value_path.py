@@ -50,11 +50,13 @@ class ValuePath:
 def path_times(horizon: float, n_times: int, long: float, *, whole: bool = False) -> FloatArray:
     """Evenly spaced times to a horizon; to an endless one, evenly to `long` and then infinity.
 
-    Where time is counted in `whole` opportunities or periods, all of them.
+    Where time is counted in `whole` opportunities or periods, all of them, and the horizon.
     """
     end = horizon if np.isfinite(horizon) else long
     if whole:
-        times = np.arange(1.0, np.floor(end) + 1)
+        times = np.arange(1.0, np.floor(end + _ROUNDING) + 1)
+        if not len(times) or times[-1] < end - _ROUNDING:
+            times = np.append(times, end)
     else:
         n = n_times if np.isfinite(horizon) else n_times - 1
         times = end * np.arange(1, n + 1) / n
@@ -64,13 +66,13 @@ def path_times(horizon: float, n_times: int, long: float, *, whole: bool = False
 def contract_path(
     thetas: Thetas, times: FloatArray, rate: float, price: float, margin: float, *, first_payment: bool
 ) -> ValuePath:
-    """Path of a contract with a payment a period; `times` are whole periods, (n_times,)."""
+    """Path of a contract with a payment a period; `times` in periods, (n_times,)."""
     zero, one = np.zeros(1), np.ones(1)
     contract = Contracts(zero, one, one, price * one, margin * one, np.zeros(1, dtype=np.int64))
     worth, soon, now = contract.worth[0], np.exp(-rate), 1.0 if first_payment else 0.0
-    tenure = np.zeros(len(times))
-    center = kernel.expected_renewals(tenure, times, rate, thetas.center)
-    draws = kernel.discounted_renewals(tenure, times, rate, thetas.for_means())
+    tenure, renewals = np.zeros(len(times)), np.floor(times + _ROUNDING)
+    center = kernel.expected_renewals(tenure, renewals, rate, thetas.center)
+    draws = kernel.discounted_renewals(tenure, renewals, rate, thetas.for_means())
     each = np.full(len(draws), price)
     return ValuePath(
         times,
@@ -164,5 +166,7 @@ def _discounted_path(bindings: TransactionBindings, times: FloatArray, delta: fl
 
 
 _FINER = 4
+# Ten years of months are 120, whatever the last digit.
+_ROUNDING = 1e-9
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2

@@ -24,11 +24,11 @@ from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.pair import Pair
 from predclv.models.valuation import THREE_YEARS_IN_DAYS, portfolio_segments, portfolio_table, seed_of_part
 
-__all__ = ["PurchaseValue"]
+__all__ = ["PurchaseValue", "ValueTask"]
 
 
 @dataclass(frozen=True)
-class _Task:
+class ValueTask:
     """A checked request: how far, at what continuous rate, and for whom."""
 
     horizon: Horizon
@@ -63,7 +63,7 @@ class PurchaseValue:
         estimate: Estimate | None,
     ) -> Any:
         """See `Valuation`."""
-        task = self._task(rfm, horizon, discount_rate, margin, level)
+        task = self.task(rfm, horizon, discount_rate, margin, level)
         request = Request(task.horizon.length, task.delta, level, estimate)
         table: dict[str, NDArray[Any]] = {}
         for rows, columns in value_parts(self.pair, rfm, task.customers, request):
@@ -88,7 +88,7 @@ class PurchaseValue:
         require_summary(rfm)
         rfm.require_customers("A portfolio, which simulates each customer by themselves,")
         names, codes = portfolio_segments(rfm, by)
-        task = self._task(rfm, horizon, discount_rate, margin, level, codes)
+        task = self.task(rfm, horizon, discount_rate, margin, level, codes)
         n_segments = max(len(names), 1)
         parts = self.pair.parts(rfm)
         draws = portfolio.number_of_draws(len(rfm), n_segments, len(parts)) if n_draws is None else n_draws
@@ -190,7 +190,7 @@ class PurchaseValue:
     def _time_unit(self) -> str:
         return self.pair.transactions.fingerprint_.time_unit
 
-    def _task(
+    def task(
         self,
         rfm: RFMSummary,
         horizon: Any,
@@ -198,7 +198,8 @@ class PurchaseValue:
         margin: float | str,
         level: float,
         segment: NDArray[np.int64] | None = None,
-    ) -> _Task:
+    ) -> ValueTask:
+        """Check a request, and warn of it, as `CLV.predict` does."""
         require_summary(rfm)
         rfm.require_joint_spend("A forecast of value")
         check_level(level)
@@ -217,7 +218,7 @@ class PurchaseValue:
         )
         self._warn_long(parsed)
         self.pair.transactions.warn_outside(rfm)
-        return _Task(parsed, delta, customers)
+        return ValueTask(parsed, delta, customers)
 
     def _warn_long(self, horizon: Horizon) -> None:
         warn_long_horizon(horizon, self.pair.transactions.fingerprint_.longest_age, self._time_unit)
