@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
@@ -147,6 +149,38 @@ def test_workers_run_the_drivers_interpreter_or_the_users(spark, monkeypatch):
     monkeypatch.setenv("PYSPARK_PYTHON", "mine")
     with spark_session.workers_python(spark):
         assert context.pythonExec == before
+
+
+def test_threads_do_not_take_the_interpreter_from_one_another(monkeypatch):
+    """A part that is being built keeps it while another part is done building."""
+    monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
+    context = SimpleNamespace(pythonExec="python3", getConf=dict)
+    seen = []
+
+    def build(_):
+        with spark_session.workers_python(SimpleNamespace(sparkContext=context)):
+            time.sleep(0.002)
+            seen.append(context.pythonExec)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(build, range(20)))
+    assert seen == [sys.executable] * 20
+    assert context.pythonExec == "python3"
+
+
+def test_what_spark_says_is_the_end_of_the_workers_traceback():
+    said = "".join(
+        [
+            "An exception was thrown from the Python worker:\n",
+            "Traceback (most recent call last):\n",
+            '  File "worker.py", line 1, in main\n    run()\n',
+            "ModuleNotFoundError: No module named 'predclv'\n\n",
+            "\tat org.apache.spark.api.python.BasePythonRunner.handle(PythonRunner.scala:1)\n",
+            "Caused by: java.lang.Exception: other\n",
+        ]
+    )
+    assert spark_parts._last_words(said) == "ModuleNotFoundError: No module named 'predclv'"
+    assert spark_parts._last_words("Job aborted:\n no space") == "Job aborted: no space"
 
 
 @pytest.mark.slow

@@ -159,7 +159,13 @@ def _in_words(what: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         ours = re.search(r"^predclv\.errors\.\w+: (.*)$", str(error), re.MULTILINE)
-        raise DataError(ours[1] if ours else f"{what}. Spark says: {' '.join(str(error).split())[:400]}") from error
+        raise DataError(ours[1] if ours else f"{what}. Spark says: {_last_words(str(error))}") from error
+
+
+def _last_words(error: str) -> str:
+    """What went wrong, out of what Spark says: the last line of a worker's traceback, or else how it begins."""
+    raised = re.findall(r"^ *Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)", error, re.MULTILINE)
+    return " ".join((raised[-1] if raised else error).split())[:400]
 
 
 def _map(spark: SparkSession, n: int, work: Any, schema: str) -> DataFrame:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["require_java", "require_spark", "session", "workers_python"]
+
+# Of two threads, one would else put back what the other has yet to read, or keep for good what was set in passing.
+_INTERPRETER = threading.RLock()
 
 
 def require_spark(what: str) -> None:
@@ -35,19 +39,21 @@ def require_java() -> None:
 def workers_python(spark: SparkSession) -> Iterator[None]:
     """Let workers of what is built in the block run this interpreter, unless the user has named one.
 
-    Spark's own default is any "python3" on the path, which may be another and have no predclv.
+    Spark's own default is any "python3" on the path, which may be another and have no predclv. One thread at a time
+    is in the block, so it should do no more than build.
     """
     if type(spark).__module__.startswith("pyspark.sql.connect") or "PYSPARK_PYTHON" in os.environ:
         # Where the session is remote, its server says what the workers run.
         yield
         return
     context = spark.sparkContext
-    before = context.pythonExec
-    context.pythonExec = context.getConf().get("spark.pyspark.python") or sys.executable
-    try:
-        yield
-    finally:
-        context.pythonExec = before
+    with _INTERPRETER:
+        before = context.pythonExec
+        context.pythonExec = context.getConf().get("spark.pyspark.python") or sys.executable
+        try:
+            yield
+        finally:
+            context.pythonExec = before
 
 
 @contextmanager
