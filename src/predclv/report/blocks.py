@@ -134,11 +134,12 @@ Block = Paragraph | Cards | Figures | Table | Findings | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, its anchor, and what stands below it."""
+    """A heading, its anchor, and what stands below it; `short` names it among the contents where it is a sentence."""
 
     anchor: str
     title: str
     blocks: Sequence[Block]
+    short: str = ""
 
 
 @dataclass(frozen=True)

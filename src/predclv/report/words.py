@@ -13,22 +13,18 @@ import pandas as pd
 from predclv.data.durations import Horizon
 from predclv.plots.style import money, percent, printable
 
-__all__ = ["NAME", "ReportWords", "same_customers"]
+__all__ = ["NAME", "ReportWords", "ValueWords", "same_customers"]
 
 #: Letters of a name that a table shows.
 NAME = 60
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReportWords:
-    """What every report on value is told.
+class ValueWords:
+    """What every page on value is told of how value is counted, and its words.
 
     Attributes
     ----------
-    customers : DataFrame
-        Of `CLV.predict`, in the order of the data.
-    portfolio : DataFrame
-        Of `CLV.portfolio`; the last row is the total.
     horizon : Horizon
     discount_rate, level : float
     margin : float or str
@@ -39,8 +35,6 @@ class ReportWords:
     made_on : date
     """
 
-    customers: pd.DataFrame
-    portfolio: pd.DataFrame
     horizon: Horizon
     discount_rate: float
     margin: float | str
@@ -54,11 +48,6 @@ class ReportWords:
     def currency(self) -> str | None:
         """Of the data, where it is known."""
         raise NotImplementedError
-
-    @property
-    def total(self) -> pd.Series:
-        """The portfolio's last row: all customers together."""
-        return self.portfolio.iloc[-1]
 
     @property
     def finite(self) -> bool:
@@ -100,6 +89,32 @@ class ReportWords:
         start = money(float(low), None, digits=0 if abs(like) >= 100 else 2)
         return f"{start} {joint} {self.money(high, like=like)}"
 
+    @property
+    def sure(self) -> str:
+        """The level in words."""
+        return percent(self.level)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReportWords(ValueWords):
+    """What every report on customers is told.
+
+    Attributes
+    ----------
+    customers : DataFrame
+        Of `CLV.predict`, in the order of the data.
+    portfolio : DataFrame
+        Of `CLV.portfolio`; the last row is the total.
+    """
+
+    customers: pd.DataFrame
+    portfolio: pd.DataFrame
+
+    @property
+    def total(self) -> pd.Series:
+        """The portfolio's last row: all customers together."""
+        return self.portfolio.iloc[-1]
+
     def purchases(self, row: Mapping[Any, Any]) -> str:
         """Expected purchases with their interval, of a customer or a segment; a dash over an infinite horizon."""
         expected = row["expected_purchases"]
@@ -107,11 +122,6 @@ class ReportWords:
             return "–"
         number = f"{expected:,.0f}" if expected >= 100 else f"{expected:,.1f}"
         return f"{number} ({row['purchases_low']:,.0f} to {row['purchases_high']:,.0f})"
-
-    @property
-    def sure(self) -> str:
-        """The level in words."""
-        return percent(self.level)
 
 
 def same_customers(left: object, right: object) -> bool:

@@ -1,0 +1,16 @@
+"""The sections of a report on decisions, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from predclv.decisions.report.acquisition import acquisition
+from predclv.decisions.report.inputs import DecisionInputs
+from predclv.decisions.report.parts import LeftOut, Part
+
+__all__ = ["SECTIONS"]
+
+#: By the names that decisions.json has for them.
+SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
+    "acquisition": acquisition,
+}

@@ -1,0 +1,126 @@
+"""The report on decisions: what it says, what it leaves out and why, and customers read a chunk at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import predclv as pc
+from predclv.batch.summaries import summarize
+from predclv.decisions.report import write_decision_report
+from predclv.decisions.report.customers import FileBase, MemoryBase
+from predclv.errors import HorizonWarning
+
+TODAY = dt.date(2026, 5, 6)
+HOSTILE = "<script>alert(1)</script>"
+MONEY = {"horizon": "26 weeks", "margin": 0.4, "made_on": TODAY}
+
+
+@pytest.fixture(scope="module")
+def rfm():
+    found = pc.datasets.simulate_rfm(n_customers=600, T=(20.0, 60.0), seed=5).rfm
+    names = np.array(["search", "friends", HOSTILE], dtype=object)
+    return pc.RFMSummary.from_frame(
+        found.to_pandas().assign(channel=names[np.arange(600) % 3]), time_unit="week", carry=["channel"], currency="EUR"
+    )
+
+
+@pytest.fixture(scope="module")
+def clv(rfm):
+    settings = {"method": "map", "segment": "channel"}
+    return pc.CLV(pc.BGNBD(**settings), pc.GammaGamma(**settings)).fit(rfm)
+
+
+@pytest.fixture(scope="module")
+def whole(clv, rfm, tmp_path_factory):
+    """The page and what it was made of."""
+    path = tmp_path_factory.mktemp("page") / "decisions.html"
+    cac = {"search": 30, "friends": 5, HOSTILE: 900}
+    found = write_decision_report(path, clv=clv, rfm=rfm, by="channel", cac=cac, warnings=["It rained."], **MONEY)
+    return path.read_text(encoding="utf-8"), found
+
+
+def test_the_page_says_what_the_tables_hold(whole):
+    page, found = whole
+    table = found.tables["acquisition"].set_index("channel")
+    assert f"{table.loc['search', 'expected_clv']:,.2f} EUR" in page
+    assert "It rained." in page
+    assert "26 weeks" in page
+    assert found.facts["acquisition"]["channels"][0]["channel"] == "friends"
+
+
+def test_names_from_the_data_are_no_markup(whole):
+    page, _ = whole
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+
+
+def test_the_same_inputs_give_the_same_bytes(clv, rfm, whole, tmp_path):
+    cac = {"search": 30, "friends": 5, HOSTILE: 900}
+    write_decision_report(
+        tmp_path / "a.html", clv=clv, rfm=rfm, by="channel", cac=cac, warnings=["It rained."], **MONEY
+    )
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == whole[0]
+
+
+def test_what_was_not_given_is_said(clv, rfm, tmp_path):
+    found = write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, **MONEY)
+    assert "--cac" in found.left_out["acquisition"]
+    assert found.left_out["acquisition"] in html.unescape((tmp_path / "a.html").read_text(encoding="utf-8"))
+
+
+def test_warnings_are_shown_and_issued_once(clv, rfm, tmp_path):
+    with pytest.warns(HorizonWarning, match="extrapolation") as heard:
+        write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, **{**MONEY, "horizon": "3 years"})
+    assert len(heard) == 1
+    assert str(heard[0].message) in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"cac": {"search": 30, "friends": 5}}, pc.errors.DataError, "lacks 1 of 3 channels"),
+        ({"cac": {"search": 0, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "'search'"),
+        ({"cac": {"search": -3, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "must be above 0"),
+        ({"cac": {"serch": 3, "search": 3, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "Did you mean"),
+        ({"margin": 1.5}, ValueError, "at most 1"),
+        ({"margin": "kept"}, TypeError, "one number"),
+        ({"level": 90}, ValueError, "0.9"),
+        ({"discount_rate": 10}, ValueError, "0.1"),
+        ({"horizont": "1 year"}, TypeError, "horizont"),
+    ],
+)
+def test_bad_options_end_the_run(options, error, said, clv, rfm, tmp_path):
+    with pytest.raises(error, match=said):
+        write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, **{**MONEY, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contracts_are_refused(rfm, tmp_path):
+    subs = pc.datasets.simulate_contracts(n_customers=60, seed=3).subs
+    clv = pc.CLV(pc.SBG()).fit(subs)
+    with pytest.raises(TypeError, match="of purchases"):
+        write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, **MONEY)
+
+
+def test_customers_of_a_file_are_those_in_memory(tmp_path):
+    n = 1_000
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 300, unit="D")
+    log = pd.DataFrame({"who": np.arange(3 * n) % n, "day": days, "paid": 1.0 + np.arange(3 * n) % 7})
+    log["channel"] = np.array(["a", "b"], dtype=object)[log["who"] % 2]
+    log.to_parquet(tmp_path / "log.parquet")
+    options = {"customer_id": "who", "date": "day", "amount": "paid", "carry": ["channel"]}
+    options["observation_end"] = "2024-12-31"
+    summarize(tmp_path / "log.parquet", tmp_path / "rfm.parquet", **options)
+    held = MemoryBase(pc.RFMSummary.from_transactions(log, **options), rows=300)
+    read = FileBase(tmp_path / "rfm.parquet", carry=["channel"], rows=300)
+    assert read.n_customers == held.n_customers == n
+    assert [len(chunk) for chunk in read.chunks()] == [300, 300, 300, 100]
+    for one, other in zip(held.chunks(), read.chunks(), strict=True):
+        pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), check_dtype=False)
+        assert one.observation_end == other.observation_end
+    assert list(read.summary.customer_id) == list(held.summary.customer_id)
