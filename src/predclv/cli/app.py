@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from predclv.cli import options as o
 from predclv.cli.console import session
 from predclv.cli.contracts.app import contracts_app
+from predclv.cli.data_options import data_options
+from predclv.cli.decide_app import decide_command
 from predclv.cli.failures import describe
 
 __all__ = ["execute"]
@@ -22,26 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(contracts_app, name="contracts")
-
-_ABOUT_THE_DATA = (
-    "customer_id",
-    "date",
-    "amount",
-    "observation_end",
-    "observation_start",
-    "acquired",
-    "time_unit",
-    "collapse",
-    "opportunities",
-    "returns",
-    "currency",
-    "time_zone",
-    "date_format",
-    "on_null",
-    "carry",
-    "regularity",
-    "minor_unit",
-)
+app.command("decide")(decide_command)
 
 
 def execute(arguments: list[str]) -> int:
@@ -52,10 +34,6 @@ def execute(arguments: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return describe(error, debug="--debug" in arguments)
     return result if isinstance(result, int) else 0
-
-
-def _data_options(context: typer.Context) -> dict[str, Any]:
-    return {name: context.params[name] for name in _ABOUT_THE_DATA if name in context.params}
 
 
 def _show_version(asked: bool) -> None:
@@ -137,7 +115,7 @@ def run_command(
         run.show(
             current,
             log,
-            _data_options(context),
+            data_options(context),
             what,
             out,
             models=steps.Models(transactions, method, None, purchase_covariates, dropout_covariates, penalty),
@@ -184,7 +162,7 @@ def summarize_command(
 
     with session(quiet, json) as current:
         work = single_steps.Work(engine, memory_limit, spill)
-        single_steps.summarize(current, log, _data_options(context), out, quality, work)
+        single_steps.summarize(current, log, data_options(context), out, quality, work)
 
 
 @app.command("fit")
@@ -231,7 +209,7 @@ def fit_command(
     with session(quiet, json) as current:
         models = steps.Models(transactions, method, segment, purchase_covariates, dropout_covariates, penalty)
         grouping = Grouping(engine, memory_limit, spill, max_rows, time_step)
-        single_steps.fit(current, table, _data_options(context), out, models, grouping)
+        single_steps.fit(current, table, data_options(context), out, models, grouping)
 
 
 @app.command("predict")
@@ -271,7 +249,7 @@ def predict_command(
 
     with session(quiet, json) as current:
         value_options = {"discount_rate": discount_rate, "margin": margin}
-        single_steps.predict(current, model, table, _data_options(context), horizon, level, value_options, out)
+        single_steps.predict(current, model, table, data_options(context), horizon, level, value_options, out)
 
 
 @app.command("score")
@@ -380,4 +358,4 @@ def backtest_command(
     }
     with session(quiet, json) as current:
         outputs = backtest.Outputs(report, scores, forecasts, out)
-        backtest.show(current, log, _data_options(context), what, outputs, title=title)
+        backtest.show(current, log, data_options(context), what, outputs, title=title)

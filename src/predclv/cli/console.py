@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from predclv.errors import PredCLVWarning
 
-__all__ = ["Session", "session"]
+__all__ = ["Session", "jsonable", "session"]
 
 
 class Session:
@@ -64,7 +64,7 @@ class Session:
             self._err.print(f"warning: {message}")
         self.show(*closing)
         if self.as_json:
-            print(json.dumps(_jsonable({**summary, "warnings": self.warnings}), indent=2, allow_nan=False))
+            print(json.dumps(jsonable({**summary, "warnings": self.warnings}), indent=2, allow_nan=False))
 
     def note(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         """Keep a warning, each text once; notices for developers of other packages are not for the user."""
@@ -86,12 +86,12 @@ def session(quiet: bool, as_json: bool) -> Iterator[Session]:
         yield current
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Plain JSON types; a number that JSON has no sign for becomes null."""
     if isinstance(value, dict):
-        return {str(k): _jsonable(v) for k, v in value.items()}
+        return {str(k): jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]
+        return [jsonable(v) for v in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):

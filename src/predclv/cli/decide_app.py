@@ -1,0 +1,83 @@
+"""The command `decide` and its options. What it does stands in `decide`."""
+
+from __future__ import annotations
+
+import typer
+
+from predclv.cli import decide_options as d
+from predclv.cli import options as o
+from predclv.cli.console import session
+from predclv.cli.data_options import data_options
+
+__all__ = ["decide_command"]
+
+
+def decide_command(
+    context: typer.Context,
+    log: o.LogOfAnySize,
+    *,
+    customer_id: o.CustomerId,
+    date: o.Date,
+    amount: o.Amount,
+    observation_end: o.ObservationEnd = None,
+    observation_start: o.ObservationStart = None,
+    acquired: o.Acquired = None,
+    time_unit: o.TimeUnit = None,
+    opportunities: o.Opportunities = None,
+    collapse: o.Collapse = None,
+    returns: o.Returns = None,
+    currency: o.Currency = None,
+    time_zone: o.TimeZone = None,
+    date_format: o.DateFormat = None,
+    on_null: o.OnNull = None,
+    minor_unit: o.MinorUnit = None,
+    carry: o.Carry = None,
+    by: d.By = None,
+    transactions: d.Transactions = None,
+    method: d.Method = None,
+    model: d.ModelFolder = None,
+    horizon: o.Horizon = "3 years",
+    discount_rate: o.DiscountRate = 0.10,
+    margin: d.Margin = 1.0,
+    level: o.Level = 0.9,
+    cac: d.Cac = None,
+    target: d.Target = 3.0,
+    confidence: d.Confidence = 0.9,
+    budget: d.Budget = None,
+    curves: d.Curves = None,
+    offer_cost: d.OfferCost = None,
+    lift: d.OfferLift = None,
+    top: d.Top = 20,
+    cost_to_serve: d.CostToServe = 0.0,
+    backtest_horizon: d.BacktestHorizon = "26 weeks",
+    out: o.Out,
+    title: o.Title = None,
+    memory_limit: d.MemoryLimit = "1GB",
+    spill: d.Spill = None,
+    force: o.Force = False,
+    config: o.Config = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+    debug: o.Debug = False,
+) -> None:
+    """From a purchase log of any size to decisions: what may be paid for a customer, whom to keep, and how sure."""
+    from predclv.cli import decide
+
+    with session(quiet, json) as current:
+        asked = {
+            "cac": decide.read_amounts(cac),
+            "target": target,
+            "confidence": confidence,
+            "budget": budget,
+            "curves": decide.read_curves(curves),
+            "offer_cost": offer_cost,
+            "offer_lift": lift,
+            "top": top,
+            "cost_to_serve": cost_to_serve,
+            "backtest_horizon": backtest_horizon,
+            "carry": tuple(carry or ()),
+        }
+        what = {"horizon": horizon, "discount_rate": discount_rate, "margin": margin, "level": level, "by": by}
+        models = decide.Models(transactions, method, model)
+        place = decide.Place(out, force, memory_limit, spill)
+        decide.show(current, log, data_options(context), what, asked, models, place, title=title)

@@ -1,0 +1,92 @@
+"""The options that only `decide` has, each declared once: name, type and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predclv.cli.options import DATA, FORECAST, MODEL, OUTPUT
+
+ACQUISITION, RETENTION, FORMULAS = "Winning customers", "Keeping customers", "The formulas in use"
+
+Transactions = Annotated[
+    str | None,
+    typer.Option(
+        help="When customers leave: bg_nbd (after a repeat purchase), mbg_nbd (any purchase), pareto_nbd (any time), "
+        "nbd (never); regular buyers like the first two: bg_cnbd, mbg_cnbd; bg_bb counts --opportunities. Default: "
+        "bg_nbd.",
+        rich_help_panel=MODEL,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="Under default priors: map, mcmc (NUTS), auto (map, and mcmc where it will not do); without: mle, which "
+        "takes no --by. Default: map.",
+        rich_help_panel=MODEL,
+    ),
+]
+ModelFolder = Annotated[
+    str | None,
+    typer.Option("--model", help="Folder that `fit` wrote, instead of fitting here.", rich_help_panel=MODEL),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="Column about the customer with the channel, campaign or segment: each gets parameters of its own that "
+        "share strength.",
+        rich_help_panel=DATA,
+    ),
+]
+Margin = Annotated[
+    float, typer.Option(help="Share of spend that is kept: 0.3. 1 is revenue.", rich_help_panel=FORECAST)
+]
+Cac = Annotated[
+    str | None,
+    typer.Option(
+        help="What winning a customer costs: one number, paid=30,friends=5 by channel, or a CSV file with the columns "
+        "channel and cac.",
+        rich_help_panel=ACQUISITION,
+    ),
+]
+Target = Annotated[float, typer.Option(help="Value for each 1 of cost that is aimed at.", rich_help_panel=ACQUISITION)]
+Confidence = Annotated[
+    float,
+    typer.Option(help="Probability with which the most that may be paid holds.", rich_help_panel=ACQUISITION),
+]
+Budget = Annotated[
+    float | None, typer.Option(help="Money to split over the channels, with --curves.", rich_help_panel=ACQUISITION)
+]
+Curves = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV file with the columns channel, most, half: spending s wins most × s / (half + s) customers.",
+        rich_help_panel=ACQUISITION,
+    ),
+]
+OfferCost = Annotated[
+    float | None, typer.Option(help="What an offer to keep a customer costs.", rich_help_panel=RETENTION)
+]
+OfferLift = Annotated[
+    float | None,
+    typer.Option(help="Share of what is at stake that it saves, as an experiment showed.", rich_help_panel=RETENTION),
+]
+Top = Annotated[int, typer.Option(help="Customers on each list of the report.", rich_help_panel=RETENTION)]
+CostToServe = Annotated[
+    float,
+    typer.Option(
+        help="Money that a customer costs beside what the margin holds, for the formulas.", rich_help_panel=FORMULAS
+    ),
+]
+BacktestHorizon = Annotated[
+    str, typer.Option(help="How far ahead the formulas are tested at a past date.", rich_help_panel=FORMULAS)
+]
+MemoryLimit = Annotated[
+    str, typer.Option(help="Memory that the log may take while it is read: 1GB, 800MiB.", rich_help_panel=OUTPUT)
+]
+Spill = Annotated[
+    Path | None,
+    typer.Option(help="Folder for what does not fit in memory. Default: beside --out.", rich_help_panel=OUTPUT),
+]

@@ -1,0 +1,95 @@
+"""`predclv decide`: the folder it writes, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from command_line import AS_OF, COLUMNS, check_refusal, shell
+from predclv.cli import main
+
+MONEY = ["--margin", "0.4", "--horizon", "26 weeks", "--currency", "EUR"]
+DECIDE = [*COLUMNS, *AS_OF, *MONEY]
+
+
+@pytest.fixture(scope="module")
+def decided(log, tmp_path_factory):
+    """Standard output, as JSON, and the folder."""
+    out = tmp_path_factory.mktemp("decide") / "out"
+    ran = shell("decide", log, *DECIDE, "--by", "channel", "--cac", "web=30,shop=5", "--out", str(out), "--json")
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout), out
+
+
+def test_the_folder_holds_page_tables_facts_and_model(decided):
+    told, out = decided
+    assert sorted(told["files"]) == sorted(entry.name for entry in out.iterdir())
+    assert {"report.html", "decisions.json", "model", "acquisition.csv", "acquisition.parquet"} <= set(told["files"])
+    facts = json.loads((out / "decisions.json").read_text(encoding="utf-8"))
+    assert facts["decisions"] == told["decisions"]
+    table = pd.read_parquet(out / "acquisition.parquet")
+    assert [row["channel"] for row in facts["decisions"]["acquisition"]["channels"]] == table["channel"].tolist()
+    assert "EUR" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_saved_model_gives_the_same(decided, log, tmp_path, capsys):
+    told, out = decided
+    cac = tmp_path / "cac.csv"
+    cac.write_text("channel,cac\nweb,30\nshop,5\n", encoding="utf-8")
+    model = ["--model", str(out / "model"), "--by", "channel", "--cac", str(cac)]
+    assert main(["decide", log, *DECIDE, *model, "--out", str(tmp_path / "out"), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["decisions"]["acquisition"] == told["decisions"]["acquisition"]
+
+
+def test_options_from_a_file(log, tmp_path, capsys):
+    config = tmp_path / "decide.toml"
+    config.write_text('margin = 0.4\nhorizon = "26 weeks"\ncac = "12"\ntarget = 2\n', encoding="utf-8")
+    common = [*COLUMNS, *AS_OF, "--config", str(config), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["decide", log, *common]) == 0
+    assert capsys.readouterr().out == ""
+    facts = json.loads((tmp_path / "out" / "decisions.json").read_text(encoding="utf-8"))
+    assert facts["decisions"]["acquisition"]["settings"]["target"] == 2
+    assert [row["cac"] for row in facts["decisions"]["acquisition"]["channels"]] == [12]
+
+
+REFUSED = {
+    "channel without a cost": (["--by", "channel", "--cac", "web=30"], ["lacks 1 of 2 channels", "'shop'"]),
+    "cost of zero": (["--by", "channel", "--cac", "web=0,shop=5"], ["'web'", "must be above 0"]),
+    "cost below zero": (["--cac", "-4"], ["-4", "must be above 0"]),
+    "cost of no channel": (["--by", "channel", "--cac", "web=3,shop=5,mall=2"], ["'mall'"]),
+    "cost that is no number": (["--by", "channel", "--cac", "web=much,shop=5"], ["'web'", "'much'"]),
+    "cost without a channel": (["--cac", "=5"], ["--cac", "'=5'"]),
+    "channel named twice": (["--cac", "web=5,web=6"], ["'web' twice"]),
+    "costs by channel without channels": (["--cac", "web=5,shop=6"], ["no channels"]),
+    "costs in no file": (["--cac", "nothing.csv"], ["nothing.csv"]),
+    "margin above 1": (["--margin", "40"], ["margin", "0.40"]),
+    "segment column that is missing": (["--by", "chanel"], ["chanel", "'channel'"]),
+    "segment that changes within a customer": (["--by", "paid"], ["paid"]),
+    "level in percent": (["--level", "95"], ["0.95"]),
+    "confidence in percent": (["--cac", "5", "--confidence", "90"], ["confidence", "0.9"]),
+    "target of nothing": (["--cac", "5", "--target", "0"], ["target"]),
+    "model and method": (["--model", "m", "--method", "map"], ["--method", "--model"]),
+    "model that is not there": (["--model", "nowhere"], ["nowhere"]),
+    "too little memory": (["--memory-limit", "3MB"], ["3MB"]),
+    "no opportunities": (["--transactions", "bg_bb"], ["--opportunities"]),
+    "channels by maximum likelihood": (["--by", "channel", "--method", "mle"], ["segment"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_refused(case, log, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options, said = REFUSED[case]
+    code = main(["decide", log, *DECIDE, *options, "--out", "out"])
+    check_refusal(code, capsys.readouterr(), said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_others_is_left_alone(log, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    assert main(["decide", log, *DECIDE, "--out", str(tmp_path)]) == 2
+    assert "mine.txt" in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
