@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -22,6 +22,9 @@ from predclv.models.contract_inputs import require_price, require_subscriptions
 from predclv.models.contract_value import ContractValue
 from predclv.models.contracts import ContractModel
 from predclv.models.estimates import Estimate
+from predclv.models.explain_contracts import explain_contract
+from predclv.models.explain_purchases import explain_buyer
+from predclv.models.explanation import Explanation, Told
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue
 from predclv.models.storage import read_model, write_model
@@ -157,6 +160,44 @@ class CLV(BaseEstimator):  # type: ignore[misc]
         return self._valuation.predict(
             rfm, horizon, discount_rate=discount_rate, margin=margin, level=level, estimate=estimate
         )
+
+    def explain(
+        self,
+        rfm: RFMSummary | Subscriptions,
+        customer_id: Any,
+        horizon: Any = "1 year",
+        *,
+        purchases: Any = None,
+        discount_rate: float = 0.10,
+        margin: float | str = 1.0,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> Explanation:
+        """Say why one customer is worth what `predict` says.
+
+        Parameters
+        ----------
+        rfm, customer_id, purchases
+            As in `TransactionModel.explain`; of contracts, as in `ContractModel.explain`, without `purchases`.
+        horizon, discount_rate, margin, level, estimate
+            As in `predict`.
+
+        Returns
+        -------
+        Explanation
+            `print` says it in words; `plots.plot_explanation` draws it.
+        """
+        check_is_fitted(self)
+
+        def forecast(rows: Any) -> Any:
+            return self.predict(
+                rows, horizon, discount_rate=discount_rate, margin=margin, level=level, estimate=estimate
+            )
+
+        told = Told(customer_id, horizon, forecast, level, estimate, purchases, discount_rate, margin)
+        if isinstance(self.transactions_, ContractModel):
+            return explain_contract(self.transactions_, rfm, told, priced=True)
+        return explain_buyer(self.transactions_, self.spend_, cast(RFMSummary, rfm), told)
 
     def portfolio(
         self,

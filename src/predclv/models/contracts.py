@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from predclv.models.contract_base import ContractBase
 from predclv.models.contract_inputs import continuous_rate, contracts_of, require_price, whole_weights
 from predclv.models.contract_tenure import tenure_table
 from predclv.models.estimates import Estimate, choose_theta
+
+if TYPE_CHECKING:
+    from predclv.models.explanation import Explanation
 
 __all__ = ["ContractModel"]
 
@@ -235,6 +238,47 @@ class ContractModel(ContractBase):
             return {"p_alive": np.where(part.ended, 0.0, 1.0), **columns}
 
         return subs.to_native(self._by_contract(subs, of_part))
+
+    def explain(
+        self,
+        subs: Subscriptions,
+        customer_id: Any,
+        horizon: Any,
+        *,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> Explanation:
+        """Say why the forecast of one customer's contract is what it is.
+
+        Of several contracts of a customer it is the one that runs, and the last row of those.
+
+        Parameters
+        ----------
+        subs : Subscriptions
+            In which the customer is.
+        customer_id : object
+            As in `subs.customer_id`.
+        horizon, level, estimate
+            As in `predict`.
+
+        Returns
+        -------
+        Explanation
+            `print` says it in words; `plots.plot_explanation` draws it.
+
+        Raises
+        ------
+        DataError
+            The customer is not among them.
+        """
+        from predclv.models.explain_contracts import explain_contract
+        from predclv.models.explanation import Told
+
+        def forecast(rows: Subscriptions) -> Any:
+            return self.predict(rows, horizon, level=level, estimate=estimate)
+
+        check_is_fitted(self)
+        return explain_contract(self, subs, Told(customer_id, horizon, forecast, level, estimate), priced=False)
 
     def recurring_revenue(
         self,

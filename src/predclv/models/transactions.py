@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ from predclv.models.base import Model, require_summary
 from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws, choose_theta
 from predclv.models.horizons import check_finite_horizon, parse_discount_rate, warn_long_horizon
 from predclv.models.likelihood import Likelihood
+
+if TYPE_CHECKING:
+    from predclv.models.explanation import Explanation
 
 __all__ = ["TransactionModel"]
 
@@ -227,6 +230,49 @@ class TransactionModel(Model):
         table = table.reset_index(drop=True)[["n", "probability"]]
         table.insert(0, "customer_id", rfm.customer_id[customer])
         return rfm.to_native(table)
+
+    def explain(
+        self,
+        rfm: RFMSummary,
+        customer_id: Any,
+        horizon: Any,
+        *,
+        purchases: Any = None,
+        level: float = 0.9,
+        estimate: Estimate | None = None,
+    ) -> Explanation:
+        """Say why one customer's forecast is what it is.
+
+        Parameters
+        ----------
+        rfm : RFMSummary
+            In which the customer is.
+        customer_id : object
+            As in `rfm.customer_id`.
+        horizon, level, estimate
+            As in `predict`.
+        purchases : sequence of dates, or of numbers, optional
+            All purchases of the customer, the first included, so that `alive` can begin with it. A summary knows the
+            times of the first and the last one alone.
+
+        Returns
+        -------
+        Explanation
+            `print` says it in words; `plots.plot_explanation` draws it.
+
+        Raises
+        ------
+        DataError
+            The customer is not in the summary, or `purchases` are not those that it counts.
+        """
+        from predclv.models.explain_purchases import explain_buyer
+        from predclv.models.explanation import Told
+
+        def forecast(rows: RFMSummary) -> Any:
+            return self.predict(rows, horizon, level=level, estimate=estimate)
+
+        check_is_fitted(self)
+        return explain_buyer(self, None, rfm, Told(customer_id, horizon, forecast, level, estimate, purchases))
 
     def _distribution_of(
         self, part: RFMSummary, position: NDArray[np.int64], horizon: float, theta: FloatArray, tail: float

@@ -27,6 +27,7 @@ from predclv.plots.comparison import plot_comparison
 from predclv.plots.contracts import plot_recurring_revenue, plot_retention, plot_survivors
 from predclv.plots.covariates import plot_effects, plot_penalty_path
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
+from predclv.plots.explanation import plot_explanation
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
@@ -51,6 +52,7 @@ __all__ = [
     "plot_calibration_by_decile",
     "plot_comparison",
     "plot_effects",
+    "plot_explanation",
     "plot_frequency_histogram",
     "plot_frequency_recency",
     "plot_gains",
