@@ -9,7 +9,7 @@ OUT ?= demo-results
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench notebooks constraints clean
+.PHONY: help demo test test-fast lint format bench notebooks docs constraints clean
 
 help:
 	@echo "make demo       set up and run the demonstration; the results go to $(OUT)/"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint       ruff, mypy and the layers contract alone"
 	@echo "make format     ruff's formatting and its safe fixes, written to the files"
 	@echo "make notebooks  make notebooks/*.ipynb anew from the .py beside them, and run them"
+	@echo "make docs       the documentation, to open at docs/_build/html/index.html"
 	@echo "make bench      the benchmarks, each printing its own figures"
 	@echo "make clean      remove what was made here (the environment, caches, $(OUT)/)"
 
@@ -43,6 +44,11 @@ format: $(VENV)/.all
 bench: $(VENV)/.all
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
+# Offline; a warning is an error. Cells of pages and the gallery are run, and kept until code or package change.
+docs: $(VENV)/.all
+	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 # What `make test` was last green with. PyMC and its companions are other versions from Python 3.12 on.
 notebooks: $(VENV)/.all
 	$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
@@ -55,6 +61,7 @@ constraints: $(VENV)/.all
 	 } > constraints.new && mv constraints.new constraints.txt && touch $(VENV)/.demo $(VENV)/.all
 
 clean:
+	rm -rf docs/_build docs/gallery docs/notebooks docs/api/*.rst docs/commands.rst
 	rm -rf $(VENV) $(OUT) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

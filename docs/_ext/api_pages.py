@@ -113,8 +113,11 @@ def _module_page(module: str, entries: list[Entry]) -> str:
         if listed:
             lines.append(_title(heading, "-"))
             lines.append(_table(listed))
-            lines += [_function(entry) if heading == "Functions" else _data(entry) for entry in listed if entry in own
-                      and heading != "Classes"]
+            lines += [
+                _function(entry) if heading == "Functions" else _data(entry)
+                for entry in listed
+                if entry in own and heading != "Classes"
+            ]
     failures = [entry for entry in own if entry.kind == "exception"]
     if failures:
         lines.append(_title("Errors and warnings", "-"))

@@ -32,8 +32,8 @@ def page() -> str:
     """The page as reStructuredText."""
     parts = [
         "Commands\n========\n",
-        "Every command takes ``--help``. Exit codes: 0 done, 3 done with rows set aside (``score`` alone), 2 the input or "
-        "an option is at fault (one readable line on stderr), 1 the program is.\n",
+        "Every command takes ``--help``. Exit codes: 0 done, 3 done with rows set aside (``score`` alone), 2 the input "
+        "or an option is at fault (one readable line on stderr), 1 the program is.\n",
     ]
     for name, command in list_commands():
         parts.append(f"{name}\n{'-' * len(name)}\n\n{_literal(command.help or '')}\n")
@@ -51,7 +51,11 @@ def _row(param: Any) -> str:
     names = [param.metavar or str(param.name).upper()] if param.param_type_name == "argument" else [*param.opts]
     names += param.secondary_opts
     default = param.default
-    said = "" if default is None or callable(default) or default in ("", (), [], False, True) else f" By default {default}."
+    said = (
+        ""
+        if default is None or callable(default) or default in ("", (), [], False, True)
+        else f" By default {default}."
+    )
     return f"   * - {', '.join(f'``{name}``' for name in names)}\n     - {_literal(param.help or '')}{_literal(said)}\n"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,25 @@ def draw(cells: list[Cell], folder: Path) -> None:
         with warnings.catch_warnings():
             # The text of a page is where a warning of the data shown is spoken of.
             warnings.simplefilter("ignore")
-            exec(compile(cell.code, f"gallery.py, {cell.name}", "exec"), names)
+            try:
+                exec(compile(cell.code, f"gallery.py, {cell.name}", "exec"), names)
+            except Exception as error:
+                raise SphinxError(f"The gallery's cell {cell.name!r} fails: {error!r}") from error
         if cell.kind == "picture":
             if not plt.get_fignums():
-                raise ValueError(f"The gallery's cell {cell.name!r} draws nothing.")
+                raise SphinxError(f"The gallery's cell {cell.name!r} draws nothing.")
             plt.gcf().savefig(folder / f"{cell.name}.png", dpi=110, bbox_inches="tight")
     plt.close("all")
 
 
 def page(cells: list[Cell]) -> str:
     """The page: small pictures that lead to the large ones, then each with its code."""
-    lines = ["Gallery\n=======\n", "Every plot, and the code that makes it. A result goes in and matplotlib's Axes "
-             "come out; each takes ``ax=``.\n", ".. container:: thumbnails\n"]
+    lines = [
+        "Gallery\n=======\n",
+        "Every plot, and the code that makes it. A result goes in and matplotlib's Axes "
+        "come out; each takes ``ax=``.\n",
+        ".. container:: thumbnails\n",
+    ]
     lines += [_thumbnail(cell) for cell in cells if cell.kind == "picture"]
     for cell in cells:
         if cell.kind == "group":
@@ -71,15 +79,14 @@ def page(cells: list[Cell]) -> str:
         elif cell.kind == "setup":
             lines.append(f"What they share\n---------------\n\n{cell.about}\n\n{_code(cell.code)}")
         else:
-            lines.append(
-                f".. _picture-{cell.name}:\n\n{cell.name}\n{'~' * len(cell.name)}\n\n{cell.about}\n\n{_code(cell.code)}\n"
-                f".. image:: {cell.name}.png\n   :alt: {cell.about}\n"
-            )
+            heading = f".. _picture-{cell.name}:\n\n{cell.name}\n{'~' * len(cell.name)}\n\n{cell.about}\n\n"
+            lines.append(f"{heading}{_code(cell.code)}\n.. image:: {cell.name}.png\n   :alt: {cell.about}\n")
     return "\n".join(lines)
 
 
 def _thumbnail(cell: Cell) -> str:
-    return f"   .. figure:: {cell.name}.png\n      :target: `picture-{cell.name}`_\n      :alt: {cell.about}\n\n      {cell.name}\n"
+    options = f"      :target: `picture-{cell.name}`_\n      :alt: {cell.about}\n"
+    return f"   .. figure:: {cell.name}.png\n{options}\n      {cell.name}\n"
 
 
 def _code(code: str) -> str:

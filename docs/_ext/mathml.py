@@ -1,6 +1,6 @@
-"""Formulas as MathML, which browsers show by themselves: no script, no font and nothing from a network.
+r"""Formulas as MathML, which browsers show by themselves: no script, no font and nothing from a network.
 
-docutils translates TeX to MathML; numbers of equations, `\\tag{6}`, stand at the right, as a paper has them.
+docutils translates TeX to MathML; numbers of equations, `\tag{6}`, stand at the right, as a paper has them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 
 def translate(tex: str, *, block: bool) -> str:
-    """HTML of a formula; a block with a `\\tag` has its number beside it."""
+    r"""HTML of a formula; a block with a `\tag` has its number beside it."""
     tags = _TAG.findall(tex)
     try:
         mathml = tex2mathml(_TAG.sub("", tex).strip(), as_block=block)

@@ -31,3 +31,4 @@ MODELS: dict[str, type[Model]] = {
     "sbg": SBG,
     "bdw": BDW,
 }
+"""Every model by its key, which is its name on the command line and in backtests."""
