@@ -21,6 +21,10 @@ plots.plot_frequency_recency(model, horizon="39 weeks")
 history = checks.follow_customer(model, ["1997-01-05", "1997-02-20", "1997-03-04"], until="1997-09-30")
 plots.plot_alive_history(history, name="1042")
 
+# %% plot_explanation: Why one customer's forecast is what it is, and what would change it.
+dates = log.loc[log["customer_id"] == 157, "date"]
+plots.plot_explanation(clv.explain(rfm, 157, horizon="39 weeks", purchases=dates[dates <= "1997-09-30"]))
+
 # %% [group] Does the model fit?: What customers did, beside what customers of the model would do.
 
 # %% plot_tracking: Purchases of all customers, week by week, into the time that the fit has not seen.
