@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import predclv as pc
-from predclv.decisions import list_at_risk, list_to_win_back, weigh_offer
+from predclv.decisions import list_at_risk, list_to_win_back, retention_effect, weigh_offer
 from predclv.errors import DataError, DependenceWarning, HorizonWarning, UnitError
 
 YEAR = 365.25 / 7
@@ -143,20 +143,33 @@ def test_what_means_nothing_is_refused(clv, rfm, table):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
-def test_intervals_of_stakes_hold_the_truth_in_60_firms():
-    """With fitted parameters: the stake of the customer ranked fifth, at the parameters that made the data."""
+def test_intervals_of_stakes_and_effects_hold_the_truth_in_60_firms():
+    """With fitted parameters: the stake of the customer ranked fifth, and what preventing a fifth of departures gains.
+
+    The truth is at the parameters that made the data.
+    """
     counts, spend = {"r": 0.5, "alpha": 5.0, "a": 0.8, "b": 2.5}, {"p": 6.0, "q": 4.0, "gamma": 15.0}
     theta, delta, inside = np.array([list(counts.values())]), np.log(1.1) / YEAR, 0
+    gained = []
     bindings = pc.BGNBD().bindings
     for firm in range(60):
         rfm = pc.datasets.simulate_rfm(
             n_customers=1_200, parameters=counts, spend=spend, T=(20.0, 78.0), lattice=7, seed=firm
         ).rfm
-        row = list_at_risk(pc.CLV().fit(rfm), rfm, "26 weeks", top=5).iloc[4]
+        clv = pc.CLV().fit(rfm)
+        row = list_at_risk(clv, rfm, "26 weeks", top=5).iloc[4]
         at = np.flatnonzero(rfm.customer_id == row["customer_id"])
         x, t_x, T = rfm.frequency[at].astype(float), rfm.recency[at], rfm.T[at]
         kept = bindings.p_alive(x, t_x, T, theta) * bindings.discounted_if_staying(x, t_x, T, 26.0, delta, theta)
         lost = kept - bindings.discounted_expected_purchases(x, t_x, T, 26.0, delta, theta)
         money = spend["p"] * (spend["gamma"] + x * rfm.monetary_value[at]) / (spend["p"] * x + spend["q"] - 1)
         inside += int(row["stake_low"] <= (lost[0] * money)[0] <= row["stake_high"])
+        if firm % 3:
+            continue
+        effect = retention_effect(clv, rfm, "26 weeks", saved=0.2).table.iloc[0]
+        rows = rfm.frequency.astype(float), rfm.recency, rfm.T
+        money = (spend["p"] * (spend["gamma"] + rows[0] * rfm.monetary_value)) / (spend["p"] * rows[0] + spend["q"] - 1)
+        more = np.subtract(*(bindings.discounted_if_leaving_less(*rows, 26.0, delta, theta, c)[0] for c in (0.8, 1.0)))
+        gained.append(effect["gain_low"] <= more @ money <= effect["gain_high"])
     assert abs(inside - 54) < 3.3 * np.sqrt(60 * 0.9 * 0.1)
+    assert abs(sum(gained) - 18) < 3.3 * np.sqrt(20 * 0.9 * 0.1)

@@ -8,6 +8,7 @@ from predclv.decisions.formula_comparison import FormulaComparison, compare_form
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
 from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
+from predclv.decisions.retention_effect import RetentionEffect, retention_effect
 
 __all__ = [
     "BANDS",
@@ -15,6 +16,7 @@ __all__ = [
     "BudgetPlan",
     "FormulaComparison",
     "FormulaValue",
+    "RetentionEffect",
     "Saturating",
     "allocate_budget",
     "assess_acquisition",
@@ -24,6 +26,7 @@ __all__ = [
     "list_at_risk",
     "list_to_win_back",
     "purchase_formula",
+    "retention_effect",
     "retention_formula",
     "retention_formula_of_log",
     "weigh_offer",

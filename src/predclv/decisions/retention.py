@@ -7,19 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.checks import count_of
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
+from predclv.decisions.inputs import check_share, require_purchases
 from predclv.errors import DataError
 from predclv.forecast.customers import times_margin
-from predclv.inference.posterior import check_number
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue
-from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
 __all__ = ["list_at_risk", "list_to_win_back", "weigh_offer"]
@@ -110,7 +108,7 @@ def list_to_win_back(
     pandas.DataFrame
         The columns of `list_at_risk`; the stake is what is lost already. Empty where nobody is probably gone.
     """
-    gone = _share("p_alive_below", p_alive_below)
+    gone = check_share("p_alive_below", p_alive_below)
     _check_ranking(success, top)
     table = _stakes(clv, rfm, horizon, discount_rate=discount_rate, margin=margin, level=level)
     table = table.drop(columns=["kept_low", "kept_high"]).rename(
@@ -123,7 +121,7 @@ def list_to_win_back(
 def _stakes(
     clv: CLV, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, level: float
 ) -> pd.DataFrame:
-    pair = _purchases(clv)
+    pair = require_purchases(clv, "What is at risk", ": its predict tells who does not renew, with p_purchase.")
     task = PurchaseValue(pair).task(rfm, horizon, discount_rate, margin, level)
     length, customers = task.horizon.length, task.customers
     columns: dict[str, FloatArray] = {}
@@ -188,7 +186,7 @@ def weigh_offer(at_risk: pd.DataFrame, *, cost: float | pd.Series, lift: float) 
     lacking = [name for name in ("stake", "stake_low", "stake_high") if name not in at_risk]
     if lacking:
         raise DataError(f"The table lacks {lacking[0]!r}: give what list_at_risk or list_to_win_back returns.")
-    share = _share("lift", lift)
+    share = check_share("lift", lift)
     costs = np.broadcast_to(np.asarray(cost, dtype=np.float64), len(at_risk)).copy()
     wrong = ~(np.isfinite(costs) & (costs > 0))
     if wrong.any():
@@ -251,27 +249,7 @@ def _values(
     }
 
 
-def _purchases(clv: CLV) -> Pair:
-    if not isinstance(clv, CLV):
-        raise TypeError(f"'clv' must be a fitted CLV. Got {type(clv).__name__}.")
-    check_is_fitted(clv)
-    if not isinstance(clv.transactions_, TransactionModel):
-        raise TypeError(
-            f"What is at risk is worked out for purchases, and {type(clv.transactions_).__name__} forecasts renewals "
-            "of contracts: its predict tells who does not renew, with p_purchase."
-        )
-    return Pair(clv.transactions_, clv.spend_)
-
-
-def _share(option: str, value: float) -> float:
-    number = check_number(option, value)
-    if not 0 <= number <= 1:
-        hint = f"; did you mean {number / 100:g}?" if 1 < number <= 100 else "."
-        raise ValueError(f"{option!r} must be from 0 to 1. Got {value!r}{hint}")
-    return number
-
-
 def _check_ranking(success: float, top: int | None) -> None:
-    _share("success", success)
+    check_share("success", success)
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
         raise ValueError(f"'top' must be a whole number from 1 on. Got {top!r}.")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.kernels.discounting import DiscountMoments
+from predclv.kernels.leaving import purchases_in_slower_time
 
 __all__ = ["ArrangedLikelihood", "OneState", "TransactionBindings"]
 
@@ -119,6 +120,28 @@ class TransactionBindings(Protocol):
         """Discounted expected purchases of a customer who is alive at T and stays, (n_draws, n_rows)."""
         ...
 
+    def discounted_if_leaving_less(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        factor: float,
+    ) -> FloatArray:
+        """`discounted_expected_purchases` if each departure after T were prevented with 1 - factor; factor in (0, 1].
+
+        Whoever has T = 0 is new: leaving right after the first purchase, where customers can, is yet to come.
+        """
+        ...
+
+    def alive_if_leaving_less(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float, factor: float
+    ) -> FloatArray:
+        """P(not left by T + ahead | history up to T), as in `discounted_if_leaving_less`, (n_draws, n_rows)."""
+        ...
+
     def purchase_pmf(
         self,
         x: FloatArray,
@@ -192,7 +215,7 @@ class OneState:
 
     Attributes
     ----------
-    p_alive : callable
+    p_alive, discounted_expected_purchases : callable
         See `TransactionBindings`.
     alive_purchase_pmf, alive_discount_moments : callable
         `TransactionBindings.stage_purchase_pmf` and `discount_moments` without a stage.
@@ -202,6 +225,7 @@ class OneState:
     counts_opportunities: ClassVar[bool] = False
 
     p_alive: ClassVar[Callable[..., FloatArray]]
+    discounted_expected_purchases: ClassVar[Callable[..., FloatArray]]
     alive_purchase_pmf: ClassVar[Callable[..., FloatArray]]
     alive_discount_moments: ClassVar[Callable[..., DiscountMoments]]
 
@@ -227,6 +251,27 @@ class OneState:
     ) -> DiscountMoments:
         """See `TransactionBindings`."""
         return self.alive_discount_moments(x, T, horizon, delta, theta, counts)
+
+    def discounted_if_leaving_less(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        factor: float,
+    ) -> FloatArray:
+        """See `TransactionBindings`; for Poisson buyers."""
+        return purchases_in_slower_time(
+            lambda h, d: self.discounted_expected_purchases(x, t_x, T, h, d, theta), horizon, delta, factor
+        )
+
+    def alive_if_leaving_less(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float, factor: float
+    ) -> FloatArray:
+        """See `TransactionBindings`; for Poisson buyers."""
+        return self.p_alive(x, t_x, T, theta, factor * ahead)
 
 
 class ArrangedLikelihood:

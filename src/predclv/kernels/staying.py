@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
-__all__ = ["annuity", "discounted_opportunities", "discounted_purchases", "discounted_regular_purchases"]
+__all__ = [
+    "annuity",
+    "discounted_opportunities",
+    "discounted_purchases",
+    "discounted_regular_purchases",
+    "stage_weights",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -65,7 +71,7 @@ def discounted_regular_purchases(
     # Beyond, less than 1e-13 of the value is left.
     end = horizon if np.isfinite(horizon) else 40.0 / delta
     r, alpha = theta[:, :1], theta[:, 1:2]
-    weights = _stage_weights(x, t_x, T, r, alpha, k)
+    weights = stage_weights(x, t_x, T, r, alpha, k)
     edges = np.r_[0.0, end * 2.0 ** np.arange(-_PANELS, 1)]
     total: FloatArray = np.exp(-delta * end) * _expected(weights, x, T, end, r, alpha, k)
     for low, high in pairwise(edges):
@@ -75,7 +81,7 @@ def discounted_regular_purchases(
     return total
 
 
-def _stage_weights(
+def stage_weights(
     x: FloatArray, t_x: FloatArray, T: FloatArray, r: FloatArray, alpha: FloatArray, k: int
 ) -> FloatArray:
     """Probability of each number of events since the last purchase, given alive, (k, n_draws, n_rows)."""

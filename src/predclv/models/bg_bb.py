@@ -19,6 +19,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 from predclv.forecast.bindings import ArrangedLikelihood, OneState, TransactionBindings
 from predclv.kernels import bg_bb_forecast as kernel
+from predclv.kernels import leaving
 from predclv.kernels.bg_bb import log_likelihood
 from predclv.kernels.bg_bb_discounts import discount_moments
 from predclv.kernels.bg_bb_likelihood import (
@@ -77,6 +78,30 @@ class BGBBBindings(ArrangedLikelihood, OneState):
     simulate_totals = staticmethod(simulate_totals)
     simulate_counts = staticmethod(simulate_counts)
     replicate_histories = staticmethod(replicate_histories)
+
+    def discounted_if_leaving_less(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        factor: float,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return self._there(x, t_x, T, theta) * leaving.purchases_at_opportunities(x, T, horizon, delta, theta, factor)
+
+    def alive_if_leaving_less(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float, factor: float
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return self._there(x, t_x, T, theta) * leaving.alive_at_opportunities(T, ahead, theta, factor)
+
+    def _there(self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray) -> FloatArray:
+        """P(there at opportunity T | history); `p_alive` is of T + 1, which θ ~ Beta(γ, δ + T) had to spare."""
+        gamma, delta = theta[:, 2:3], theta[:, 3:4]
+        return self.p_alive(x, t_x, T, theta) * (gamma + delta + T) / (delta + T)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`: p goes by alpha + x; ages, being whole, are told apart as they are."""

@@ -18,7 +18,7 @@ from predclv.kernels import bg_family_compiled as kernel
 from predclv.kernels import bg_family_discounts as discounts
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
-from predclv.kernels import discounting, staying
+from predclv.kernels import discounting, leaving, staying
 from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
@@ -204,6 +204,70 @@ class BGFamily:
     ) -> FloatArray:
         """See `TransactionBindings`."""
         return staying.discounted_regular_purchases(x, t_x, T, horizon, delta, theta, self.k)
+
+    def discounted_if_leaving_less(
+        self,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        horizon: float,
+        delta: float,
+        theta: FloatArray,
+        factor: float,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+
+        def bought(x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, at_first: bool) -> FloatArray:
+            rows = x, t_x, T
+            if self.k == 1:
+                return leaving.purchases_in_slower_time(
+                    lambda h, d: kernel.discounted_expected_purchases(*rows, h, d, theta, 1, at_first),
+                    horizon,
+                    delta,
+                    factor,
+                )
+            given_alive = leaving.purchases_of_regular_buyers(*rows, horizon, delta, theta, self.k, at_first, factor)
+            return given_alive * kernel.p_alive(*rows, theta, self.k, at_first)
+
+        return self._with_new_customers(bought, x, t_x, T, theta, factor)
+
+    def alive_if_leaving_less(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, ahead: float, factor: float
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+
+        def alive(x: FloatArray, t_x: FloatArray, T: FloatArray, theta: FloatArray, at_first: bool) -> FloatArray:
+            rows = x, t_x, T
+            if self.k == 1:
+                return kernel.p_alive(*rows, theta, 1, at_first, factor * ahead)
+            given_alive = leaving.alive_of_regular_buyers(*rows, ahead, theta, self.k, at_first, factor)
+            return given_alive * kernel.p_alive(*rows, theta, self.k, at_first)
+
+        return self._with_new_customers(alive, x, t_x, T, theta, factor)
+
+    def _with_new_customers(
+        self,
+        evaluate: Callable[..., FloatArray],
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        theta: FloatArray,
+        factor: float,
+    ) -> FloatArray:
+        """Let who is new survive the first purchase with 1 - factor p, where that can be the last.
+
+        E[p f(p)] is a / (a + b) times the mean of f under Beta(a + 1, b).
+        """
+        new = (T == 0) & self.dropout_at_first
+        if not new.any():
+            return evaluate(x, t_x, T, theta, self.dropout_at_first)
+        out = np.empty((len(theta), len(x)))
+        out[:, ~new] = evaluate(x[~new], t_x[~new], T[~new], theta, self.dropout_at_first)
+        rows = x[new], t_x[new], T[new]
+        a, b = theta[:, 2:3], theta[:, 3:4]
+        likelier = theta + np.array([0.0, 0.0, 1.0, 0.0])
+        out[:, new] = evaluate(*rows, theta, False) - factor * a / (a + b) * evaluate(*rows, likelier, False)
+        return out
 
     def purchase_pmf(
         self,
