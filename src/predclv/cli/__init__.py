@@ -1,7 +1,7 @@
 """The command line: `predclv demo`, `run`, `decide`, `summarize`, `fit`, `predict`, `score`, `backtest`; `contracts`.
 
-Exit codes: 0 done, 3 done with rows set aside (`score` alone), 2 the input or an option is at fault (one readable line
-on stderr), 1 predclv is.
+`doctor` looks at the installation. Exit codes: 0 done, 3 done with rows set aside (`score` alone), 2 the input or an
+option is at fault (one readable line on stderr), 1 predclv is, or its installation.
 """
 
 from __future__ import annotations

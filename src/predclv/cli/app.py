@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
 
 from predclv.cli import options as o
+from predclv.cli.completion import complete_options
 from predclv.cli.console import session
 from predclv.cli.contracts.app import contracts_app
 from predclv.cli.data_options import data_options
 from predclv.cli.decide_app import decide_command
+from predclv.cli.doctor import doctor_command
 from predclv.cli.failures import describe
 
 __all__ = ["execute"]
 
 app = typer.Typer(
     help="Predicted customer lifetime value, with intervals that hold.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.add_typer(contracts_app, name="contracts")
 app.command("decide")(decide_command)
+app.command("doctor")(doctor_command)
 
 
 def execute(arguments: list[str]) -> int:
     """Run the command that `arguments` name; return the exit code."""
+    if "_PREDCLV_COMPLETE" in os.environ:
+        # A shell asks how to go on, or for the script by which it asks.
+        complete_options(app)
     command = typer.main.get_command(app)
     try:
         result = command.main(arguments or ["--help"], prog_name="predclv", standalone_mode=False)
