@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
 from predclv.decisions.budget import BudgetPlan, Saturating, allocate_budget
+from predclv.decisions.experiments import Experiment, read_experiment
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
@@ -14,6 +15,7 @@ __all__ = [
     "BANDS",
     "Acquisition",
     "BudgetPlan",
+    "Experiment",
     "FormulaComparison",
     "FormulaValue",
     "RetentionEffect",
@@ -26,6 +28,7 @@ __all__ = [
     "list_at_risk",
     "list_to_win_back",
     "purchase_formula",
+    "read_experiment",
     "retention_effect",
     "retention_formula",
     "retention_formula_of_log",
