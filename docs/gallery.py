@@ -150,3 +150,11 @@ won.plot_ratios()  # plots.plot_ratios(won.table, won.settings["bands"])
 
 # %% plot_payback: When a customer has paid back what winning him cost; `Acquisition.plot_payback`.
 won.plot_payback()  # plots.plot_payback(won.payback, won.table, time_unit="week")
+
+# %% plot_differences: How far the arms of an experiment differ; `Experiment.plot_differences`.
+arm = {customer: "AB"[customer % 2] for customer in log["customer_id"].unique()}  # yours says who got which
+test = pc.decisions.read_experiment(log, arm, start="1998-01-01", amount="amount", observation_end="1998-06-30")
+test.plot_differences()  # plots.plot_differences(test.table)
+
+# %% plot_arm_draws: How sure the mean of each arm is; `Experiment.plot_draws`.
+test.plot_draws()  # plots.plot_arm_draws(test.draws())
