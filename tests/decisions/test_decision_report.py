@@ -13,6 +13,9 @@ import predclv as pc
 from predclv.batch.summaries import summarize
 from predclv.decisions.report import write_decision_report
 from predclv.decisions.report.customers import FileBase, MemoryBase
+from predclv.decisions.report.inputs import Asked, settle_inputs
+from predclv.decisions.report.retention import retention
+from predclv.decisions.report.survey import survey
 from predclv.errors import HorizonWarning
 
 TODAY = dt.date(2026, 5, 6)
@@ -80,6 +83,56 @@ def test_warnings_are_shown_and_issued_once(clv, rfm, tmp_path):
     assert str(heard[0].message) in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
+def inputs(clv, base, **asked):
+    told = {"discount_rate": 0.1, "margin": 0.4, "level": 0.9, "by": "channel", "title": "", "messages": ()}
+    end = base.summary.observation_end
+    return settle_inputs(clv, base, "26 weeks", observation_end=end, made_on=TODAY, asked=Asked(**asked), **told)
+
+
+def test_the_survey_adds_up_what_the_lists_say(clv, rfm):
+    given = inputs(clv, MemoryBase(rfm), offer_cost=2.0, offer_lift=0.2)
+    found = survey(given)
+    listed = pc.decisions.list_at_risk(clv, rfm, "26 weeks", margin=0.4)
+    total = clv.portfolio(rfm, "26 weeks", margin=0.4).iloc[-1]
+    assert found.expected == pytest.approx(total["expected_clv"], rel=2e-3)  # over 256 draws, and over all
+    assert found.stake[0] == pytest.approx(listed["stake"].sum())
+    assert found.stake[1] < found.stake[0] < found.stake[2]
+    gone = pc.decisions.list_to_win_back(clv, rfm, "26 weeks", margin=0.4)
+    assert found.gone.sum() == len(gone)
+    assert found.lost[0] == pytest.approx(gone["stake"].sum())
+    offers = pc.decisions.weigh_offer(listed, cost=2.0, lift=0.2)
+    assert found.offer[0] == pytest.approx(offers.loc[offers["pays"], "expected_return"].sum())
+
+
+def test_chunks_change_nothing(clv, rfm):
+    asked = {"offer_cost": 2.0, "offer_lift": 0.2}
+    whole, parts = (inputs(clv, MemoryBase(rfm, rows), **asked) for rows in (1_000, 170))
+    one, other = survey(whole), survey(parts)
+    np.testing.assert_allclose(one.stakes, other.stakes)
+    for name in ("expected", "stake", "lost", "offer"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name))
+    tables = [retention(given).tables["at_risk"] for given in (whole, parts)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_only_the_first_are_listed(clv, rfm, monkeypatch):
+    monkeypatch.setattr("predclv.decisions.report.survey.LISTED", 25)
+    table = retention(inputs(clv, MemoryBase(rfm, 170))).tables["at_risk"]
+    expected = pc.decisions.list_at_risk(clv, rfm, "26 weeks", margin=0.4, top=25)
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_where_nobody_leaves_nothing_is_at_stake(rfm, tmp_path):
+    clv = pc.CLV(pc.NBD()).fit(rfm)
+    found = write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, **MONEY)
+    assert "by NBD nobody does" in found.left_out["retention"]
+
+
+def test_an_offer_that_cannot_pay_says_so(clv, rfm, tmp_path):
+    write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, offer_cost=1e6, offer_lift=0.1, **MONEY)
+    assert "pays with no customer" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
@@ -91,6 +144,10 @@ def test_warnings_are_shown_and_issued_once(clv, rfm, tmp_path):
         ({"margin": "kept"}, TypeError, "one number"),
         ({"level": 90}, ValueError, "0.9"),
         ({"discount_rate": 10}, ValueError, "0.1"),
+        ({"offer_cost": 3.0}, pc.errors.DataError, "go together"),
+        ({"offer_cost": 0.0, "offer_lift": 0.1}, pc.errors.DataError, "above 0"),
+        ({"offer_cost": 3.0, "offer_lift": 10}, ValueError, "0.1"),
+        ({"top": 0}, ValueError, "'top'"),
         ({"horizont": "1 year"}, TypeError, "horizont"),
     ],
 )

@@ -47,7 +47,7 @@ def decide_command(
     curves: d.Curves = None,
     offer_cost: d.OfferCost = None,
     lift: d.OfferLift = None,
-    top: d.Top = 20,
+    top: d.Top = 10,
     cost_to_serve: d.CostToServe = 0.0,
     backtest_horizon: d.BacktestHorizon = "26 weeks",
     out: o.Out,

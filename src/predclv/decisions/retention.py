@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.inputs import check_share, require_purchases
 from predclv.errors import DataError
 from predclv.forecast.customers import times_margin
+from predclv.inference.posterior import check_number
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, choose_theta
 from predclv.models.pair import Pair
@@ -118,35 +120,70 @@ def list_to_win_back(
     return _ranked(table[table["p_alive"] < gone], success, top)
 
 
+class Some(NamedTuple):
+    """Customers worked at a time.
+
+    Attributes
+    ----------
+    pair : Pair
+        The models that speak of them.
+    at : int array
+        Their rows in the summary.
+    x, t_x, T : float arrays
+        Their distinct histories.
+    of : int array
+        Which of these is each customer's.
+    """
+
+    pair: Pair
+    at: NDArray[np.int64]
+    x: FloatArray
+    t_x: FloatArray
+    T: FloatArray
+    of: NDArray[np.int64]
+
+
+def walk(pair: Pair, rfm: RFMSummary) -> Iterator[Some]:
+    """Yield the customers in parts small enough for arrays by draw, those of one history together."""
+    for part in pair.parts(rfm):
+        rows, inverse = histories(part.rfm)
+        order = np.argsort(inverse, kind="stable")
+        for start in range(0, len(order), _ROWS):
+            some = order[start : start + _ROWS]
+            which, of = np.unique(inverse[some], return_inverse=True)
+            yield Some(part.pair, part.rows[some], rows.x[which], rows.t_x[which], rows.T[which], of)
+
+
+def stakes_by_draw(some: Some, horizon: float, delta: float, theta: FloatArray) -> tuple[FloatArray, ...]:
+    """What is at risk of each history, in discounted purchases, by draw.
+
+    Returns
+    -------
+    tuple of (n_draws, n_histories) arrays
+        p_alive; purchases of who stays; expected purchases; those lost already; those still to be lost.
+    """
+    bindings = some.pair.transactions.bindings
+    rows = some.x, some.t_x, some.T
+    alive = bindings.p_alive(*rows, theta)
+    kept = bindings.discounted_if_staying(*rows, horizon, delta, theta)
+    expected = bindings.discounted_expected_purchases(*rows, horizon, delta, theta)
+    # The last for rounding, where nobody leaves.
+    return alive, kept, expected, (1.0 - alive) * kept, np.maximum(alive * kept - expected, 0.0)
+
+
 def _stakes(
     clv: CLV, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, level: float
 ) -> pd.DataFrame:
     pair = require_purchases(clv, "What is at risk", ": its predict tells who does not renew, with p_purchase.")
     task = PurchaseValue(pair).task(rfm, horizon, discount_rate, margin, level)
-    length, customers = task.horizon.length, task.customers
+    customers = task.customers
     columns: dict[str, FloatArray] = {}
-    for part in pair.parts(rfm):
-        rows, inverse = histories(part.rfm)
-        # Customers of one history stand together, so that each chunk has few of them.
-        order = np.argsort(inverse, kind="stable")
-        for start in range(0, len(order), _ROWS):
-            some = order[start : start + _ROWS]
-            which, of = np.unique(inverse[some], return_inverse=True)
-            at = part.rows[some]
-            found = _values(
-                part.pair,
-                rows.x[which],
-                rows.t_x[which],
-                rows.T[which],
-                of,
-                customers.mean_spend[at],
-                length,
-                task.delta,
-                level,
-            )
-            for name, column in found.items():
-                kept = column if name == "p_alive" else times_margin(customers.margin[at], column)
-                columns.setdefault(name, np.empty(len(rfm)))[at] = kept
+    for part in walk(pair, rfm):
+        money, of_customer = customers.mean_spend[part.at], customers.margin[part.at]
+        found = _values(part, money, task.horizon.length, task.delta, level)
+        for name, column in found.items():
+            kept = column if name == "p_alive" else times_margin(of_customer, column)
+            columns.setdefault(name, np.empty(len(rfm)))[part.at] = kept
     return pd.DataFrame({"customer_id": rfm.customer_id, **columns})
 
 
@@ -203,30 +240,16 @@ def weigh_offer(at_risk: pd.DataFrame, *, cost: float | pd.Series, lift: float) 
     return table
 
 
-def _values(
-    pair: Pair,
-    x: FloatArray,
-    t_x: FloatArray,
-    T: FloatArray,
-    of: NDArray[np.int64],
-    money: FloatArray,
-    horizon: float,
-    delta: float,
-    level: float,
-) -> dict[str, FloatArray]:
-    """Columns of customers who have these histories, before the margin."""
-    bindings = pair.transactions.bindings
-    draws, spend_draws = pair.draws(MEAN_DRAWS)
-    center, spend_center = (choose_theta(model.posterior_, None) for model in pair)
+def _values(some: Some, money: FloatArray, horizon: float, delta: float, level: float) -> dict[str, FloatArray]:
+    """Columns of some customers with these mean spends, before the margin."""
+    of = some.of
+    draws, spend_draws = some.pair.draws(MEAN_DRAWS)
+    center, spend_center = (choose_theta(model.posterior_, None) for model in some.pair)
     is_point = len(center) == 1
 
     def values(theta: FloatArray, theta_spend: FloatArray) -> tuple[FloatArray, ...]:
-        alive = bindings.p_alive(x, t_x, T, theta)
-        kept = bindings.discounted_if_staying(x, t_x, T, horizon, delta, theta)
-        expected = bindings.discounted_expected_purchases(x, t_x, T, horizon, delta, theta)
-        # The last for rounding, where nobody leaves.
-        parts = alive, kept, expected, (1.0 - alive) * kept, np.maximum(alive * kept - expected, 0.0)
-        return *parts, expected_spend(x[of], money, np.ascontiguousarray(theta_spend))
+        parts = stakes_by_draw(some, horizon, delta, theta)
+        return *parts, expected_spend(some.x[of], money, np.ascontiguousarray(theta_spend))
 
     *_, lost, to_lose, spend = values(draws, spend_draws)
     ends = [(1 - level) / 2, (1 + level) / 2]
@@ -247,6 +270,13 @@ def _values(
         "kept_low": kept_low,
         "kept_high": kept_high,
     }
+
+
+def check_offer(cost: float, lift: float) -> None:
+    """Raise where one offer's cost is not above 0, or its lift no share."""
+    if check_number("offer_cost", cost) <= 0:
+        raise DataError(f"'offer_cost' must be above 0. Got {cost!r}.")
+    check_share("offer_lift", lift)
 
 
 def _check_ranking(success: float, top: int | None) -> None:

@@ -33,6 +33,7 @@ from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_t
 from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
 from predclv.plots.prior import plot_prior_predictive
+from predclv.plots.retention import plot_offer_return, plot_stakes
 from predclv.plots.worth import plot_lorenz_curve, plot_portfolio, plot_value_distribution
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "plot_gains",
     "plot_lorenz_curve",
     "plot_method_tracking",
+    "plot_offer_return",
     "plot_p_values",
     "plot_payback",
     "plot_penalty_path",
@@ -75,6 +77,7 @@ __all__ = [
     "plot_score_against_cost",
     "plot_scores",
     "plot_spend_density",
+    "plot_stakes",
     "plot_survivors",
     "plot_total_tracking",
     "plot_tracking",

@@ -10,7 +10,7 @@
 - `parts.py`: `Part`, what a section returns, and `LeftOut`, what it returns instead where its input is missing.
 - `sections.py`: `SECTIONS`, in the order of the page.
 - `writer.py`: runs the sections, and writes page, tables and decisions.json.
-- `acquisition.py`: an example to follow.
+- `acquisition.py`: an example to follow; `retention.py` with `survey.py`: one that adds up over chunks of customers.
 
 To add a section:
 
@@ -22,7 +22,7 @@ To add a section:
 2. Where it needs an option, add a field with a default to `Asked`, and return `LeftOut("reason; give --option")` where
    it was not given. An option that cannot be meant raises DataError or ValueError, which ends the run; too little data
    returns `LeftOut("not enough to say: ...")`, or says so in the section.
-3. Add its line to `SECTIONS`, and its option to `decide` in `cli/app.py` and `cli/options.py`.
+3. Add its line to `SECTIONS`, and its option to `decide` in `cli/decide_app.py` and `cli/decide_options.py`.
 4. Never make arrays of customers × draws for all customers: go through `given.chunks()`.
 """
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.report.customers import Base
+from predclv.decisions.retention import check_offer
+from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 from predclv.models.horizons import check_discount_rate
 from predclv.models.transactions import TransactionModel
@@ -57,8 +59,27 @@ class Asked:
     offer_lift: float | None = None
     cost_to_serve: float = 0.0
     backtest_horizon: str = "26 weeks"
-    top: int = 20
+    top: int = 10
     carry: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for one, other, why in (
+            ("offer_cost", "offer_lift", "An offer is weighed by its cost and what it saves"),
+            ("budget", "curves", "A budget is split by what customers each channel wins with it"),
+        ):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise DataError(f"{why}: {one!r} and {other!r} go together.")
+        if isinstance(self.top, bool) or self.top < 1:
+            raise ValueError(f"'top' must be a whole number from 1 on. Got {self.top!r}.")
+        if self.offer is not None:
+            check_offer(*self.offer)
+
+    @property
+    def offer(self) -> tuple[float, float] | None:
+        """Cost and lift, where an offer is asked about."""
+        if self.offer_cost is None or self.offer_lift is None:
+            return None
+        return self.offer_cost, self.offer_lift
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from predclv.decisions.report.acquisition import acquisition
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
+from predclv.decisions.report.retention import retention
 
 __all__ = ["SECTIONS"]
 
 #: By the names that decisions.json has for them.
 SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "acquisition": acquisition,
+    "retention": retention,
 }
