@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import pandas as pd
 import pyarrow as pa
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RFMSummary
@@ -21,6 +21,7 @@ from predclv.models.base import POPULATION, Model
 from predclv.models.contract_inputs import require_price, require_subscriptions
 from predclv.models.contract_value import ContractValue
 from predclv.models.contracts import ContractModel
+from predclv.models.display import FittedDisplay
 from predclv.models.estimates import Estimate
 from predclv.models.explain_contracts import explain_contract
 from predclv.models.explain_purchases import explain_buyer
@@ -34,7 +35,7 @@ from predclv.models.valuation import Valuation
 __all__ = ["CLV", "load"]
 
 
-class CLV(BaseEstimator):  # type: ignore[misc]
+class CLV(FittedDisplay):
     """Predicted customer lifetime value.
 
     Parameters
@@ -390,6 +391,12 @@ class CLV(BaseEstimator):  # type: ignore[misc]
             table.insert(0, "model", type(model).__name__)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+    def _in_words(self) -> list[str]:
+        if not hasattr(self, "transactions_"):
+            return []
+        lines = [line for model in self._fitted().values() for line in model._in_words()]
+        return ["Customer lifetime value, by two models:" if hasattr(self, "spend_") else "Value of contracts:", *lines]
 
     def _fitted(self) -> dict[str, Model]:
         """The fitted models by the names of their options."""

@@ -90,6 +90,7 @@ def test_it_says_in_a_line_what_it_is(result, plain):
 def test_notebooks_show_a_table_and_names_are_escaped(result):
     html = result._repr_html_()
     assert "Backtest: 7 methods" in html
+    assert "Lowest CRPS of purchases, 4 weeks: " in str(result)
     assert "<table" in html
     assert "&lt;naive&gt;" in html
     assert "<naive>" not in html

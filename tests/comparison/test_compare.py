@@ -76,6 +76,7 @@ def test_it_says_in_words_what_the_data_prefer(compared):
     assert "within noise of it; pareto_nbd (+25.7, 3.3 to 48.1), nbd (+359.0, 251.0 to 467.0) are worse" in said
     assert "likelihood-ratio tests reject nbd within bg_nbd" in said
     assert "mbg_nbd is best by AIC" in compared._repr_html_()
+    assert str(compared) == compared.say()
 
 
 def test_holdout_scores_are_those_of_the_published_backtests(cdnow_split, scored):

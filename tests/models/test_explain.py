@@ -102,8 +102,7 @@ def test_what_would_change_it_is_a_forecast_of_another_history(explained):
 
 
 @pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")
-@pytest.mark.parametrize("horizon", ["39 weeks", np.inf])
-@pytest.mark.parametrize("estimate", ["point", "draws"])
+@pytest.mark.parametrize(("horizon", "estimate"), [("39 weeks", "point"), ("39 weeks", "draws"), (np.inf, "point")])
 def test_value_is_how_often_times_how_long_times_how_much(clv, cdnow, horizon, estimate):
     customer = cdnow.customer_id[int(np.argmax(cdnow.frequency))]
     told = clv.explain(cdnow, customer, horizon, margin=0.3, estimate=estimate)

@@ -16,6 +16,7 @@ from predclv.data.durations import parse_moment
 from predclv.data.frames import PANDAS
 from predclv.data.periods import count_renewals, parse_periods, renewal_date
 from predclv.data.subscriptions import Subscriptions
+from predclv.data.summary_words import lines_to_html
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 
@@ -58,6 +59,9 @@ class RenewalBacktest:
         ranked = ", ".join(f"{name} {value:.4f}" for name, value in mean.sort_values(kind="stable").items())
         n = self.scores[["cutoff", "horizon"]].drop_duplicates()
         return f"<RenewalBacktest: {len(n)} forecasts; mean CRPS {ranked}>"
+
+    def _repr_html_(self) -> str:
+        return lines_to_html([repr(self)[1:-1]], self.table().round(4))
 
 
 def backtest_renewals(

@@ -8,13 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from predclv.backtesting.blocks import QUANTILES, Block, Cohort
+from predclv.data.summary_words import lines_to_html
 from predclv.files import replace_file, replace_folder, write_text
 from predclv.plots import backtest as plots
 from predclv.plots.methods import method_styles
@@ -92,9 +92,19 @@ class Backtest:
             where = f"{len(cutoffs)} cut-offs ({cutoffs[0]} to {cutoffs[-1]})"
         return f"<Backtest: {len(self.settings['methods'])} methods at {where}, horizons {', '.join(horizons)}{said}>"
 
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
     def _repr_html_(self) -> str:
-        # The private pandas method is what a notebook calls.
-        return f"<p>{escape(repr(self)[1:-1])}</p>{self.table().round(3)._repr_html_()}"  # type: ignore[operator]
+        return lines_to_html(self._lines(), self.table().round(3))
+
+    def _lines(self) -> list[str]:
+        """What was done, who was best, and where the rest stands."""
+        lines = [f"{repr(self)[1:-1]}."]
+        for horizon, crps in self.table().items():
+            if crps.notna().any():
+                lines.append(f"Lowest CRPS of purchases, {horizon}: {crps.idxmin()} ({crps.min():.4g}).")
+        return [*lines, ".scores says whether that is more than noise, .runs what failed and why."]
 
     @cached_property
     def forecasts(self) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from predclv.backtesting.runner import backtest
 from predclv.backtesting.scores import name_cutoff, score_blocks
 from predclv.backtesting.second_stage import RECALIBRATED
 from predclv.data.checks import check_option
+from predclv.data.summary_words import lines_to_html
 from predclv.errors import DataError, DataQualityWarning, FitError, warn
 
 __all__ = ["Selection", "select"]
@@ -69,6 +70,9 @@ class Selection:
             f"<Selection: {self.best} of {len(self.evidence)} methods by CRPS of {self.quantity}, {self.horizon}, "
             f"{number} cut-off{'s' if number > 1 else ''}{tied}>"
         )
+
+    def _repr_html_(self) -> str:
+        return lines_to_html([repr(self)[1:-1]], self.evidence.round(4))
 
 
 def select(

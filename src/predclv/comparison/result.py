@@ -65,6 +65,9 @@ class Comparison:
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.table)} models: {self.say()}>"
 
+    def __str__(self) -> str:
+        return self.say()
+
     def _repr_html_(self) -> str:
         # The private pandas method is what a notebook calls.
         table: Any = self.table.round(4)

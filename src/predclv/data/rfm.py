@@ -223,7 +223,12 @@ class RFMSummary(RFMReaders):
             f"{ruler}{end}, {spend}>"
         )
 
+    def __str__(self) -> str:
+        from predclv.data.summary_words import customers_in_words
+
+        return "\n".join(customers_in_words(self))
+
     def _repr_html_(self) -> str:
-        # The private pandas method is what a notebook calls.
-        head = self.to_pandas().head(5)._repr_html_()  # type: ignore[operator]
-        return f"<p>{self.__repr__()[1:-1]}</p>{head}"
+        from predclv.data.summary_words import customers_in_words, lines_to_html
+
+        return lines_to_html(customers_in_words(self), self[:5].to_pandas() if len(self) else None)

@@ -18,6 +18,7 @@ from predclv.data.options import LogOptions
 from predclv.data.quality import QualityNotes
 from predclv.data.rfm import RFMSummary
 from predclv.data.summarize import Summarized, settle_returns, summarize
+from predclv.data.summary_words import customers_in_words, lines_to_html
 from predclv.data.tally import time_between
 from predclv.data.window import end_with_opportunity, local_moment, observe
 from predclv.errors import DataError
@@ -58,6 +59,24 @@ class Split:
             f"{int(self.holdout['purchases'].sum()):,} holdout purchases in {self.duration:g} "
             f"{self.calibration.time_unit}s to {self.holdout_end}, {len(self.new_customers):,} new customers>"
         )
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return lines_to_html(self._lines(), self.holdout.head(5))
+
+    def _lines(self) -> list[str]:
+        bought = float((self.holdout["purchases"] > 0).mean()) if len(self.holdout) else 0.0
+        return [
+            f"A log split at {self.calibration.observation_end}: {len(self.holdout):,} customers known by then, and "
+            f"what they did in the {self.duration:.4g} {self.calibration.time_unit}s to {self.holdout_end}.",
+            f"{bought:.0%} of them bought again then, {int(self.holdout['purchases'].sum()):,} times.".replace(
+                "%", " %"
+            ),
+            f"{len(self.new_customers):,} more customers came, whom no forecast of these customers holds.",
+            *customers_in_words(self.calibration)[1:],
+        ]
 
 
 def split_transactions(log: Any, *, at: Any, holdout_end: Any = None, **options: Any) -> Split:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predclv.inference.posterior_words import estimates_in_words, estimates_to_html
 from predclv.parameters import Parameter, from_unconstrained, jacobian, to_unconstrained
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Posterior:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "fit_diagnostics", _locked(self.fit_diagnostics))
+
+    def __repr__(self) -> str:
+        return f"<Posterior by {self.method}: {estimates_in_words(self)}>"
+
+    def _repr_html_(self) -> str:
+        return estimates_to_html(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickle knows no read-only views, and forgets that an array cannot be written to.

@@ -23,6 +23,7 @@ from predclv.inference.log_posterior import LogPosterior
 from predclv.inference.optimize import Optimum, maximize
 from predclv.inference.posterior import Posterior, require_arviz
 from predclv.models import bayes
+from predclv.models.display import FittedDisplay, fit_in_words
 from predclv.models.likelihood import Likelihood
 from predclv.models.maximum_likelihood import posterior_of_estimate, warn_of_estimate
 from predclv.models.pooling import fit_hierarchy, match_segments, warn_of_small_segments
@@ -46,7 +47,7 @@ class Part(NamedTuple, Generic[M]):
     rows: NDArray[np.int64]
 
 
-class Model(SavedModel):
+class Model(FittedDisplay, SavedModel):
     """Base of the transaction and spend models.
 
     Parameters
@@ -344,6 +345,12 @@ class Model(SavedModel):
                 f"There is nobody to score: {type(self).__name__} speaks of none of the {len(rfm):,} customers."
             )
         return total / n
+
+    def _in_words(self) -> list[str]:
+        if not hasattr(self, "posterior_"):
+            return []
+        said = type(self).__name__, self.KIND, self.posterior_, self.fingerprint_
+        return fit_in_words(*said, len(self.segments_), self.segment)
 
     def _require_data(self, rfm: object) -> None:
         """Raise TypeError unless `rfm` is what a model of this kind is fitted on."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import pandas as pd
 
+from predclv.data.summary_words import lines_to_html, table_to_html
 from predclv.models import explanation_words as words
 from predclv.models.estimates import Estimate
 
@@ -129,9 +129,5 @@ class Explanation:
         return f"<Explanation of customer {self.customer_id}: {self._lines()[1]}>"
 
     def _repr_html_(self) -> str:
-        first, *rest = self._lines()
-        parts = [f"<p><b>{escape(first)}</b></p>", "<ul>", *(f"<li>{escape(line)}</li>" for line in rest), "</ul>"]
-        for table in (self.value, self.weights, self.changes):
-            # The private pandas method is what a notebook calls.
-            parts.append(table.round(3)._repr_html_())  # type: ignore[operator]
-        return "".join(parts)
+        tables = (self.value, self.weights, self.changes)
+        return lines_to_html(self._lines()) + "".join(table_to_html(table.round(3)) for table in tables)
