@@ -230,8 +230,9 @@ class CLV(FittedDisplay):
         DataFrame
             segment (as text), customers, expected_buyers (customers with at least one purchase), expected_purchases,
             purchases_low, purchases_high, expected_clv, clv_low, clv_high, expected_clv_low, expected_clv_high,
-            share_of_value, share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers",
-            is the total; its interval comes from joint draws, so it is not the sum of the segments' ends.
+            share_of_value, share_low, share_high (of the outcome: a draw's part of that draw's total),
+            share_beyond_3_years (NaN for shorter horizons). The last row, "existing customers", is the total; its
+            interval comes from joint draws, so it is not the sum of the segments' ends.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from predclv.forecast.lifetime_value import finite_horizon
 from predclv.forecast.value_tables import LARGEST_STEP, MOST_COUNTS, SHORT, STEP
 from predclv.kernels.value_distribution import TAIL, count_blocks, fill_tables
-from predclv.kernels.value_quantiles import solve_quantiles
+from predclv.kernels.value_quantiles import read_exceedances, solve_quantiles
 
-__all__ = ["RowForecasts", "row_value_quantiles"]
+__all__ = ["RowForecasts", "row_value_exceedances", "row_value_quantiles"]
 
 FloatArray = NDArray[np.float64]
 
@@ -93,18 +93,47 @@ def row_value_quantiles(
     """
     out = np.empty((len(x), len(levels)))
     horizon = finite_horizon(horizon, delta)
+    for rows in _chunks(x):
+        history = x[rows], t_x[rows], T[rows]
+        own = np.ascontiguousarray(theta[:, rows])
+        tables = _tables(forecasts, own, theta_spend, *history, mean_spend[rows], horizon, delta)
+        out[rows] = solve_quantiles(*tables, levels)
+    return out
+
+
+def row_value_exceedances(
+    forecasts: RowForecasts,
+    theta: FloatArray,
+    theta_spend: FloatArray,
+    x: FloatArray,
+    t_x: FloatArray,
+    T: FloatArray,
+    mean_spend: FloatArray,
+    horizon: float,
+    delta: float,
+    values: FloatArray,
+) -> FloatArray:
+    """P(discounted spend > values), (n_rows, n_values), for values above 0; the rest as in `row_value_quantiles`."""
+    out = np.empty(values.shape)
+    horizon = finite_horizon(horizon, delta)
+    for rows in _chunks(x):
+        history = x[rows], t_x[rows], T[rows]
+        own = np.ascontiguousarray(theta[:, rows])
+        tables = _tables(forecasts, own, theta_spend, *history, mean_spend[rows], horizon, delta)
+        out[rows] = read_exceedances(*tables, np.ascontiguousarray(values[rows]))
+    return out
+
+
+def _chunks(x: FloatArray) -> Iterator[NDArray[np.int64]]:
+    """Few rows at a time, of one x."""
     order = np.argsort(x, kind="stable")
     starts = np.flatnonzero(np.diff(x[order], prepend=np.nan))
     for of_x in np.split(order, starts[1:]) if order.size else []:
         for begin in range(0, len(of_x), _CHUNK):
-            rows = of_x[begin : begin + _CHUNK]
-            history = x[rows], t_x[rows], T[rows]
-            own = np.ascontiguousarray(theta[:, rows])
-            out[rows] = _solve(forecasts, own, theta_spend, *history, mean_spend[rows], horizon, delta, levels)
-    return out
+            yield of_x[begin : begin + _CHUNK]
 
 
-def _solve(
+def _tables(
     forecasts: RowForecasts,
     theta: FloatArray,
     spend: FloatArray,
@@ -114,9 +143,8 @@ def _solve(
     mean_spend: FloatArray,
     horizon: float,
     delta: float,
-    levels: FloatArray,
-) -> FloatArray:
-    """Quantiles of rows of one x."""
+) -> tuple[Any, ...]:
+    """What the kernels of `value_quantiles` take of rows of one x, but for the last argument."""
     Q = spend[:, 1] + spend[:, 0] * x[0]
     step = min(STEP / math.sqrt(Q.max()), LARGEST_STEP)
     n_stages = forecasts.n_stages
@@ -143,7 +171,7 @@ def _solve(
     scale = np.repeat(spend[:, 2] + x[0] * mean_spend[:, np.newaxis], n_stages, axis=1)
     node, alone = np.arange(len(x)), np.ones((len(x), 1))
     tables = np.ascontiguousarray(tables[:, :, : used.max()])
-    return np.asarray(solve_quantiles(tables, used, node, alone, alive, scale, step, levels))
+    return tables, used, node, alone, alive, scale, step
 
 
 def _counts(

@@ -30,6 +30,7 @@ __all__ = [
     "intervals",
     "number_of_draws",
     "share",
+    "share_intervals",
     "simulate_totals",
 ]
 
@@ -46,6 +47,8 @@ COLUMNS = (
     "expected_clv_low",
     "expected_clv_high",
     "share_of_value",
+    "share_low",
+    "share_high",
     "share_beyond_3_years",
 )
 
@@ -136,6 +139,20 @@ def intervals(totals: Totals, level: float, *, finite: bool) -> dict[str, FloatA
         "clv_low": value[0],
         "clv_high": value[1],
     }
+
+
+def share_intervals(totals: Sequence[Totals], level: float) -> FloatArray:
+    """Equal-tailed intervals of the segments' shares of all value, (2, n_segments + 1).
+
+    A draw's share is of that draw's total, so that what moves all segments alike moves no share. Draws in which nobody
+    brings anything have no shares; NaN where all are such.
+    """
+    value = add(totals).value
+    some = value[:, -1] > 0
+    if not some.any():
+        return np.full((2, value.shape[1]), np.nan)
+    shares = value[some] / value[some, -1:]
+    return np.asarray(np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"))
 
 
 def add(totals: Sequence[Totals]) -> Totals:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
 from predclv.kernels.value_distribution import TAIL, count_blocks, fill_tables
-from predclv.kernels.value_quantiles import solve_quantiles
+from predclv.kernels.value_quantiles import read_exceedances, solve_quantiles
 
 __all__ = [
     "LARGEST_STEP",
@@ -97,6 +97,23 @@ class ValueTables:
     ) -> FloatArray:
         """Quantiles of value, (n_rows, n_levels); see `lifetime_value.value_quantiles`."""
         out = np.empty((x.shape[0], levels.shape[0]))
+        for lattice, some in self._blocks(x, t_x, T):
+            rows = lattice.rows(t_x[some], T[some], mean_spend[some])
+            out[some] = solve_quantiles(*rows, levels)
+        return out
+
+    def exceedances(
+        self, x: FloatArray, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, values: FloatArray
+    ) -> FloatArray:
+        """P(value > values), (n_rows, n_values), for values above 0; a row's result depends on that row alone."""
+        out = np.empty(values.shape)
+        for lattice, some in self._blocks(x, t_x, T):
+            rows = lattice.rows(t_x[some], T[some], mean_spend[some])
+            out[some] = read_exceedances(*rows, np.ascontiguousarray(values[some]))
+        return out
+
+    def _blocks(self, x: FloatArray, t_x: FloatArray, T: FloatArray) -> Iterator[tuple[_Lattice, IntArray]]:
+        """Rows of one x, few at a time, with tables filled for them."""
         order = np.lexsort((t_x, T, x))
         starts = np.flatnonzero(np.diff(x[order], prepend=np.nan))
         for rows in np.split(order, starts[1:]) if order.size else []:
@@ -104,12 +121,10 @@ class ValueTables:
             for part in lattice.windows(rows, T[rows]):
                 lattice.prepare(T[part])
                 for begin in range(0, part.size, _ROWS):
-                    some = part[begin : begin + _ROWS]
-                    out[some] = lattice.quantiles(t_x[some], T[some], mean_spend[some], levels)
+                    yield lattice, part[begin : begin + _ROWS]
                 self._forget()
                 if lattice.x not in self._lattices:
                     lattice.clear()
-        return out
 
     @property
     def n_bytes(self) -> int:
@@ -188,8 +203,8 @@ class _Lattice:
             merged_used[place] = used_of_some
         self.nodes, self.used, self.tables = nodes, merged_used, merged
 
-    def quantiles(self, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray, levels: FloatArray) -> FloatArray:
-        """Quantiles of rows in the order of T, (n_rows, n_levels)."""
+    def rows(self, t_x: FloatArray, T: FloatArray, mean_spend: FloatArray) -> tuple[Any, ...]:
+        """What the kernels of `value_quantiles` take of rows in the order of T, but for the last argument."""
         first, lagrange = self._stencils(T)
         future, x = self.future, np.full(T.shape[0], self.x)
         share = shares(future.bindings, x, t_x, T, future.theta, future.first_purchase)
@@ -198,7 +213,7 @@ class _Lattice:
         alive = np.ascontiguousarray(share.reshape(T.shape[0], -1) * n_tables)
         scale = np.repeat(future.spend[:, 2] + self.x * mean_spend[:, np.newaxis], n_tables, axis=1)
         node = np.searchsorted(self.nodes, first)
-        return np.asarray(solve_quantiles(self.tables, self.used, node, lagrange, alive, scale, self.step, levels))
+        return self.tables, self.used, node, lagrange, alive, scale, self.step
 
     def _stencils(self, T: FloatArray) -> tuple[IntArray, FloatArray]:
         """First node and Lagrange weights of each row's stencil; one-sided next to T = 0, of one node where counted."""

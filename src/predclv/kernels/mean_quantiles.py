@@ -1,4 +1,4 @@
-"""Quantiles over parameter draws of each customer's expected value, without a table of draws by customers."""
+"""Customers' expected values over parameter draws: quantiles and ranges, without a table of draws by customers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["expected_value_quantiles"]
+__all__ = ["expected_value_quantiles", "expected_value_reaches"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -43,13 +43,44 @@ def expected_value_quantiles(
     for i in range(run.shape[0]):
         unknown = False
         for d in range(n_draws):
-            excess = theta[d, 0] * x[i] + theta[d, 1] - 1.0
-            spend = theta[d, 0] * (theta[d, 2] + x[i] * m[i]) / excess if excess > 0.0 else np.inf
-            values[d] = spend * (purchases[d, run[i]] + now)
+            values[d] = _expected_spend(x[i], m[i], theta[d]) * (purchases[d, run[i]] + now)
             unknown |= np.isnan(values[d])
         for j in range(ranks.shape[0]):
             out[i, j] = np.nan if unknown else _select(values, ranks[j])
     return out
+
+
+@njit(cache=True, error_model="numpy")
+def expected_value_reaches(
+    purchases: Floats, run: Integers, x: Floats, m: Floats, theta: Floats, limits: Floats
+) -> Floats:
+    """Share of the draws in which the expected value is at least as large as each limit.
+
+    Parameters
+    ----------
+    purchases, run, x, m, theta
+        As in `expected_value_quantiles`.
+    limits : (n_rows, n_limits) array
+
+    Returns
+    -------
+    (n_rows, n_limits) array
+    """
+    n_draws = theta.shape[0]
+    out = np.zeros(limits.shape)
+    for i in range(run.shape[0]):
+        for d in range(n_draws):
+            value = _expected_spend(x[i], m[i], theta[d]) * purchases[d, run[i]]
+            for j in range(limits.shape[1]):
+                if value >= limits[i, j]:
+                    out[i, j] += 1.0 / n_draws
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _expected_spend(x: float, m: float, theta: Floats) -> float:
+    excess = theta[0] * x + theta[1] - 1.0
+    return float(theta[0] * (theta[2] + x * m) / excess) if excess > 0.0 else np.inf
 
 
 @njit(cache=True, error_model="numpy")

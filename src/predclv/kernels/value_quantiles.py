@@ -1,7 +1,7 @@
-"""Quantiles of value from the tables of `value_distribution`, averaged over parameter draws.
+"""Quantiles of value, and chances to exceed one, from the tables of `value_distribution`, averaged over draws.
 
-P(V > v) = mean over draws of p_alive S(v / (gamma + x m)), S a draw's survival function, is solved for v by Newton's
-method within a bracket: tens of nanoseconds a draw and step.
+P(V > v) = mean over draws of p_alive S(v / (gamma + x m)), S a draw's survival function, is read off the tables, or
+solved for v by Newton's method within a bracket: tens of nanoseconds a draw and step.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["solve_quantiles"]
+__all__ = ["read_exceedances", "solve_quantiles"]
 
 
 @njit(cache=True, error_model="numpy")
@@ -58,6 +58,39 @@ def solve_quantiles(tables, used, node, lagrange, alive, scale, step, levels):  
             if some > exceed:
                 sinh = np.sinh(0.5 * _solve(table, n_grid, ratio, alive[i], exceed, step))
                 out[i, j] = center * sinh * sinh
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def read_exceedances(tables, used, node, lagrange, alive, scale, step, values):  # type: ignore[no-untyped-def]
+    """Probability that value exceeds each of some values, averaged over draws, for rows that share tables.
+
+    Parameters
+    ----------
+    tables, used, node, lagrange, alive, scale, step
+        As in `solve_quantiles`.
+    values : (n_rows, n_values) array
+        Above 0, finite.
+
+    Returns
+    -------
+    (n_rows, n_values) array
+    """
+    n_draws, n_grid = alive.shape[1], 0
+    out = np.zeros(values.shape)
+    table = np.empty((n_draws, tables.shape[2], 2))
+    ratio = np.empty(n_draws)
+    for i in range(alive.shape[0]):
+        if i == 0 or node[i] != node[i - 1] or np.any(lagrange[i] != lagrange[i - 1]):
+            n_grid = used[node[i] : node[i] + lagrange.shape[1]].max()
+            _combine(tables, node[i], lagrange[i], n_grid, table)
+        center = scale[i].mean()
+        for d in range(n_draws):
+            ratio[d] = np.sqrt(center / scale[i, d])
+        for j in range(values.shape[1]):
+            xi = 2.0 * np.arcsinh(np.sqrt(values[i, j] / center))
+            # Interpolation may pass the ends by its own error.
+            out[i, j] = min(max(_exceedance(table, n_grid, ratio, alive[i], xi, step)[0] / n_draws, 0.0), 1.0)
     return out
 
 

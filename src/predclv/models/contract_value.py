@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -15,34 +15,20 @@ from predclv.data.columns import check_margin, margins
 from predclv.data.periods import DAYS_PER_PERIOD, parse_periods
 from predclv.data.subscriptions import Subscriptions
 from predclv.forecast import contracts as forecast
-from predclv.forecast import portfolio
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.value_path import ValuePath, contract_path, path_times
 from predclv.inference.posterior import check_level, check_number
-from predclv.models.contract_inputs import contracts_of, horizon_rate, require_price, whole_weights
+from predclv.models.contract_inputs import contracts_of, horizon_rate, require_price, require_subscriptions
+from predclv.models.contract_outlook import ContractOutlook, ContractTask
 from predclv.models.contracts import ContractModel
-from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
+from predclv.models.estimates import Estimate, center_draws
 from predclv.models.horizons import warn_long_horizon
 from predclv.models.pair import choose_segment
-from predclv.models.valuation import THREE_YEARS_IN_DAYS, portfolio_segments, portfolio_table, seed_of_part
+from predclv.models.valuation import portfolio_segments, portfolio_table
 
 __all__ = ["ContractValue"]
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A checked request: how many periods, at what continuous rate a period, and for which contracts."""
-
-    length: float
-    rate: float
-    contracts: Contracts
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether the horizon is infinite."""
-        return bool(np.isinf(self.length))
 
 
 @dataclass(frozen=True)
@@ -73,15 +59,8 @@ class ContractValue:
     ) -> Any:
         """See `Valuation`."""
         task = self._task(subs, horizon, discount_rate, margin, level)
-        table: dict[str, NDArray[Any]] = {"customer_id": subs.customer_id, "p_alive": np.where(subs.ended, 0.0, 1.0)}
-        for model, _, rows in self.model.contract_parts(subs):
-            contracts = task.contracts.take(rows)
-            thetas = model.thetas(estimate, n_center=center_draws(task.length))
-            columns: dict[str, NDArray[Any]] = forecast.count_columns(thetas, contracts, level, endless=task.is_endless)
-            columns |= forecast.value_columns(thetas, contracts, task.rate, level)
-            for name, column in columns.items():
-                table.setdefault(name, np.empty(len(subs), dtype=column.dtype))[rows] = column
-        return subs.to_native(pd.DataFrame(table))
+        columns = ContractOutlook(self.model, subs, task, estimate).columns((), level)
+        return subs.to_native(pd.DataFrame({"customer_id": subs.customer_id, **columns}))
 
     def portfolio(
         self,
@@ -98,28 +77,16 @@ class ContractValue:
         """See `Valuation`."""
         task = self._task(subs, horizon, discount_rate, margin, level)
         names, codes = portfolio_segments(subs, by)
-        n_segments = max(len(names), 1)
-        customers = whole_weights(subs)
-        draws = portfolio.number_of_draws(int(customers.sum()), n_segments) if n_draws is None else n_draws
-        mean_draws = draws if np.isfinite(task.length) else MEAN_DRAWS
-        long_run = THREE_YEARS_IN_DAYS / subs.days_per_period
-        sums, totals = [], []
-        for number, (model, _, rows) in enumerate(self.model.contract_parts(subs)):
-            # A row of a cohort stands for many, each with a future of their own.
-            each = np.repeat(rows, customers[rows])
-            contracts = replace(task.contracts.take(each), segment=codes[each])
-            thetas = model.thetas(estimate, mean_draws, center_draws(task.length))
-            early = np.minimum(contracts.n_renewals, forecast.renewals_due(contracts.next_renewal, long_run))
-            found = forecast.expected_sums(thetas, contracts, task.rate, n_segments, early, endless=task.is_endless)
-            if task.length <= long_run:
-                # Nothing lies beyond: there is no share to tell.
-                found.columns["early_clv"] = np.full(n_segments, np.nan)
-            sums.append(found)
-            # Parts' draws belong together row by row, and chance in one part is not that in another.
-            theta = model.full_theta(model.posterior_.draws_array(draws))
-            seed = seed_of_part(int(self.model.random_state), number)
-            totals.append(forecast.simulate(contracts, task.rate, n_segments, theta, seed=seed))
-        return portfolio_table(names, sums, totals, by=by, level=level, finite=bool(np.isfinite(task.length)))
+        outlook = ContractOutlook(self.model, subs, task, estimate)
+        sums, totals = outlook.totals(codes, max(len(names), 1), n_draws)
+        return portfolio_table(names, sums, totals, by=by, level=level, finite=not task.is_endless)
+
+    def outlook(
+        self, subs: Subscriptions, horizon: Any, *, discount_rate: float, margin: float | str, estimate: Estimate | None
+    ) -> ContractOutlook:
+        """See `Valuation`."""
+        require_subscriptions(subs)
+        return ContractOutlook(self.model, subs, self._task(subs, horizon, discount_rate, margin), estimate)
 
     def new_customer(
         self,
@@ -191,11 +158,11 @@ class ContractValue:
         return ContractValue(choose_segment(self.model, segment))
 
     def _task(
-        self, subs: Subscriptions, horizon: Any, discount_rate: float, margin: float | str, level: float
-    ) -> _Task:
+        self, subs: Subscriptions, horizon: Any, discount_rate: float, margin: float | str, level: float = 0.9
+    ) -> ContractTask:
         check_level(level)
         length = self.model.length(subs, horizon)
         compatible.check_currency(self.model.fingerprint_.currency, subs.currency)
         require_price(subs)
         rate = horizon_rate(discount_rate, length, self.model.fingerprint_.time_unit)
-        return _Task(length, rate, contracts_of(subs, length, margins(cast(Any, subs), margin)))
+        return ContractTask(length, rate, contracts_of(subs, length, margins(cast(Any, subs), margin)))

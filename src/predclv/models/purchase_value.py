@@ -10,30 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.columns import check_margin, histories, margins, mean_spend
+from predclv.data.columns import check_margin, margins, mean_spend
 from predclv.data.durations import DAYS_PER_UNIT, Horizon
 from predclv.data.rfm import RFMSummary
-from predclv.forecast import portfolio
 from predclv.forecast.customers import Customers, count_columns, value_columns
 from predclv.forecast.value_path import ValuePath, path_times, purchase_path
 from predclv.inference.posterior import check_level
 from predclv.models.base import require_summary
 from predclv.models.customer_table import Request, value_parts
-from predclv.models.estimates import MEAN_DRAWS, Estimate, center_draws
+from predclv.models.estimates import Estimate, center_draws
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.pair import Pair
-from predclv.models.valuation import THREE_YEARS_IN_DAYS, portfolio_segments, portfolio_table, seed_of_part
+from predclv.models.purchase_outlook import PurchaseOutlook, ValueTask
+from predclv.models.valuation import portfolio_segments, portfolio_table
 
 __all__ = ["PurchaseValue", "ValueTask"]
-
-
-@dataclass(frozen=True)
-class ValueTask:
-    """A checked request: how far, at what continuous rate, and for whom."""
-
-    horizon: Horizon
-    delta: float
-    customers: Customers
 
 
 @dataclass(frozen=True)
@@ -88,41 +79,20 @@ class PurchaseValue:
         require_summary(rfm)
         rfm.require_customers("A portfolio, which simulates each customer by themselves,")
         names, codes = portfolio_segments(rfm, by)
-        task = self.task(rfm, horizon, discount_rate, margin, level, codes)
-        n_segments = max(len(names), 1)
-        parts = self.pair.parts(rfm)
-        draws = portfolio.number_of_draws(len(rfm), n_segments, len(parts)) if n_draws is None else n_draws
-        mean_draws = draws if np.isfinite(task.horizon.length) else MEAN_DRAWS
-        sums, totals = [], []
-        for number, part in enumerate(parts):
-            customers = task.customers.take(part.rows)
-            order = np.argsort(histories(part.rfm)[1], kind="stable")
-            counts, spend = part.pair.thetas(estimate, mean_draws, center_draws(task.horizon.length))
-            arguments = n_segments, task.horizon.length, task.delta
-            sums.append(
-                portfolio.expected_sums(
-                    self.pair.transactions.bindings,
-                    counts,
-                    spend,
-                    customers.take(order),
-                    *arguments,
-                    long_run=THREE_YEARS_IN_DAYS / rfm.days_per_unit,
-                )
-            )
-            # Parts' draws belong together row by row, and chance in one part is not that in another.
-            theta, theta_spend = part.pair.draws(draws)
-            totals.append(
-                portfolio.simulate_totals(
-                    self.pair.transactions.bindings,
-                    theta,
-                    theta_spend,
-                    customers,
-                    *arguments,
-                    seed=seed_of_part(self.pair.transactions.random_state, number),
-                )
-            )
+        task = self.task(rfm, horizon, discount_rate, margin, level)
+        outlook = PurchaseOutlook(self.pair, rfm, task, estimate)
+        sums, totals = outlook.totals(codes, max(len(names), 1), n_draws)
         finite = bool(np.isfinite(task.horizon.length))
         return portfolio_table(names, sums, totals, by=by, level=level, finite=finite)
+
+    def outlook(
+        self, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, estimate: Estimate | None
+    ) -> PurchaseOutlook:
+        """See `Valuation`."""
+        require_summary(rfm)
+        rfm.require_customers("What is said of groups of customers")
+        task = self.task(rfm, horizon, discount_rate, margin)
+        return PurchaseOutlook(self.pair, rfm, task, estimate)
 
     def new_customer(
         self,
@@ -196,8 +166,7 @@ class PurchaseValue:
         horizon: Any,
         discount_rate: float,
         margin: float | str,
-        level: float,
-        segment: NDArray[np.int64] | None = None,
+        level: float = 0.9,
     ) -> ValueTask:
         """Check a request, and warn of it, as `CLV.predict` does."""
         require_summary(rfm)
@@ -214,7 +183,7 @@ class PurchaseValue:
             rfm.T,
             mean_spend(rfm),
             margins(rfm, margin),
-            np.zeros(len(rfm), dtype=np.int64) if segment is None else segment,
+            np.zeros(len(rfm), dtype=np.int64),
         )
         self._warn_long(parsed)
         self.pair.transactions.warn_outside(rfm)

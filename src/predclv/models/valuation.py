@@ -14,6 +14,7 @@ from predclv.errors import DataError
 from predclv.forecast import portfolio
 from predclv.forecast.value_path import ValuePath
 from predclv.models.estimates import Estimate
+from predclv.models.outlook import Outlook
 
 __all__ = ["THREE_YEARS_IN_DAYS", "TOTAL", "Valuation", "portfolio_segments", "portfolio_table", "seed_of_part"]
 
@@ -57,6 +58,12 @@ class Valuation(Protocol):
         n_draws: int | None,
     ) -> pd.DataFrame:
         """Totals by segment and in all."""
+        ...
+
+    def outlook(
+        self, data: Any, horizon: Any, *, discount_rate: float, margin: float | str, estimate: Estimate | None
+    ) -> Outlook:
+        """Customers, one by one, and a horizon, checked: for what is asked of groups."""
         ...
 
     def new_customer(
@@ -124,6 +131,7 @@ def portfolio_table(
     table.insert(0, "segment", [*map(str, names), TOTAL])
     expected_clv = table["expected_clv"].to_numpy()
     table["share_of_value"] = portfolio.share(expected_clv, expected_clv[-1])
+    table["share_low"], table["share_high"] = portfolio.share_intervals(totals, level)[:, -len(table) :]
     return table[list(portfolio.COLUMNS)].reset_index(drop=True)
 
 
