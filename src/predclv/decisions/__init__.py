@@ -1,4 +1,4 @@
-"""Decisions: what may be paid for a customer, whom to keep, and how the formulas in use compare with a forecast."""
+"""Decisions: what may be paid for a customer, whom to keep, who is worth how much, and what the formulas in use say."""
 
 from __future__ import annotations
 
@@ -8,29 +8,43 @@ from predclv.decisions.experiments import Experiment, read_experiment
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
+from predclv.decisions.migration import TierMigration, tier_migration
+from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
 from predclv.decisions.retention_effect import RetentionEffect, retention_effect
+from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
+from predclv.decisions.segments import value_by_segment
+from predclv.decisions.tiers import CustomerTiers, assign_tiers
 
 __all__ = [
     "BANDS",
     "Acquisition",
     "BudgetPlan",
+    "CustomerTiers",
     "Experiment",
     "FormulaComparison",
     "FormulaValue",
+    "ParetoCurve",
+    "RFMSegments",
     "RetentionEffect",
     "Saturating",
+    "TierMigration",
     "allocate_budget",
     "assess_acquisition",
+    "assign_rfm_segments",
+    "assign_tiers",
     "compare_formulas",
     "five_step_formula",
     "historical_value",
     "list_at_risk",
     "list_to_win_back",
+    "pareto_curve",
     "purchase_formula",
     "read_experiment",
     "retention_effect",
     "retention_formula",
     "retention_formula_of_log",
+    "tier_migration",
+    "value_by_segment",
     "weigh_offer",
 ]

@@ -101,36 +101,26 @@ class ContractOutlook:
         """See `Outlook`."""
         return self.subs.to_native(pd.DataFrame(columns))
 
-    def odds(self, limits: FloatArray) -> Odds:
+    def odds(self, limits: FloatArray, rows: IntArray | None = None) -> Odds:
         """See `Outlook`."""
-        found = Odds(*np.empty((2, len(self.subs), len(limits))))
-        for model, _, rows in self.model.contract_parts(self.subs):
+        rows = np.arange(len(self.subs)) if rows is None else rows
+        found = Odds(*np.empty((2, len(rows), len(limits))))
+        place = np.full(len(self.subs), -1)
+        place[rows] = np.arange(len(rows))
+        for model, _, of_part in self.model.contract_parts(self.subs):
             thetas = model.thetas(self.estimate)
             draws = model.full_theta(model.posterior_.draws_array(CUSTOMER_DRAWS))
-            for start in range(0, len(rows), _CHUNK):
-                some = rows[start : start + _CHUNK]
+            wanted = of_part[place[of_part] >= 0]
+            for start in range(0, len(wanted), _CHUNK):
+                some = wanted[start : start + _CHUNK]
                 contracts = self.task.contracts.take(some)
                 tenure, n, inverse = contracts.distinct()
                 by_draw = kernel.discounted_renewals(tenure, n, self.task.rate, thetas.for_means())[:, inverse]
                 soon = contracts.worth * np.exp(-self.task.rate * contracts.next_renewal)
                 for j, limit in enumerate(limits):
-                    found.mean[some, j] = (soon * by_draw >= limit).mean(axis=0)
-                    found.outcome[some, j] = self._reaches(contracts, soon, draws, float(limit))
+                    found.mean[place[some], j] = (soon * by_draw >= limit).mean(axis=0)
+                    found.outcome[place[some], j] = _reaches(contracts, soon, draws, float(limit), self.task.rate)
         return found
-
-    def _reaches(self, contracts: Contracts, soon: FloatArray, theta: FloatArray, limit: float) -> FloatArray:
-        """P(value >= limit): value rises with the number of renewals, so there is a least one that will do."""
-        if limit <= 0:
-            return np.ones(len(soon))
-        needed = _payments_needed(soon, limit, self.task.rate)
-        possible = needed <= contracts.n_renewals
-        out = np.zeros(len(soon))
-        pairs = np.column_stack((contracts.tenure[possible], needed[possible]))
-        if len(pairs):
-            distinct, back = np.unique(pairs, axis=0, return_inverse=True)
-            tenure, steps = np.ascontiguousarray(distinct.T)
-            out[possible] = kernel.mean_survival(tenure, steps, theta)[back.ravel()]
-        return out
 
     def outcomes(self, n_draws: int) -> Iterator[FloatArray]:
         """See `Outlook`."""
@@ -176,6 +166,21 @@ class ContractOutlook:
             seed = seed_of_part(int(self.model.random_state), number)
             totals.append(forecast.simulate(contracts, rate, n_segments, theta, seed=seed))
         return sums, totals
+
+
+def _reaches(contracts: Contracts, soon: FloatArray, theta: FloatArray, limit: float, rate: float) -> FloatArray:
+    """P(value >= limit): value rises with the number of renewals, so there is a least one that will do."""
+    if limit <= 0:
+        return np.ones(len(soon))
+    needed = _payments_needed(soon, limit, rate)
+    possible = needed <= contracts.n_renewals
+    out = np.zeros(len(soon))
+    pairs = np.column_stack((contracts.tenure[possible], needed[possible]))
+    if len(pairs):
+        distinct, back = np.unique(pairs, axis=0, return_inverse=True)
+        tenure, steps = np.ascontiguousarray(distinct.T)
+        out[possible] = kernel.mean_survival(tenure, steps, theta)[back.ravel()]
+    return out
 
 
 def _payments_needed(worth: FloatArray, limit: float, rate: float) -> FloatArray:

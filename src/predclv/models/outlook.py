@@ -61,8 +61,8 @@ class Outlook(Protocol):
         """Columns of `CLV.predict` that need no level, each (n_rows,)."""
         ...
 
-    def odds(self, limits: FloatArray) -> Odds:
-        """Chances to reach limits, (n_limits,) amounts of money."""
+    def odds(self, limits: FloatArray, rows: IntArray | None = None) -> Odds:
+        """Chances to reach limits, (n_limits,) amounts of money, of all rows or of some, in increasing order."""
         ...
 
     def outcomes(self, n_draws: int) -> Iterator[FloatArray]:

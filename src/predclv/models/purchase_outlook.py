@@ -94,9 +94,12 @@ class PurchaseOutlook:
         """See `Outlook`."""
         return self.rfm.to_native(pd.DataFrame(columns))
 
-    def odds(self, limits: FloatArray) -> Odds:
+    def odds(self, limits: FloatArray, rows: IntArray | None = None) -> Odds:
         """See `Outlook`."""
-        found = Odds(*np.empty((2, len(self.rfm), len(limits))))
+        rows = np.arange(len(self.rfm)) if rows is None else rows
+        found = Odds(*np.empty((2, len(rows), len(limits))))
+        place = np.full(len(self.rfm), -1)
+        place[rows] = np.arange(len(rows))
         alone = self.pair.goes_one_by_one
         for part in self.pair.parts(self.rfm):
             counts, spend = part.pair.thetas(self.estimate)
@@ -104,14 +107,15 @@ class PurchaseOutlook:
             tables = value_tables(bindings, counts, spend, self.length, self.task.delta)
             # Customers of one history together: their histories are worked out once.
             order = part.rows[np.argsort(histories(part.rfm)[1], kind="stable")]
+            order = order[place[order] >= 0]
             for start in range(0, len(order), _CHUNK):
-                rows = order[start : start + _CHUNK]
-                few = self.task.customers.take(rows)
-                found.mean[rows] = self._mean_reaches(part, few, counts, spend, limits)
+                some = order[start : start + _CHUNK]
+                few = self.task.customers.take(some)
+                found.mean[place[some]] = self._mean_reaches(part, few, counts, spend, limits)
                 if not alone:
-                    found.outcome[rows] = _reaches(few, limits, tables)
+                    found.outcome[place[some]] = _reaches(few, limits, tables)
         if alone:
-            found.outcome[:] = self._reaches_one_by_one(limits)
+            found.outcome[:] = self._reaches_one_by_one(limits, rows)
         return found
 
     def _mean_reaches(
@@ -128,14 +132,14 @@ class PurchaseOutlook:
             expected_value_reaches(by_draw, inverse[distinct], few.x, few.mean_spend, theta, needed)[back]
         )
 
-    def _reaches_one_by_one(self, limits: FloatArray) -> FloatArray:
-        kernels, theta = row_thetas(self.pair.transactions, self.rfm, CUSTOMER_DRAWS)
+    def _reaches_one_by_one(self, limits: FloatArray, rows: IntArray) -> FloatArray:
+        kernels, theta = row_thetas(self.pair.transactions, self.rfm.pick(rows), CUSTOMER_DRAWS)
         spend = self.pair.draws(CUSTOMER_DRAWS)[1]
-        customers = self.task.customers
-        needed = _before_margin(customers.margin, limits)
-        money = customers.x, customers.t_x, customers.T, customers.mean_spend
-        found = row_value_exceedances(kernels, theta, spend, *money, self.length, self.task.delta, _readable(needed))
-        return _settle(needed, found)
+        few = self.task.customers.take(rows)
+        needed = _before_margin(few.margin, limits)
+        money = few.x, few.t_x, few.T, few.mean_spend
+        asked = self.length, self.task.delta, _readable(needed)
+        return _settle(needed, row_value_exceedances(kernels, theta, spend, *money, *asked))
 
     def outcomes(self, n_draws: int) -> Iterator[FloatArray]:
         """See `Outlook`."""

@@ -34,6 +34,7 @@ from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
 from predclv.plots.prior import plot_prior_predictive
 from predclv.plots.retention import plot_offer_return, plot_stakes
+from predclv.plots.segments import plot_migration, plot_pareto, plot_tiers
 from predclv.plots.worth import plot_lorenz_curve, plot_portfolio, plot_value_distribution
 
 __all__ = [
@@ -62,8 +63,10 @@ __all__ = [
     "plot_gains",
     "plot_lorenz_curve",
     "plot_method_tracking",
+    "plot_migration",
     "plot_offer_return",
     "plot_p_values",
+    "plot_pareto",
     "plot_payback",
     "plot_penalty_path",
     "plot_pit",
@@ -79,6 +82,7 @@ __all__ = [
     "plot_spend_density",
     "plot_stakes",
     "plot_survivors",
+    "plot_tiers",
     "plot_total_tracking",
     "plot_tracking",
     "plot_value_distribution",
