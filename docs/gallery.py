@@ -69,6 +69,20 @@ by_month = pc.RFMSummary.from_transactions(
 )
 plots.plot_portfolio(clv.portfolio(by_month, "39 weeks", by="month", n_draws=256), currency="USD")
 
+# %% plot_pareto: Is it 80/20? The best in hindsight, those expected to be best, and the past; `ParetoCurve.plot`.
+from predclv import decisions
+
+decisions.pareto_curve(clv, rfm, "39 weeks").plot()  # plots.plot_pareto(curve.curve)
+
+# %% plot_tiers: What tiers, RFM segments or any other hold of the value; `CustomerTiers.plot`.
+tiers = decisions.assign_tiers(clv, rfm, "39 weeks", method="value")
+tiers.plot()  # plots.plot_tiers(tiers.table)
+
+# %% plot_migration: Who went from which tier to which by the next snapshot; `TierMigration.plot`.
+later = pc.RFMSummary.from_transactions(log, amount="amount", observation_end="1998-06-30")
+migration = decisions.tier_migration(tiers, decisions.assign_tiers(clv, later, "39 weeks", cuts=tiers.cuts))
+migration.plot()  # plots.plot_migration(migration.counts)
+
 # %% [group] Priors and covariates: What is said before the data, and what moves customers.
 
 # %% plot_prior_predictive: What priors say of customers, before any data.

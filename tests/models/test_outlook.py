@@ -116,7 +116,8 @@ def test_customers_with_parameters_of_their_own_and_those_who_share_them_are_ask
 
 def test_chances_over_an_infinite_horizon_agree_with_the_interval_of_predict():
     sim = simulated("bg_nbd", 100)
-    clv, rfm = fitted("bg_nbd", sim.rfm), sim.rfm[[int(np.argmax(sim.rfm.recency))]]
+    clv = fitted("bg_nbd", sim.rfm)
+    rfm = sim.rfm[[int(clv.predict(sim.rfm, 26)["expected_clv"].argmax())]]
     with pytest.warns(HorizonWarning):
         ends = clv.predict(rfm, np.inf, level=0.8).loc[0, ["clv_low", "clv_high"]].to_numpy(dtype=float)
     with pytest.warns(HorizonWarning):
