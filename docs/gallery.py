@@ -172,3 +172,12 @@ test.plot_differences()  # plots.plot_differences(test.table)
 
 # %% plot_arm_draws: How sure the mean of each arm is; `Experiment.plot_draws`.
 test.plot_draws()  # plots.plot_arm_draws(test.draws())
+
+# %% plot_drivers: What goes with an attribute, before and after adjusting for the others; `Drivers.plot`.
+members = pc.RFMSummary.from_frame(
+    by_channel.to_pandas().assign(plan=lambda table: table["customer_id"] % 5 < 2),
+    time_unit="week",
+    carry=["channel", "plan"],
+)
+drivers = pc.decisions.find_drivers(members, ["channel", "plan"], n_draws=64)
+drivers.plot()  # plots.plot_drivers(drivers.of("clv"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
 from predclv.decisions.budget import BudgetPlan, Saturating, allocate_budget
+from predclv.decisions.drivers import Drivers, find_drivers
 from predclv.decisions.experiments import Experiment, read_experiment
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
@@ -21,6 +22,7 @@ __all__ = [
     "Acquisition",
     "BudgetPlan",
     "CustomerTiers",
+    "Drivers",
     "Experiment",
     "FormulaComparison",
     "FormulaValue",
@@ -34,6 +36,7 @@ __all__ = [
     "assign_rfm_segments",
     "assign_tiers",
     "compare_formulas",
+    "find_drivers",
     "five_step_formula",
     "historical_value",
     "list_at_risk",

@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.decisions.arm_means import ArmMeans
+from predclv.decisions.experiment_options import Plan, settle_exposed, settle_models, settle_shares
 from predclv.decisions.experiment_words import LABELS, say_experiment
-from predclv.decisions.readout import Plan, read_out, settle_exposed, settle_models, settle_shares
+from predclv.decisions.readout import read_out
 from predclv.decisions.trial import read_trial
 from predclv.inference.posterior import check_level, check_number
 

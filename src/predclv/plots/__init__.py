@@ -27,6 +27,7 @@ from predclv.plots.comparison import plot_comparison
 from predclv.plots.contracts import plot_recurring_revenue, plot_retention, plot_survivors
 from predclv.plots.covariates import plot_effects, plot_penalty_path
 from predclv.plots.customers import plot_alive_history, plot_frequency_recency
+from predclv.plots.drivers import plot_drivers
 from predclv.plots.experiments import plot_arm_draws, plot_differences
 from predclv.plots.explanation import plot_explanation
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
@@ -56,6 +57,7 @@ __all__ = [
     "plot_calibration_by_decile",
     "plot_comparison",
     "plot_differences",
+    "plot_drivers",
     "plot_effects",
     "plot_explanation",
     "plot_frequency_histogram",
