@@ -10,6 +10,7 @@ from predclv.decisions.formula_comparison import FormulaComparison, compare_form
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
 from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
 from predclv.decisions.migration import TierMigration, tier_migration
+from predclv.decisions.monitor import Monitoring, Watch, compare_snapshots, watch_snapshots
 from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
 from predclv.decisions.retention_effect import RetentionEffect, retention_effect
@@ -26,16 +27,19 @@ __all__ = [
     "Experiment",
     "FormulaComparison",
     "FormulaValue",
+    "Monitoring",
     "ParetoCurve",
     "RFMSegments",
     "RetentionEffect",
     "Saturating",
     "TierMigration",
+    "Watch",
     "allocate_budget",
     "assess_acquisition",
     "assign_rfm_segments",
     "assign_tiers",
     "compare_formulas",
+    "compare_snapshots",
     "find_drivers",
     "five_step_formula",
     "historical_value",
@@ -49,5 +53,6 @@ __all__ = [
     "retention_formula_of_log",
     "tier_migration",
     "value_by_segment",
+    "watch_snapshots",
     "weigh_offer",
 ]

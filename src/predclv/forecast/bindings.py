@@ -142,6 +142,24 @@ class TransactionBindings(Protocol):
         """P(not left by T + ahead | history up to T), as in `discounted_if_leaving_less`, (n_draws, n_rows)."""
         ...
 
+    def p_at_most_if_staying(
+        self, n: FloatArray, x: FloatArray, t_x: FloatArray, T: FloatArray, window: float, theta: FloatArray
+    ) -> FloatArray:
+        """P(at most n purchases in (T, T + window] | history, alive at T, stays), (n_draws, n_rows); n from -1 on."""
+        ...
+
+    def simulate_if_staying(
+        self,
+        generator: np.random.Generator,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        window: float,
+        theta: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Simulate the window of rows that are alive at T and stay, a draw each: purchases, and the last one's time."""
+        ...
+
     def purchase_pmf(
         self,
         x: FloatArray,

@@ -31,6 +31,7 @@ from predclv.kernels.bg_bb_likelihood import (
 from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
 from predclv.kernels.bg_bb_rows import arrange
 from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.silence import opportunities_at_most, simulate_opportunities
 from predclv.kernels.staying import discounted_opportunities
 from predclv.models.transactions import TransactionModel
 from predclv.parameters import Parameter
@@ -73,6 +74,8 @@ class BGBBBindings(ArrangedLikelihood, OneState):
     discounted_expected_purchases = staticmethod(kernel.discounted_expected_purchases)
     purchase_pmf = staticmethod(kernel.purchase_pmf)
     discounted_if_staying = staticmethod(discounted_opportunities)
+    p_at_most_if_staying = staticmethod(opportunities_at_most)
+    simulate_if_staying = staticmethod(simulate_opportunities)
     alive_purchase_pmf = staticmethod(kernel.alive_purchase_pmf)
     alive_discount_moments = staticmethod(discount_moments)
     simulate_totals = staticmethod(simulate_totals)

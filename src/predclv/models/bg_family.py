@@ -18,7 +18,7 @@ from predclv.kernels import bg_family_compiled as kernel
 from predclv.kernels import bg_family_discounts as discounts
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
-from predclv.kernels import discounting, leaving, staying
+from predclv.kernels import discounting, leaving, silence, staying
 from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
@@ -268,6 +268,24 @@ class BGFamily:
         likelier = theta + np.array([0.0, 0.0, 1.0, 0.0])
         out[:, new] = evaluate(*rows, theta, False) - factor * a / (a + b) * evaluate(*rows, likelier, False)
         return out
+
+    def p_at_most_if_staying(
+        self, n: FloatArray, x: FloatArray, t_x: FloatArray, T: FloatArray, window: float, theta: FloatArray
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        return silence.regular_purchases_at_most(n, x, t_x, T, window, theta, self.k)
+
+    def simulate_if_staying(
+        self,
+        generator: np.random.Generator,
+        x: FloatArray,
+        t_x: FloatArray,
+        T: FloatArray,
+        window: float,
+        theta: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `TransactionBindings`."""
+        return silence.simulate_regular_purchases(generator, x, t_x, T, window, theta, self.k)
 
     def purchase_pmf(
         self,

@@ -17,6 +17,7 @@ from predclv.kernels import nbd as kernel
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases
 from predclv.models.transactions import TransactionModel
 from predclv.parameters import Parameter
@@ -33,6 +34,8 @@ class NBDBindings(OneState):
 
     literal_log_likelihood = staticmethod(kernel.log_likelihood)
     discounted_if_staying = staticmethod(discounted_purchases)
+    p_at_most_if_staying = staticmethod(purchases_at_most)
+    simulate_if_staying = staticmethod(simulate_purchases)
     alive_purchase_pmf = staticmethod(kernel.purchase_pmf)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_deriva
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
+from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases
 from predclv.models.covariate_model import CovariateModel
 from predclv.models.patterns import ParetoPatterns, PatternKernels
@@ -63,6 +64,8 @@ class ParetoNBDBindings(ArrangedLikelihood, OneState):
     discounted_expected_purchases = staticmethod(kernel.discounted_expected_purchases)
     purchase_pmf = staticmethod(kernel.purchase_pmf)
     discounted_if_staying = staticmethod(discounted_purchases)
+    p_at_most_if_staying = staticmethod(purchases_at_most)
+    simulate_if_staying = staticmethod(simulate_purchases)
     alive_purchase_pmf = staticmethod(kernel.alive_purchase_pmf)
     alive_discount_moments = staticmethod(discount_moments)
     simulate_totals = staticmethod(simulate_totals)

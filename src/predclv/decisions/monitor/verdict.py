@@ -1,0 +1,158 @@
+"""Refit now? What each check found, beside the threshold it was held against, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from predclv.decisions.monitor.calibration import Calibration
+
+__all__ = ["FINE", "LOOK", "REFIT", "THRESHOLDS", "UNKNOWN", "Money", "decide", "weigh"]
+
+FINE, LOOK, REFIT, UNKNOWN = "fine", "look", "refit", "not enough to say"
+
+#: From where on a difference matters, provided that it is beyond chance too.
+THRESHOLDS = {
+    "chance": 0.01,  # from which on something is taken to be beyond chance: totals and parameters
+    "total": 0.05,  # share by which a total was missed
+    "total_too_wide": 0.25,  # half an interval over what was expected, from which on a total tells nothing
+    "distance": 0.05,  # of customers' places from uniform
+    "alarms": 1.25,  # times as many as the forecast expected, or its inverse
+    "psi_look": 0.1,  # the usual bands of the stability index
+    "psi_refit": 0.25,
+    "parameter": 0.1,  # share by which one has changed
+    "money": 0.05,  # share by which the refit changes the value of the base
+    "outside": 0.01,  # share of customers outside twice the range of the fit
+}
+_FEWEST_CUSTOMERS, _FEWEST_NEWCOMERS, _FEWEST_ALARMS = 200, 100, 5.0
+
+
+class Money(NamedTuple):
+    """Value of all customers of the new snapshot, by the old model and by the new one (NaN where there is none)."""
+
+    old_model: float
+    new_model: float
+
+
+def weigh(
+    calibration: Calibration,
+    counts: pd.DataFrame,
+    population: pd.DataFrame,
+    parameters: Sequence[tuple[pd.DataFrame, str]] | None,
+    money: Money,
+    outside: float,
+) -> pd.DataFrame:
+    """Lay out the evidence: check, result ("fine", "look", "refit", "not enough to say"), value, threshold, finding."""
+    rows = [_total(calibration, what) for what in calibration.totals["what"].unique()]
+    rows += [_places(calibration), _alarms(counts), _newcomers(population)]
+    if parameters is not None:
+        rows += [_parameters(table, reason) for table, reason in parameters]
+        rows.append(_money(money))
+    rows.append(_range(outside))
+    return pd.DataFrame(rows, columns=["check", "result", "value", "threshold", "finding"])
+
+
+def decide(evidence: pd.DataFrame) -> str:
+    """Say "yes" where a check does, "not enough to say" where the total of purchases tells nothing, else "no"."""
+    if (evidence["result"] == REFIT).any():
+        return "yes"
+    total = evidence.loc[evidence["check"] == "total purchases", "result"].iloc[0]
+    return UNKNOWN if total == UNKNOWN else "no"
+
+
+def _row(check: str, result: str, value: float, threshold: float, finding: str) -> dict[str, Any]:
+    return {"check": check, "result": result, "value": value, "threshold": threshold, "finding": finding}
+
+
+def _total(calibration: Calibration, what: str) -> dict[str, Any]:
+    table = calibration.totals
+    row = table[(table["what"] == what) & (table["group"] == "all")].iloc[0]
+    check, limit = f"total {what}", THRESHOLDS["total"]
+    said = (
+        f"{row['actual']:,.0f} of {what}, where {row['expected']:,.0f} were expected ({row['low']:,.0f} to "
+        f"{row['high']:,.0f} with {calibration.level:.0%} probability)"
+    )
+    half = (row["high"] - row["low"]) / 2
+    if not np.isfinite(row["error"]) or half > THRESHOLDS["total_too_wide"] * row["expected"]:
+        return _row(check, UNKNOWN, row["error"], limit, f"{said}: too wide an interval to tell")
+    if row["p"] >= THRESHOLDS["chance"]:
+        return _row(check, FINE, row["error"], limit, f"{said}: as chance allows")
+    if abs(row["error"]) <= limit:
+        return _row(check, FINE, row["error"], limit, f"{said}: beyond chance, and off by little")
+    return _row(check, REFIT, row["error"], limit, f"{said}: off by {row['error']:+.0%}, which chance does not explain")
+
+
+def _places(calibration: Calibration) -> dict[str, Any]:
+    distance, limit = calibration.distance, max(THRESHOLDS["distance"], calibration.distance_by_chance)
+    check = "customers' own forecasts"
+    said = (
+        f"{calibration.share_inside:.0%} of customers within their own {calibration.level:.0%} interval; the places of "
+        f"outcomes in their distributions are off by {distance:.1%} at most"
+    )
+    if len(calibration.pit) < _FEWEST_CUSTOMERS:
+        return _row(check, UNKNOWN, distance, limit, f"{said}: too few customers to tell")
+    return _row(check, REFIT if distance > limit else FINE, distance, limit, said)
+
+
+def _alarms(counts: pd.DataFrame) -> dict[str, Any]:
+    row = counts[counts["kind"] == "silence"].iloc[0]
+    rang, expected, deviation = row["rang"], row["expected_by_forecast"], row["deviation_by_forecast"]
+    check, limit = "customers fallen silent", THRESHOLDS["alarms"]
+    said = f"{rang:,.0f} valuable customers bought unusually little, where the forecast expected {expected:,.0f}"
+    if not expected >= _FEWEST_ALARMS:
+        return _row(check, UNKNOWN, np.nan, limit, f"{said}: too few to tell")
+    ratio = rang / expected
+    beyond = abs(rang - expected) > 2.58 * deviation and not 1 / limit <= ratio <= limit
+    return _row(check, REFIT if beyond else FINE, ratio, limit, said)
+
+
+def _newcomers(population: pd.DataFrame) -> dict[str, Any]:
+    rows = population[(population["group"] == "newcomers") & ~population["variable"].isin(["age"])]
+    check, limit = "newcomers", THRESHOLDS["psi_refit"]
+    known = rows[(rows[["customers_old", "customers_new"]].min(axis=1) >= _FEWEST_NEWCOMERS) & np.isfinite(rows["psi"])]
+    if known.empty:
+        return _row(check, UNKNOWN, np.nan, limit, "too few newcomers, then or now, to compare")
+    worst = known.loc[known["psi"].idxmax()]
+    # The level by chance is for one variable; of so many the largest may exceed it more often.
+    beyond = worst["psi"] > 1.5 * worst["psi_by_chance"]
+    said = f"newcomers now and then differ most in {worst['variable']}: stability index {worst['psi']:.2f}"
+    if not beyond or worst["psi"] <= THRESHOLDS["psi_look"]:
+        return _row(check, FINE, worst["psi"], limit, f"{said}, which is little")
+    return _row(check, REFIT if worst["psi"] > limit else LOOK, worst["psi"], limit, said)
+
+
+def _parameters(table: pd.DataFrame, reason: str) -> dict[str, Any]:
+    limit = THRESHOLDS["chance"]
+    if reason or table.empty:
+        return _row("parameters", UNKNOWN, np.nan, limit, reason or "No segment is in both fits.")
+    check = f"parameters of {table['model'].iloc[0]}"
+    # Of several segments the smallest chance counts, times how many there are.
+    by_segment = table.drop_duplicates("segment")["p_all"]
+    p = float(min(by_segment.min() * len(by_segment), 1.0))
+    if not np.isfinite(p):
+        return _row(check, UNKNOWN, p, limit, "the data do not determine the parameters well enough to compare them")
+    change = np.abs(table["ratio"] - 1)
+    most = table.loc[change.idxmax()]
+    said = (
+        f"{most['parameter']} changed most, times {most['ratio']:.2f}; such differences come by chance with p = {p:.2g}"
+    )
+    drifted = p < limit and change.max() > THRESHOLDS["parameter"]
+    return _row(check, REFIT if drifted else FINE, p, limit, said)
+
+
+def _money(money: Money) -> dict[str, Any]:
+    change = money.new_model / money.old_model - 1 if money.old_model > 0 else np.nan
+    limit = THRESHOLDS["money"]
+    if not np.isfinite(change):
+        return _row("value of the base", UNKNOWN, np.nan, limit, "the value has no finite mean")
+    said = f"the new fit values the base at {change:+.1%} against the old one"
+    return _row("value of the base", REFIT if abs(change) > limit else FINE, change, limit, said)
+
+
+def _range(outside: float) -> dict[str, Any]:
+    limit = THRESHOLDS["outside"]
+    said = f"{outside:.1%} of customers lie outside twice the range that the old fit has seen"
+    return _row("range of the fit", REFIT if outside > limit else FINE, outside, limit, said)

@@ -1,0 +1,357 @@
+"""Monitoring: alarms that keep their level and see what can be seen, intervals of drift that hold, clear refusals."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import predclv as pc
+from predclv.decisions import compare_snapshots, watch_snapshots
+from predclv.decisions.monitor.parameters import compare_parameters
+from predclv.decisions.monitor.population import stability_index
+from predclv.errors import DataError, DataQualityWarning, UnitError
+from snapshots import fitted, simulate
+
+THETA, SPEND = (2.0, 4.0, 0.3, 6.0), (6.0, 4.0, 15.0)
+WINDOW = 10.0
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::predclv.errors.HorizonWarning",
+    "ignore::predclv.errors.DependenceWarning",
+    "ignore::predclv.errors.HeavyTailWarning",
+)
+
+
+def stay(seed, n=6_000, **changes):
+    """Customers who are there at the old date and do not leave before the new one."""
+    return simulate(seed, n, theta=THETA, ages=(10.0, 52.0), window=WINDOW, staying=True, **changes)
+
+
+@pytest.fixture(scope="module")
+def clv():
+    seen = simulate(1, 1_500, theta=THETA, ages=(10.0, 52.0)).old
+    return fitted(seen, THETA, SPEND)
+
+
+@pytest.fixture(scope="module")
+def unchanged():
+    return stay(2)
+
+
+@pytest.fixture(scope="module")
+def quiet(clv, unchanged):
+    return compare_snapshots(clv, unchanged.old, unchanged.new, top=1.0, horizon=26)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """An ordinary base, in which some leave, and two fits."""
+    pair = simulate(78, 2_000, newcomers=500)
+    return pair, pc.CLV().fit(pair.old), pc.CLV().fit(pair.new)
+
+
+def test_alarms_ring_for_the_level_of_those_who_did_not_change_at_every_frequency(unchanged, quiet):
+    for column in ("p_silence", "p_basket"):
+        p = quiet.customers[column]
+        assert stats.kstest(p.dropna(), "uniform").pvalue > 0.01
+        by_frequency = pd.cut(unchanged.old.frequency, [-1, 0, 1, 3, 6, 10, 16, 25, np.inf])
+        for _, group in p.groupby(by_frequency, observed=True):
+            group = group.dropna()
+            if group.empty:
+                continue
+            # Eight groups, two columns: a deviation of 3.3 comes once in 60 such tests.
+            assert np.mean(group <= 0.05) == pytest.approx(0.05, abs=3.3 * np.sqrt(0.05 * 0.95 / len(group)))
+    assert quiet.customers.loc[unchanged.old.frequency == 0, "p_basket"].isna().all()
+    counts = quiet.alarm_counts.set_index("kind")
+    assert counts.loc["silence", "rang"] == (quiet.customers["p_silence"] <= 0.05).sum()
+    # Of those whose value halved, many did so by chance; the level bounds how many ring.
+    assert 0 < counts.loc["value", "rang"] <= counts.loc["value", "expected_if_unchanged"]
+    assert counts.loc["silence", "false_alarms_per_customer_year"] == pytest.approx(0.05 * 365.25 / 7 / WINDOW)
+
+
+def test_alarms_ring_for_most_of_those_whose_rate_was_cut_to_a_fifth(clv):
+    """The best test, which knows the rate, rings for 76 % after five mean gaps."""
+    changed = stay(3, 8_000, change=0.2)
+    found = compare_snapshots(clv, changed.old, changed.new, top=1.0, horizon=26)
+    gaps = changed.rate * WINDOW
+    some = (changed.old.frequency >= 10) & (gaps > 4.5) & (gaps < 5.5)
+    rang = np.mean(found.customers.loc[some, "p_silence"] <= 0.05)
+    level = stats.poisson.cdf([1, 2], 5.0)
+    share = (0.05 - level[0]) / (level[1] - level[0])
+    best = stats.poisson.cdf(1, 1.0) + share * stats.poisson.pmf(2, 1.0)
+    assert best == pytest.approx(0.76, abs=0.005)
+    error = np.sqrt(0.25 / some.sum())
+    assert 0.5 + 3 * error < rang < best + 3 * error
+    silent = found.alarms[found.alarms["kind"] == "silence"]
+    assert (silent["p"] <= 0.05).all()
+    # Silence beyond doubt needs no randomization, and comes first.
+    assert found.alarms["certain"].is_monotonic_decreasing
+    assert silent["certain"].mean() > 0.5
+
+
+def test_smaller_baskets_ring(clv):
+    changed = stay(4, 3_000, basket=0.4)
+    found = compare_snapshots(clv, changed.old, changed.new, top=1.0, horizon=26)
+    many = found.customers["purchases"] >= 3
+    assert (found.customers.loc[many, "p_basket"] <= 0.05).mean() > 0.6
+    assert stats.kstest(found.customers["p_silence"], "uniform").pvalue > 0.01
+
+
+def test_the_forecast_says_how_many_will_ring_where_some_leave(clv):
+    pair = simulate(5, 8_000, theta=THETA, ages=(10.0, 52.0))
+    found = compare_snapshots(clv, pair.old, pair.new, horizon=26)
+    row = found.alarm_counts.set_index("kind").loc["silence"]
+    assert row["rang"] == pytest.approx(row["expected_by_forecast"], abs=3.3 * row["deviation_by_forecast"])
+    assert row["rang"] > 1.2 * row["expected_if_unchanged"]
+    assert found.calibration.distance < found.calibration.distance_by_chance
+    assert found.calibration.share_inside == pytest.approx(0.9, abs=0.015)
+    assert found.verdict == "no"
+    # What an old forecast expects of the new date is what comes, on average, by the same model.
+    now, expected = found.facts["value_now"], found.facts["value_expected"]
+    assert now == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
+@pytest.mark.parametrize("model", [pc.BGNBD, pc.GammaGamma])
+def test_intervals_of_drift_hold_where_there_is_none(model):
+    """Of 60 bases; the refit has the same customers, for longer, and some new ones."""
+    kept, p = [], []
+    for seed in range(60):
+        pair = simulate(seed, 1_500, newcomers=300)
+        fits = [model().fit(rfm) for rfm in (pair.old, pair.new)]
+        table, reason = compare_parameters(*fits, pair.old, pair.new, 0.9)
+        assert reason == ""
+        kept.append(~table["moved"].to_numpy())
+        p.append(table["p_all"][0])
+    # 3.3 standard errors.
+    assert np.mean(kept, axis=0) == pytest.approx(0.9, abs=3.3 * np.sqrt(0.09 / 60))
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_drift_is_seen(base):
+    _, old_fit, _ = base
+    pair = simulate(78, 2_000, newcomers=500, change=0.6)
+    found = compare_snapshots(old_fit, pair.old, pair.new, pc.CLV().fit(pair.new), horizon=26)
+    evidence = found.evidence.set_index("check")["result"]
+    assert found.verdict == "yes"
+    for check in ("total purchases", "total revenue", "customers' own forecasts", "parameters of BGNBD"):
+        assert evidence[check] == "refit"
+    assert evidence["parameters of GammaGamma"] == "fine"
+
+
+def test_the_parts_of_a_change_add_up(base):
+    pair, old_fit, new_fit = base
+    found = compare_snapshots(old_fit, pair.old, pair.new, new_fit, horizon="1 year", discount_rate=0.15)
+    table = found.customers.set_index("customer_id")
+    parts = table[["change_expected", "change_behaviour", "change_refit"]].sum(axis=1)
+    np.testing.assert_allclose(parts, table["value_change"], atol=1e-9)
+    for date, model, rfm in (("old", old_fit, pair.old), ("new", new_fit, pair.new)):
+        some = rfm[rfm.frequency < 4][:100]
+        forecast = model.predict(some, "1 year", discount_rate=0.15).set_index("customer_id")
+        for ours, theirs in (("p_alive", "p_alive"), ("p_purchase", "p_purchase"), ("value", "expected_clv")):
+            np.testing.assert_allclose(table.loc[forecast.index, f"{ours}_{date}"], forecast[theirs], rtol=1e-9)
+    assert found.verdict == "no"
+    assert found.facts["newcomers"] == 500
+    newcomers = pair.new[2_000:]
+    purchases = new_fit.transactions_.discounted_expected_purchases(newcomers, "1 year", discount_rate=0.15)
+    spend = new_fit.spend_.expected_spend(newcomers)["expected_spend"]
+    worth = (purchases["discounted_expected_purchases"] * spend).sum()
+    assert found.facts["base_by_new_model"] == pytest.approx(worth + table["value_new"].sum())
+
+
+def test_two_samples_of_one_population_rarely_exceed_their_level():
+    rng = np.random.default_rng(0)
+    beyond = []
+    for draw in (lambda n: rng.poisson(2.0, n), lambda n: rng.gamma(2.0, 1.0, n)):
+        for _ in range(200):
+            index, by_chance = stability_index(draw(800).astype(float), draw(300).astype(float))
+            beyond.append(index > by_chance)
+    assert np.mean(beyond) == pytest.approx(0.05, abs=3.3 * np.sqrt(0.05 * 0.95 / 400))
+    assert stability_index(np.ones(5), np.ones(9)) == (0.0, 0.0)
+    index, by_chance = stability_index(np.ones(500), np.full(500, 2.0))
+    assert index > 5 > by_chance
+
+
+def test_rows_in_any_order_give_the_same_alarms(base):
+    pair, fit, _ = base
+    rng = np.random.default_rng(0)
+    shuffled = (rfm[rng.permutation(len(rfm))] for rfm in (pair.old, pair.new))
+    one = compare_snapshots(fit, pair.old, pair.new, horizon=26)
+    other = compare_snapshots(fit, *shuffled, horizon=26)
+    pd.testing.assert_frame_equal(one.alarms, other.alarms, rtol=1e-9)
+    again = compare_snapshots(fit, pair.old, pair.new, horizon=26, random_state=1)
+    assert not one.customers["p_silence"].equals(again.customers["p_silence"])
+
+
+def test_json_is_plain_and_whole(base, tmp_path):
+    pair, fit, _ = base
+    found = compare_snapshots(fit, pair.old, pair.new, horizon=26)
+    stored = json.loads(found.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert stored["schema"] == "predclv.monitor/1"
+    assert len(stored["alerts"]) == len(found.alarms) == found.alarm_counts["rang"].sum()
+    assert {"id", "kind", "p", "value_at_stake"} <= set(stored["alerts"][0])
+    assert isinstance(stored["alerts"][0]["id"], int)
+    assert stored["facts"]["base_by_new_model"] is None
+    assert stored["verdict"] == found.verdict
+    found.save(tmp_path / "out")
+    found.save(tmp_path / "out")
+    assert pd.read_parquet(tmp_path / "out" / "alarms.parquet").shape == found.alarms.shape
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    with pytest.raises(FileExistsError, match=r"mine\.txt"):
+        found.save(tmp_path / "out")
+    assert "refit: no" in repr(found)
+
+
+def test_a_series_knows_who_rings_again(base):
+    pair, fit, later = base
+    frame = pair.new.to_pandas()
+    silent = frame.assign(T=frame["T"] + 10)
+    third = pc.RFMSummary.from_frame(silent, time_unit="week")
+    series = watch_snapshots([(fit, pair.old), (later, pair.new), (later, third)], refitted=False, horizon=26)
+    assert series.table["silence"].tolist() == [len(s.alarms[s.alarms["kind"] == "silence"]) for s in series.steps]
+    assert series.false_alarm_of_series == pytest.approx(1 - 0.95**2)
+    # Nobody bought in the last window.
+    assert series.table["verdict"].tolist() == ["no", "yes"]
+    assert (series.repeated["rang"] == 2).all()
+    assert len(series.repeated) >= 10
+    assert series.repeated["chance"].between(0.0, 0.05**2 + 1e-12).all()
+    with pytest.raises(ValueError, match="two snapshots"):
+        watch_snapshots([(fit, pair.old)])
+
+
+def test_small_bases_widen_and_say_so():
+    pair = simulate(9, 40)
+    fit = fitted(simulate(8, 500).old, (0.8, 6.0, 0.8, 2.5), SPEND)
+    with pytest.warns(DataQualityWarning, match="Only 40 customers"):
+        found = compare_snapshots(fit, pair.old, pair.new, horizon=26)
+    assert found.verdict == "not enough to say"
+    said = found.evidence.set_index("check")["result"]
+    assert said["newcomers"] == said["customers' own forecasts"] == "not enough to say"
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
+@pytest.mark.parametrize(
+    "model",
+    [
+        pc.NBD(),
+        pc.MBGNBD(method="map"),
+        pc.ParetoNBD(),
+        pc.BGCNBD(k=2),
+        pc.MBGCNBD(k=3),
+        pytest.param(pc.BGNBD(method="map", segment="half"), marks=pytest.mark.slow),
+        pytest.param(pc.ParetoNBD(purchase_covariates=["half"]), marks=pytest.mark.slow),
+        pc.BGBB(),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_every_model_can_be_monitored(model):
+    pair = simulate(6, 250, newcomers=30)
+    snapshots = [_with_more(rfm, opportunities=isinstance(model, pc.BGBB)) for rfm in (pair.old, pair.new)]
+    first, second = (pc.CLV(model).fit(rfm) for rfm in snapshots)
+    found = compare_snapshots(first, *snapshots, second, horizon=26)
+    p = found.customers["p_silence"]
+    assert p.between(0, 1).all()
+    assert len(found.customers) == 250
+    assert np.isfinite(found.customers.drop(columns=["customer_id", "p_basket"])).all().all()
+    if model.get_params().get("purchase_covariates"):
+        assert "own scale" in found.parameters_note
+    else:
+        assert set(found.parameters["segment"].dropna()) == ({"a", "b"} if model.segment else set())
+        assert found.parameters["ratio"].between(0.01, 100).all()
+    # Purchases alone, without a spend model.
+    alone = compare_snapshots(first.transactions_, *snapshots, horizon=26)
+    pd.testing.assert_series_equal(alone.customers["p_silence"], p)
+    assert alone.facts["value_in"] == "purchases"
+    assert alone.customers["p_basket"].isna().all()
+
+
+def _with_more(rfm, *, opportunities):
+    frame = rfm.to_pandas()
+    frame["half"] = np.where(frame["customer_id"] % 2, "a", "b")
+    bought = np.maximum(frame["frequency"], 1)
+    frame["log_itt"] = frame["frequency"] * (np.log(np.where(frame["frequency"], frame["recency"], 1.0) / bought) - 0.1)
+    if opportunities:
+        # Weeks from the first purchase on, each used or not; as many as were bought, the last one in its week.
+        frame["T"], frame["recency"] = np.ceil(frame["T"]), np.ceil(frame["recency"])
+        frame["frequency"] = np.minimum(frame["frequency"], frame["recency"]).astype(int)
+        frame["monetary_value"] = np.where(frame["frequency"] > 0, frame["monetary_value"], 0.0)
+        return pc.RFMSummary.from_frame(frame.drop(columns="log_itt"), opportunities="week", carry=["half"])
+    return pc.RFMSummary.from_frame(frame, time_unit="week", carry=["half"])
+
+
+def test_histories_that_do_not_go_on_are_set_aside_and_counted(base):
+    pair, fit, _ = base
+    frame = pair.new.to_pandas()
+    old = pair.old.to_pandas()
+    frame.loc[0, "frequency"] = 0  # customer 1
+    buyers = frame.index[(old["frequency"] > 1).reindex(frame.index, fill_value=False)]
+    frame.loc[0, ["recency", "monetary_value"]] = 0.0
+    if old.loc[0, "frequency"] == 0:
+        frame.loc[0, "T"] += 3.0
+    same = [i for i in buyers if i > 5 and frame.loc[i, "frequency"] == old.loc[i, "frequency"]][:2]
+    frame.loc[same[0], "recency"] += 0.5
+    frame.loc[same[1], "T"] += 1.0
+    frame = frame.drop(index=5)
+    late = pd.DataFrame([{"customer_id": 99_999, "frequency": 0, "recency": 0.0, "T": 50.0, "monetary_value": 0.0}])
+    new = pc.RFMSummary.from_frame(pd.concat([frame, late], ignore_index=True), time_unit="week")
+    with pytest.warns(DataQualityWarning, match="set aside"):
+        found = compare_snapshots(fit, pair.old, new, horizon=26)
+    aside = found.set_aside.set_index("customer_id")["reason"]
+    assert len(aside) == 5
+    assert aside[6] == "not in the new snapshot"
+    assert "not in the old snapshot" in aside[99_999]
+    assert aside[frame.loc[same[0], "customer_id"]] == "the last purchase has moved, and none was added"
+    assert aside[frame.loc[same[1], "customer_id"]] == "the first purchase has moved"
+    assert len(found.customers) == len(pair.old) - 4
+    assert sum(row["customers"] for row in found.to_dict()["set_aside"]) == 5
+
+
+def test_what_cannot_be_compared_is_refused(base):
+    pair, fit, new_fit = base
+
+    def summary(**changes):
+        return pc.RFMSummary.from_frame(pair.new.to_pandas(), **{"time_unit": "week", **changes})
+
+    with pytest.raises(UnitError, match="day"):
+        compare_snapshots(fit, pair.old, summary(time_unit="day"))
+    with pytest.raises(UnitError, match=r"currency|EUR"):
+        compare_snapshots(fit, pair.old, summary(currency="EUR"))
+    with pytest.raises(UnitError, match="BGNBD with spend, the new one ParetoNBD"):
+        compare_snapshots(fit, pair.old, pair.new, pc.CLV(pc.ParetoNBD()).fit(pair.new))
+    with pytest.raises(UnitError, match="without spend"):
+        compare_snapshots(fit, pair.old, pair.new, new_fit.transactions_)
+    with pytest.raises(DataError, match="old snapshot first"):
+        compare_snapshots(fit, pair.new, pair.old)
+    dated = [summary(observation_end=date) for date in ("2026-03-01", "2026-02-01")]
+    with pytest.raises(DataError, match="not later"):
+        compare_snapshots(fit, *dated)
+    others = pair.new.to_pandas().assign(customer_id=lambda t: "c" + t["customer_id"].astype(str))
+    with pytest.raises(DataError, match="None of the 2,000 customers"):
+        compare_snapshots(fit, pair.old, pc.RFMSummary.from_frame(others, time_unit="week"))
+    dated = [summary(observation_end=date) for date in ("2026-01-01", "2026-03-12")]
+    for options, said in (
+        ({"alarm_level": 5}, "did you mean 0.05"),
+        ({"alarm_level": 0.0}, "alarm_level"),
+        ({"top": 0}, "'top'"),
+        ({"fall": 2}, "'fall'"),
+        ({"min_value": -1}, "'min_value'"),
+        ({"level": 95}, "did you mean 0.95"),
+        ({"random_state": -1}, "random_state"),
+        ({"horizon": "2027-01-01"}, "span"),
+        ({"discount_rate": 10}, "did you mean 0.1"),
+        ({"margin": 1.5}, "margin"),
+    ):
+        snapshots = dated if "horizon" in options else (pair.old, pair.new)
+        with pytest.raises(ValueError, match=said):
+            compare_snapshots(fit, *snapshots, **options)
+    with pytest.raises(TypeError, match="CLV or transaction model"):
+        compare_snapshots("model", pair.old, pair.new)
+
+
+def test_contracts_are_refused_in_words():
+    with pytest.raises(TypeError, match="renewals of contracts"):
+        compare_snapshots(pc.SBG(), simulate(1, 50).old, simulate(1, 50).new)
