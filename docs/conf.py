@@ -47,6 +47,8 @@ nb_execution_excludepatterns = ["notebooks/*"]
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+# Pages print the warnings that they are about; where a cell stands in a temporary file is of no use to anyone.
+nb_output_stderr = "remove"
 nb_render_markdown_format = "myst"
 
 html_theme = "pydata_sphinx_theme"

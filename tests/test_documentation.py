@@ -59,6 +59,21 @@ def test_the_gallery_shows_every_plot(extension):
                 assert f"`{entry.name}.{method}`" in text, f"the gallery has no picture of {entry.name}.{method}"
 
 
+STANDALONE = [DOCS / "index.md", *sorted(path for path in (DOCS / "models").glob("*.md") if path.stem != "index")]
+
+
+def test_every_model_has_a_page():
+    assert {path.stem for path in STANDALONE[1:]} == set(pc.MODELS)
+
+
+@pytest.mark.parametrize("page", STANDALONE, ids=[path.stem for path in STANDALONE])
+@pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
+def test_the_code_of_a_page_runs(page):
+    """Pages with results are run by the build."""
+    [code] = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    exec(compile(code, page.name, "exec"), {})
+
+
 class Page(HTMLParser):
     """What a page has, and where it leads."""
 
