@@ -165,6 +165,13 @@ won.plot_ratios()  # plots.plot_ratios(won.table, won.settings["bands"])
 # %% plot_payback: When a customer has paid back what winning him cost; `Acquisition.plot_payback`.
 won.plot_payback()  # plots.plot_payback(won.payback, won.table, time_unit="week")
 
+# %% plot_stakes: How few customers hold what is at stake.
+stakes = pc.decisions.list_at_risk(clv, rfm, "39 weeks", margin=0.3)["stake"]
+plots.plot_stakes(stakes)
+
+# %% plot_offer_return: How many customers an offer should go to.
+plots.plot_offer_return(stakes, cost=1.0, lift=0.1, currency="USD")
+
 # %% plot_differences: How far the arms of an experiment differ; `Experiment.plot_differences`.
 arm = {customer: "AB"[customer % 2] for customer in log["customer_id"].unique()}  # yours says who got which
 test = pc.decisions.read_experiment(log, arm, start="1998-01-01", amount="amount", observation_end="1998-06-30")
