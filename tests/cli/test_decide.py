@@ -11,6 +11,8 @@ from command_line import AS_OF, COLUMNS, check_refusal, shell
 from predclv.cli import main
 
 MONEY = ["--margin", "0.4", "--horizon", "26 weeks", "--currency", "EUR"]
+# Longer than the log, so that nothing can be tested, which takes no time.
+UNTESTED = ["--backtest-horizon", "3 years"]
 DECIDE = [*COLUMNS, *AS_OF, *MONEY]
 
 
@@ -18,11 +20,13 @@ DECIDE = [*COLUMNS, *AS_OF, *MONEY]
 def decided(log, tmp_path_factory):
     """Standard output, as JSON, and the folder."""
     out = tmp_path_factory.mktemp("decide") / "out"
-    ran = shell("decide", log, *DECIDE, "--by", "channel", "--cac", "web=30,shop=5", "--out", str(out), "--json")
+    asked = ["--by", "channel", "--cac", "web=30,shop=5", "--offer-cost", "2", "--lift", "0.2", "--top", "3"]
+    ran = shell("decide", log, *DECIDE, *asked, "--out", str(out), "--json")
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout), out
 
 
+@pytest.mark.slow
 def test_the_folder_holds_page_tables_facts_and_model(decided):
     told, out = decided
     assert sorted(told["files"]) == sorted(entry.name for entry in out.iterdir())
@@ -34,20 +38,34 @@ def test_the_folder_holds_page_tables_facts_and_model(decided):
     assert "EUR" in (out / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_saved_model_gives_the_same(decided, log, tmp_path, capsys):
     told, out = decided
     cac = tmp_path / "cac.csv"
     cac.write_text("channel,cac\nweb,30\nshop,5\n", encoding="utf-8")
-    model = ["--model", str(out / "model"), "--by", "channel", "--cac", str(cac)]
+    model = ["--model", str(out / "model"), "--by", "channel", "--cac", str(cac), *UNTESTED]
     assert main(["decide", log, *DECIDE, *model, "--out", str(tmp_path / "out"), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["decisions"]["acquisition"] == told["decisions"]["acquisition"]
+    assert again["left_out"]["formulas"].startswith("not enough to say")
+
+
+@pytest.mark.slow
+def test_every_section_is_there(decided):
+    told, out = decided
+    assert {"acquisition", "retention", "formulas"} <= set(told["decisions"])
+    assert set(told["decisions"]).isdisjoint(told["left_out"])
+    methods = {row["method"]: row for row in told["decisions"]["formulas"]["methods"]}
+    assert set(methods) == {"forecast", "past, carried on", "five-step formula", "retention formula"}
+    assert methods["forecast"]["low"] < methods["forecast"]["clv"] < methods["forecast"]["high"]
+    assert told["decisions"]["retention"]["offer"]["cost"] == 2
+    assert len(pd.read_csv(out / "offers.csv")) == told["customers"]
 
 
 def test_options_from_a_file(log, tmp_path, capsys):
     config = tmp_path / "decide.toml"
     config.write_text('margin = 0.4\nhorizon = "26 weeks"\ncac = "12"\ntarget = 2\n', encoding="utf-8")
-    common = [*COLUMNS, *AS_OF, "--config", str(config), "--out", str(tmp_path / "out"), "--quiet"]
+    common = [*COLUMNS, *AS_OF, *UNTESTED, "--config", str(config), "--out", str(tmp_path / "out"), "--quiet"]
     assert main(["decide", log, *common]) == 0
     assert capsys.readouterr().out == ""
     facts = json.loads((tmp_path / "out" / "decisions.json").read_text(encoding="utf-8"))
@@ -71,6 +89,10 @@ REFUSED = {
     "level in percent": (["--level", "95"], ["0.95"]),
     "confidence in percent": (["--cac", "5", "--confidence", "90"], ["confidence", "0.9"]),
     "target of nothing": (["--cac", "5", "--target", "0"], ["target"]),
+    "offer without its lift": (["--offer-cost", "3"], ["'offer_lift'", "go together"]),
+    "lift in percent": (["--offer-cost", "3", "--lift", "20"], ["did you mean 0.2?"]),
+    "nothing on the lists": (["--top", "0"], ["'top'"]),
+    "test of nothing": (["--backtest-horizon", "soon"], ["soon"]),
     "model and method": (["--model", "m", "--method", "map"], ["--method", "--model"]),
     "model that is not there": (["--model", "nowhere"], ["nowhere"]),
     "too little memory": (["--memory-limit", "3MB"], ["3MB"]),

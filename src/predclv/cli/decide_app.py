@@ -48,7 +48,6 @@ def decide_command(
     offer_cost: d.OfferCost = None,
     lift: d.OfferLift = None,
     top: d.Top = 10,
-    cost_to_serve: d.CostToServe = 0.0,
     backtest_horizon: d.BacktestHorizon = "26 weeks",
     out: o.Out,
     title: o.Title = None,
@@ -73,7 +72,6 @@ def decide_command(
             "offer_cost": offer_cost,
             "offer_lift": lift,
             "top": top,
-            "cost_to_serve": cost_to_serve,
             "backtest_horizon": backtest_horizon,
             "carry": tuple(carry or ()),
         }

@@ -74,12 +74,6 @@ OfferLift = Annotated[
     typer.Option(help="Share of what is at stake that it saves, as an experiment showed.", rich_help_panel=RETENTION),
 ]
 Top = Annotated[int, typer.Option(help="Customers on each list of the report.", rich_help_panel=RETENTION)]
-CostToServe = Annotated[
-    float,
-    typer.Option(
-        help="Money that a customer costs beside what the margin holds, for the formulas.", rich_help_panel=FORMULAS
-    ),
-]
 BacktestHorizon = Annotated[
     str, typer.Option(help="How far ahead the formulas are tested at a past date.", rich_help_panel=FORMULAS)
 ]

@@ -31,6 +31,7 @@ from predclv.plots.drivers import plot_drivers
 from predclv.plots.experiments import plot_arm_draws, plot_differences
 from predclv.plots.explanation import plot_explanation
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
+from predclv.plots.formulas import plot_formula_errors, plot_formula_values
 from predclv.plots.methods import MethodStyle, method_styles
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
 from predclv.plots.prior import plot_prior_predictive
@@ -60,6 +61,8 @@ __all__ = [
     "plot_drivers",
     "plot_effects",
     "plot_explanation",
+    "plot_formula_errors",
+    "plot_formula_values",
     "plot_frequency_histogram",
     "plot_frequency_recency",
     "plot_gains",

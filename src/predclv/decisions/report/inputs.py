@@ -40,8 +40,6 @@ class Asked:
         As in `allocate_budget`.
     offer_cost, offer_lift : float, optional
         What an offer to keep a customer costs, and the share of the value at stake that it saves: `weigh_offer`.
-    cost_to_serve : float
-        Money that a customer costs beside what the margin holds: for the formulas.
     backtest_horizon : str
         How far the formulas are tested ahead.
     top : int
@@ -57,7 +55,6 @@ class Asked:
     curves: Mapping[str, Curve] | None = None
     offer_cost: float | None = None
     offer_lift: float | None = None
-    cost_to_serve: float = 0.0
     backtest_horizon: str = "26 weeks"
     top: int = 10
     carry: Sequence[str] = ()

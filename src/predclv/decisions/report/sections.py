@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from predclv.decisions.report.acquisition import acquisition
+from predclv.decisions.report.formulas import formulas
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.report.retention import retention
@@ -15,4 +16,5 @@ __all__ = ["SECTIONS"]
 SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "acquisition": acquisition,
     "retention": retention,
+    "formulas": formulas,
 }

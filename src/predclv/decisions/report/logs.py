@@ -1,0 +1,90 @@
+"""A purchase log for a section: whole where its customers are few, else that of a random sample of them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from predclv.data.paths import is_path
+from predclv.decisions.report.inputs import DecisionInputs
+
+__all__ = ["SAMPLE", "draw_sample", "open_log"]
+
+#: Customers of a sample: what is said of their mean is sure to some tenths of a percent of the spread between them.
+SAMPLE = 50_000
+# Of DuckDB, while it looks for the purchases of a sample.
+_MEMORY = 512 << 20
+
+
+@contextmanager
+def open_log(given: DecisionInputs) -> Iterator[tuple[Any, int]]:
+    """Yield what `RFMSummary.from_transactions` takes, and of how many customers it is.
+
+    A log on disk of more than `SAMPLE` customers is that of a random sample of them, the same each time.
+    """
+    if not is_path(given.log) or given.n_customers <= SAMPLE:
+        yield _as_frame(given), given.n_customers
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.parquet"
+        _write_sample(given, draw_sample(given), path)
+        yield path, SAMPLE
+
+
+def draw_sample(given: DecisionInputs) -> Any:
+    """Ids of a random sample of the customers, as Arrow has them."""
+    chosen = np.sort(np.random.default_rng(0).choice(given.n_customers, SAMPLE, replace=False))
+    ids, start = [], 0
+    for chunk in given.chunks():
+        here = chosen[(chosen >= start) & (chosen < start + len(chunk))] - start
+        ids.append(chunk.customer_id[here])
+        start += len(chunk)
+    # As text, in which a CSV file's ids and those of the summary, perhaps numbers, are the same.
+    return pa.array(np.concatenate(ids).astype(str).tolist(), pa.string())
+
+
+def _as_frame(given: DecisionInputs) -> Any:
+    """The log itself; of one that is a table of a database, its rows."""
+    if not is_path(given.log) or "::" not in os.fspath(given.log) or Path(given.log).exists():
+        return given.log
+    from predclv.batch.duckdb_reader import arrow_reader
+
+    with _opened(given) as (_, rows):
+        return arrow_reader(rows, 65_536).read_all()
+
+
+def _write_sample(given: DecisionInputs, ids: pa.Array, path: Path) -> None:
+    from predclv.batch.duckdb_reader import quote, quote_text
+
+    with _opened(given) as (connection, rows):
+        connection.register("chosen", pa.table({"id": ids}))
+        rows.create_view("log_of_all")
+        customer = quote(str(given.log_options["customer_id"]))
+        connection.execute(
+            f"COPY (SELECT * FROM log_of_all WHERE CAST({customer} AS VARCHAR) IN (SELECT id FROM chosen)) "
+            f"TO {quote_text(str(path))} (FORMAT parquet)"
+        )
+
+
+@contextmanager
+def _opened(given: DecisionInputs) -> Iterator[tuple[Any, Any]]:
+    """The log as a relation of DuckDB, and its connection."""
+    from predclv.batch.duckdb_reader import connect
+    from predclv.batch.logs import locate_log
+    from predclv.data.options import LogOptions
+    from predclv.data.paths import OnDisk, open_path
+
+    options = LogOptions(**given.log_options)
+    with tempfile.TemporaryDirectory() as spill, connect(_MEMORY, Path(spill)) as connection:
+        rows = locate_log(os.fspath(given.log)).open(connection, options)
+        if isinstance(rows, OnDisk):
+            text = [options.customer_id, options.date, *options.carry]
+            rows = open_path(rows, tuple(text))
+        yield connection, rows
