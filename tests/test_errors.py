@@ -1,14 +1,17 @@
-"""Warnings point at the caller's own line."""
+"""Warnings point at the caller's own line, and messages to pages that exist."""
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import warnings
 from pathlib import Path
 
 import pytest
 
 import predclv
-from predclv.errors import HorizonWarning, warn
+from predclv import errors
+from predclv.errors import PAGES, HorizonWarning, PredCLVError, PredCLVWarning, UnitError, see, warn
 
 PACKAGE = Path(predclv.__file__).parent
 
@@ -43,3 +46,38 @@ def test_points_past_a_cached_property():
         warnings.simplefilter("always")
         scope["ask"]()
     assert caught[0].filename == __file__
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES.values())))
+def test_each_page_that_messages_name_is_there(page):
+    assert (ROOT / page).is_file()
+
+
+def test_each_topic_has_a_page_and_each_page_a_message():
+    classes = [
+        c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, PredCLVError | PredCLVWarning)
+    ]
+    by_class = {c.topic for c in classes} - {None}
+    source = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    assert {topic for topic in PAGES if topic in by_class or f'see("{topic}")' in source} == set(PAGES)
+    assert by_class <= set(PAGES)
+
+
+def test_an_error_names_its_page_once():
+    error = UnitError("The units differ.")
+    assert str(error) == "The units differ. See docs/howto/units.md."
+    assert str(UnitError(str(error))) == str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(errors.DataError("Something is wrong.")) == "Something is wrong."
+    assert str(errors.ModelFileError(2, "No such file", "model")) == "[Errno 2] No such file: 'model'"
+
+
+def test_a_warning_names_its_page_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn("Far.", HorizonWarning)
+        warn("Far." + see("horizon"), HorizonWarning)
+    assert [str(warning.message) for warning in caught] == ["Far. See docs/howto/horizon.md."] * 2

@@ -2,7 +2,8 @@
 
 An error names the place, how many cases, the first of them and the remedy. `DataError` covers what is
 wrong with the data given, `FitError` what a model cannot do with valid data, `ModelFileError` what is
-wrong with a saved model. A warning's class is what a user filters or a batch job escalates.
+wrong with a saved model. A warning's class is what a user filters or a batch job escalates. What is met most often
+also names the page of the documentation that answers it, by its path in the project.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 # With the separator, or a neighbour called predclv_extensions would pass for a part of the package.
 _PACKAGE = str(Path(__file__).parent) + os.sep
@@ -19,8 +21,45 @@ _PACKAGE = str(Path(__file__).parent) + os.sep
 _CACHED = functools.__file__
 
 
+#: Pages of the documentation by what they answer.
+PAGES = {
+    "units": "docs/howto/units.md",
+    "as-of date": "docs/howto/units.md",
+    "convergence": "docs/howto/nan_and_convergence.md",
+    "heavy tails": "docs/howto/nan_and_convergence.md",
+    "spend and frequency": "docs/howto/spend_and_frequency.md",
+    "horizon": "docs/howto/horizon.md",
+    "refitting": "docs/howto/refitting.md",
+    "one-time buyers": "docs/howto/one_time_buyers.md",
+    "new customers": "docs/howto/new_customers.md",
+    "returns": "docs/howto/returns.md",
+    "contracts": "docs/howto/contract_or_not.md",
+}
+
+
+def see(topic: str) -> str:
+    """' See docs/howto/units.md.'; KeyError where no page is about the topic."""
+    return f" See {PAGES[topic]}."
+
+
+def _with_page(message: str, topic: str | None) -> str:
+    """A message with its page, once: what is raised or warned of again has it already."""
+    return message if topic is None or PAGES[topic] in message else message + see(topic)
+
+
 class PredCLVError(Exception):
-    """Base of every error raised on purpose by predclv."""
+    """Base of every error raised on purpose by predclv.
+
+    Attributes
+    ----------
+    topic : str or None
+        Of `PAGES`, what the error is about.
+    """
+
+    topic: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return _with_page(super().__str__(), self.topic)
 
 
 class DataError(PredCLVError, ValueError):
@@ -30,9 +69,13 @@ class DataError(PredCLVError, ValueError):
 class UnitError(PredCLVError, ValueError):
     """A summary and a model, or two models, disagree in time unit, currency or policy."""
 
+    topic = "units"
+
 
 class FitError(PredCLVError, RuntimeError):
     """No estimate exists, or none was reached: the message says why and what to try."""
+
+    topic = "convergence"
 
 
 class ModelFileError(PredCLVError, OSError):
@@ -40,15 +83,27 @@ class ModelFileError(PredCLVError, OSError):
 
 
 class PredCLVWarning(UserWarning):
-    """Base of every warning issued by predclv."""
+    """Base of every warning issued by predclv.
+
+    Attributes
+    ----------
+    topic : str or None
+        Of `PAGES`, what the warning is about; `warn` names the page.
+    """
+
+    topic: ClassVar[str | None] = None
 
 
 class ConvergenceWarning(PredCLVWarning):
     """An estimate was found, but lies on a ridge or at the edge of what the data can tell."""
 
+    topic = "convergence"
+
 
 class SamplingWarning(PredCLVWarning):
     """Chains of a sampler diverged, disagree, or are too short: their draws may not be the posterior's."""
+
+    topic = "convergence"
 
 
 class InfluenceWarning(PredCLVWarning):
@@ -66,27 +121,40 @@ class CoarseningWarning(PredCLVWarning):
 class ObservationEndWarning(DataQualityWarning):
     """No as-of date was given: a log's last date was taken, which inflates `p_alive`, or for rows that of the fit."""
 
+    topic = "as-of date"
+
 
 class DependenceWarning(PredCLVWarning):
     """Spend goes with frequency, which the Gamma-Gamma model assumes it does not."""
+
+    topic = "spend and frequency"
 
 
 class HeavyTailWarning(PredCLVWarning):
     """The spend model has an infinite mean or variance for new customers."""
 
+    topic = "heavy tails"
+
 
 class HorizonWarning(PredCLVWarning):
     """A forecast reaches further than the data it was learnt from."""
+
+    topic = "horizon"
 
 
 class ExtrapolationWarning(PredCLVWarning):
     """A customer lies outside the range that the model was fitted on."""
 
+    topic = "refitting"
+
 
 def warn(message: str, category: type[PredCLVWarning]) -> None:
-    """Warn at the line of the caller's own code that led here, however deep in the package the reason was found."""
+    """Warn at the line of the caller's own code that led here, however deep in the package the reason was found.
+
+    The page on the category's topic is named after the message.
+    """
     depth, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CACHED)):
         frame, depth = frame.f_back, depth + 1
     # At level 1 `warnings.warn` points to this function, whose frame is the first one counted.
-    warnings.warn(message, category, stacklevel=depth)
+    warnings.warn(_with_page(message, category.topic), category, stacklevel=depth)

@@ -12,7 +12,7 @@ from predclv.data import compatible
 from predclv.data.compatible import NOT_ASKED, NotAsked
 from predclv.data.frozen import CopiedFrame
 from predclv.data.rfm_readers import RFMReaders
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 
 if TYPE_CHECKING:
     from predclv.data.regularity import Regularity
@@ -166,6 +166,7 @@ class RFMSummary(RFMReaders):
             raise DataError(
                 f"All {self.n_customers:,} customers bought once: the data say nothing of how often customers return "
                 "or when they leave. Observe for longer, or check that customer_id names a customer and not an order."
+                + see("one-time buyers")
             )
 
     def require_customers(self, what: str) -> None:

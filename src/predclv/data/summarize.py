@@ -17,7 +17,7 @@ from predclv.data.quality import QualityNotes
 from predclv.data.tally import begin_tally
 from predclv.data.transactions import Log, first_case, read_log
 from predclv.data.window import Window, end_with_opportunity, observe
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 
 __all__ = ["Observed", "Summarized", "labels", "observe_log", "settle_returns", "summarize"]
 
@@ -128,7 +128,7 @@ def settle_returns(window: Window, options: LogOptions, notes: QualityNotes) -> 
         raise DataError(
             f"amount column {options.amount!r} is negative for {count_of(window.n_returns, window.n_rows, 'rows')} "
             f"(first: {first_case(cases, options.minor_unit)}). Give returns='net' to set returns against earlier "
-            "purchases, or 'ignore'."
+            "purchases, or 'ignore'." + see("returns")
         )
     what = "rows with a negative amount, " + ("netted" if options.returns == "net" else "ignored")
     notes.add("returns", what, window.n_returns, window.n_rows, "rows", f"returns={options.returns!r}")

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import segments
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 from predclv.inference.evidence import Evidence, Replicate
 from predclv.inference.hierarchy import Hierarchy
 from predclv.inference.log_posterior import LogPosterior
@@ -396,7 +396,9 @@ class Model(FittedDisplay, SavedModel):
 def require_summary(rfm: object) -> None:
     """Raise TypeError unless `rfm` is an RFMSummary."""
     if isinstance(rfm, Subscriptions):
-        raise TypeError("Expected an RFMSummary. Got Subscriptions, which are for contract models: SBG and BDW.")
+        raise TypeError(
+            "Expected an RFMSummary. Got Subscriptions, which are for contract models: SBG and BDW." + see("contracts")
+        )
     if not isinstance(rfm, RFMSummary):
         raise TypeError(
             f"Expected an RFMSummary. Got {type(rfm).__name__}; make one with RFMSummary.from_transactions(log, ...) "

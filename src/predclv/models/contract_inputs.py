@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from predclv.data.durations import Horizon
 from predclv.data.periods import DAYS_PER_PERIOD
 from predclv.data.subscriptions import Subscriptions
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 from predclv.forecast.contracts import Contracts, renewals_due
 from predclv.models.horizons import check_discount_rate
 
@@ -51,7 +51,7 @@ def require_subscriptions(subs: object) -> None:
     if not isinstance(subs, Subscriptions):
         raise TypeError(
             f"Expected Subscriptions. Got {type(subs).__name__}; make them with Subscriptions.from_log(log, ...) or "
-            "Subscriptions.from_cohorts(table, ...)."
+            "Subscriptions.from_cohorts(table, ...)." + see("contracts")
         )
 
 

@@ -14,6 +14,7 @@ from predclv.data import compatible
 from predclv.data.columns import check_margin, margins
 from predclv.data.periods import DAYS_PER_PERIOD, parse_periods
 from predclv.data.subscriptions import Subscriptions
+from predclv.errors import see
 from predclv.forecast import contracts as forecast
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.value_path import ValuePath, contract_path, path_times
@@ -148,7 +149,10 @@ class ContractValue:
         if covariates is not None:
             raise ValueError(f"{type(model).__name__} has no covariates. Leave covariates={covariates!r} out.")
         if price is None or not 0 <= check_number("price", price) < np.inf:
-            raise ValueError(f"A new contract needs price=, at least 0: what each period costs. Got {price!r}.")
+            raise ValueError(
+                f"A new contract needs price=, at least 0: what each period costs. Got {price!r}."
+                + see("new customers")
+            )
         return model, float(price)
 
     def of_segment(self, segment: str | Mapping[str, str] | None) -> ContractValue:

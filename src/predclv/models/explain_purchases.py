@@ -13,6 +13,7 @@ from predclv.data.frames import PANDAS
 from predclv.data.lookup import find_rows
 from predclv.data.purchase_times import read_purchases
 from predclv.data.rfm import RFMSummary
+from predclv.errors import see
 from predclv.forecast import purchases as counts
 from predclv.forecast.spend import mean_expected_spend
 from predclv.models.base import require_summary
@@ -243,6 +244,7 @@ def _notes(model: TransactionModel, one: RFMSummary, row: pd.Series[Any], *, kno
         notes.append(
             f"p_alive is 1 by construction: in {type(model).__name__} nobody leaves"
             f"{' before a repeat purchase' if x == 0 else ''}. p_purchase is the figure to read."
+            + (see("one-time buyers") if x == 0 else "")
         )
     if not known:
         notes.append("The times between the first purchase and the last are not known; purchases= tells them.")
