@@ -219,6 +219,21 @@ def test_contracts(key):
         clv.explain(subs, customer, 12, purchases=[1, 2])
 
 
+@pytest.mark.parametrize(
+    ("purchases", "said"),
+    [
+        (["soon"], "neither a date nor a number"),
+        ([None, "1997-01-01"], "no time for 1 of 2"),
+        ([np.nan, 1.0], "no time for 1 of 2"),
+        (pd.to_datetime(["1997-01-01"]).tz_localize("UTC"), "has a time zone"),
+        ([], "holds 0 purchases"),
+    ],
+)
+def test_purchases_that_are_none(bg, cdnow, purchases, said):
+    with pytest.raises(DataError, match=said):
+        bg.explain(cdnow, 157, 39, purchases=purchases)
+
+
 class TestWhoIsNotThere:
     def test_a_number_names_those_near(self, bg, cdnow):
         with pytest.raises(DataError, match=r"none of the 2,357 in the summary. Near it are 2355, 2356, 2357"):

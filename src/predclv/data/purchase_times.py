@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.opportunities import number_periods
@@ -40,10 +41,15 @@ def read_purchases(purchases: Any, one: RFMSummary) -> FloatArray:
         They are not those of the summary's row, or merged by week or month, whose beginnings the summary keeps.
     """
     given = np.asarray(purchases)
-    if given.dtype.kind in "iuf":
-        times = np.unique(given.astype(np.float64))
+    is_number = given.dtype.kind in "iuf"
+    if is_number:
+        moments: NDArray[Any] = given.astype(np.float64)
     else:
-        times = _dated(given.astype("datetime64[us]"), one)
+        moments = _to_moments(purchases)
+    gaps = int(np.count_nonzero(np.isnan(moments) if is_number else np.isnat(moments)))
+    if gaps:
+        raise DataError(f"purchases= holds no time for {gaps} of {len(moments)}. Leave those rows out.")
+    times = np.unique(moments) if is_number else _dated(moments, one)
     x, t_x = int(one.frequency[0]), float(one.recency[0])
     since = times - times[0] if len(times) else times
     step = 1e-6 * max(t_x, 1.0)
@@ -55,6 +61,19 @@ def read_purchases(purchases: Any, one: RFMSummary) -> FloatArray:
             "no returns."
         )
     return since
+
+
+def _to_moments(purchases: Any) -> NDArray[np.datetime64]:
+    try:
+        moments = pd.to_datetime(pd.Series(list(purchases), dtype=object))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"purchases= holds what is neither a date nor a number: {error}") from error
+    if moments.dt.tz is not None:
+        raise DataError(
+            "purchases= has a time zone. Give the dates as they are in the zone of the log: "
+            ".dt.tz_convert(zone).dt.tz_localize(None)."
+        )
+    return moments.to_numpy().astype("datetime64[us]")
 
 
 def _dated(given: NDArray[np.datetime64], one: RFMSummary) -> FloatArray:
