@@ -48,8 +48,8 @@ found.table.round(3)
 
 # %% [markdown]
 # Where they do differ is in what they say of single customers. Someone who bought once, and not again for half a year,
-# is certainly alive for BG/NBD, for he had no repeat purchase to leave after. Alive or not, he will hardly be seen again:
-# read `p_purchase`, in which the models with dropout differ far less.
+# is certainly alive for BG/NBD, for he had no repeat purchase to leave after. Alive or not, he will hardly be seen
+# again: read `p_purchase`, in which the models with dropout differ far less.
 
 # %%
 once = pc.RFMSummary.from_frame(
