@@ -165,6 +165,20 @@ won.plot_ratios()  # plots.plot_ratios(won.table, won.settings["bands"])
 # %% plot_payback: When a customer has paid back what winning him cost; `Acquisition.plot_payback`.
 won.plot_payback()  # plots.plot_payback(won.payback, won.table, time_unit="week")
 
+# %% plot_budget: How to split a budget over channels whose returns diminish.
+curves = {"search": pc.decisions.Saturating(900, 12_000), "mail": pc.decisions.Saturating(300, 2_500)}
+plan = pc.decisions.allocate_budget(won, 8_000, curves)
+plots.plot_budget(plan.table, currency="USD")
+
+# %% plot_formula_values: What the formulas in use say beside a forecast.
+beside = pc.decisions.compare_formulas(
+    log, customer_id="customer_id", date="date", amount="amount", observation_end="1998-06-30", n_bootstrap=100
+)
+plots.plot_formula_values(beside.table)
+
+# %% plot_formula_errors: How far each was off the money that then came in.
+plots.plot_formula_errors(beside.table)
+
 # %% plot_stakes: How few customers hold what is at stake.
 stakes = pc.decisions.list_at_risk(clv, rfm, "39 weeks", margin=0.3)["stake"]
 plots.plot_stakes(stakes)

@@ -73,6 +73,32 @@ def test_options_from_a_file(log, tmp_path, capsys):
     assert [row["cac"] for row in facts["decisions"]["acquisition"]["channels"]] == [12]
 
 
+def test_a_budget_from_a_file(log, tmp_path):
+    curves = tmp_path / "curves.csv"
+    curves.write_text("channel,most,half\nall,500,4000\n", encoding="utf-8")
+    asked = ["--cac", "5", "--budget", "1000", "--curves", str(curves), *UNTESTED]
+    assert main(["decide", log, *DECIDE, *asked, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    facts = json.loads((tmp_path / "out" / "decisions.json").read_text(encoding="utf-8"))
+    assert facts["decisions"]["budget"]["channels"][0]["channel"] == "all"
+
+
+BAD_CURVES = {
+    "channel,most\nall,500\n": "'half'",
+    "channel,most,half\n": "no rows",
+    "channel,most,half\nall,1,2\nall,1,2\n": "'all' twice",
+    "channel,most,half\nall,many,2\n": "'many'",
+    "channel,most,half\nall,0,2\n": "above 0",
+}
+
+
+@pytest.mark.parametrize("text", BAD_CURVES)
+def test_bad_curves_are_refused(text, log, tmp_path, capsys):
+    curves = tmp_path / "curves.csv"
+    curves.write_text(text, encoding="utf-8")
+    asked = ["--cac", "5", "--budget", "1000", "--curves", str(curves), "--out", str(tmp_path / "out")]
+    check_refusal(main(["decide", log, *DECIDE, *asked]), capsys.readouterr(), [BAD_CURVES[text]])
+
+
 REFUSED = {
     "channel without a cost": (["--by", "channel", "--cac", "web=30"], ["lacks 1 of 2 channels", "'shop'"]),
     "cost of zero": (["--by", "channel", "--cac", "web=0,shop=5"], ["'web'", "must be above 0"]),

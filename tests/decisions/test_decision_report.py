@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ import pytest
 import predclv as pc
 from predclv.batch.summaries import summarize
 from predclv.decisions.report import write_decision_report
+from predclv.decisions.report.budget import budget
 from predclv.decisions.report.customers import FileBase, MemoryBase
 from predclv.decisions.report.inputs import Asked, settle_inputs
+from predclv.decisions.report.logs import open_log, sample_customers
 from predclv.decisions.report.retention import retention
 from predclv.decisions.report.survey import survey
 from predclv.errors import HorizonWarning
@@ -120,6 +123,55 @@ def test_only_the_first_are_listed(clv, rfm, monkeypatch):
     table = retention(inputs(clv, MemoryBase(rfm, 170))).tables["at_risk"]
     expected = pc.decisions.list_at_risk(clv, rfm, "26 weeks", margin=0.4, top=25)
     pd.testing.assert_frame_equal(table, expected)
+
+
+def test_a_budget_is_split_by_its_curves(clv, rfm):
+    curves = {name: pc.decisions.Saturating(500, 4_000) for name in ("search", "friends", HOSTILE)}
+    cac = {"search": 30, "friends": 5, HOSTILE: 900}
+    asked = {"cac": cac, "budget": 3_000.0, "curves": curves}
+    given = inputs(clv, MemoryBase(rfm), **asked)
+    table = budget(given).tables["budget"]
+    plan = pc.decisions.allocate_budget(
+        pc.decisions.assess_acquisition(clv, cac, horizon="26 weeks", margin=0.4), 3_000, curves
+    )
+    pd.testing.assert_frame_equal(table, plan.table)
+    lacking = inputs(clv, MemoryBase(rfm), budget=3_000.0, curves=curves)
+    assert "--cac" in budget(lacking).reason
+
+
+def test_what_fewer_departures_are_worth_is_on_the_page(clv, rfm):
+    found = retention(inputs(clv, MemoryBase(rfm)))
+    whole = pc.decisions.retention_effect(clv, rfm, "26 weeks", saved=(0.05, 0.1, 0.2), margin=0.4).table
+    table = found.tables["retention_effect"]
+    pd.testing.assert_frame_equal(table, whole[whole["customers"] == "existing customers"].reset_index(drop=True))
+    assert [row["saved"] for row in found.facts["effect"]] == pytest.approx([0.05, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_large_log_is_that_of_a_sample(kind, clv, tmp_path, monkeypatch):
+    monkeypatch.setattr("predclv.decisions.report.logs.SAMPLE", 50)
+    n = 300
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 290, unit="D")
+    log = pd.DataFrame({"who": np.arange(3 * n) % n, "day": days, "paid": 1.0 + np.arange(3 * n) % 7})
+    path = tmp_path / f"log.{kind}"
+    if kind == "csv":
+        log.to_csv(path, index=False)
+    else:
+        log.to_parquet(path)
+    options = {"customer_id": "who", "date": "day", "amount": "paid", "observation_end": "2024-12-31"}
+    options["observation_start"] = "2024-01-01"
+    rfm = pc.RFMSummary.from_transactions(path, **options)
+    given = replace(inputs(clv, MemoryBase(rfm, 70)), log=str(path), log_options=options)
+    with open_log(given) as (part, size):
+        found = pc.RFMSummary.from_transactions(part, **options).to_pandas()
+    assert size == len(found) == 50
+    sampled = sample_customers(given)
+    assert sampled.observation_end == rfm.observation_end
+    assert set(found["customer_id"].astype(int)) == set(sampled.customer_id.astype(int))
+    own = rfm.to_pandas().set_index("customer_id").loc[found["customer_id"].astype(int)]
+    np.testing.assert_array_equal(found["monetary_value"], own["monetary_value"])
+    with open_log(replace(given, base=MemoryBase(rfm[:40]))) as (part, size):
+        assert (part, size) == (str(path), 40)
 
 
 def test_where_nobody_leaves_nothing_is_at_stake(rfm, tmp_path):

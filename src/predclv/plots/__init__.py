@@ -23,6 +23,7 @@ from predclv.plots.acquisition import plot_payback, plot_ratios
 from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_tracking
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
+from predclv.plots.budget import plot_budget
 from predclv.plots.comparison import plot_comparison
 from predclv.plots.contracts import plot_recurring_revenue, plot_retention, plot_survivors
 from predclv.plots.covariates import plot_effects, plot_penalty_path
@@ -54,6 +55,7 @@ __all__ = [
     "method_styles",
     "plot_alive_history",
     "plot_arm_draws",
+    "plot_budget",
     "plot_calibration",
     "plot_calibration_by_decile",
     "plot_comparison",

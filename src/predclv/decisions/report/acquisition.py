@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,9 @@ def acquisition(given: DecisionInputs) -> Part | LeftOut:
     return Part(section, tables, facts)
 
 
+@lru_cache(maxsize=1)
 def assess(given: DecisionInputs) -> Acquisition:
-    """Assess the channels as the page is asked to."""
+    """Assess the channels as the page is asked to; once for the sections that need it."""
     asked = given.asked
     assert asked.cac is not None
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from predclv.decisions.formulas import ALL
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import open_log
 from predclv.decisions.report.parts import LeftOut, Part
-from predclv.errors import DataError, FitError
+from predclv.errors import DataError, DataQualityWarning, FitError
 from predclv.plots.formulas import plot_formula_errors, plot_formula_values
 from predclv.plots.style import percent, printable, shorten
 from predclv.report.blocks import Block, Details, Figures, Paragraph, Section, Table
@@ -41,7 +42,9 @@ def formulas(given: DecisionInputs) -> Part | LeftOut:
     if transactions.bindings.counts_opportunities:
         return LeftOut("the formulas go by time, and this model counts opportunities")
     transactions.parse_horizon(given.asked.backtest_horizon, given.time_unit, None)
-    with open_log(given) as (log, n):
+    with open_log(given) as (log, n), warnings.catch_warnings():
+        # What is odd of the log was said when it was summarised.
+        warnings.simplefilter("ignore", DataQualityWarning)
         try:
             found = _compare(given, log)
         except (DataError, FitError) as error:

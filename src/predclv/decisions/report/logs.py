@@ -1,4 +1,4 @@
-"""A purchase log for a section: whole where its customers are few, else that of a random sample of them."""
+"""For sections that cannot do with sums: all customers or purchases where these are few, else a random sample."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from predclv.data.paths import is_path
+from predclv.data.rfm import RFMSummary
+from predclv.data.units import UNITS
 from predclv.decisions.report.inputs import DecisionInputs
 
-__all__ = ["SAMPLE", "draw_sample", "open_log"]
+__all__ = ["SAMPLE", "open_log", "sample_customers"]
 
 #: Customers of a sample: what is said of their mean is sure to some tenths of a percent of the spread between them.
 SAMPLE = 50_000
@@ -34,20 +37,31 @@ def open_log(given: DecisionInputs) -> Iterator[tuple[Any, int]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.parquet"
-        _write_sample(given, draw_sample(given), path)
+        # As text, in which a CSV file's ids and those of the summary, perhaps numbers, are the same.
+        ids = np.concatenate([part.customer_id for part in draw_sample(given)]).astype(str)
+        _write_sample(given, pa.array(ids.tolist(), pa.string()), path)
         yield path, SAMPLE
 
 
-def draw_sample(given: DecisionInputs) -> Any:
-    """Ids of a random sample of the customers, as Arrow has them."""
+def draw_sample(given: DecisionInputs) -> list[RFMSummary]:
+    """A random sample of the customers, in parts."""
     chosen = np.sort(np.random.default_rng(0).choice(given.n_customers, SAMPLE, replace=False))
-    ids, start = [], 0
+    parts, start = [], 0
     for chunk in given.chunks():
         here = chosen[(chosen >= start) & (chosen < start + len(chunk))] - start
-        ids.append(chunk.customer_id[here])
         start += len(chunk)
-    # As text, in which a CSV file's ids and those of the summary, perhaps numbers, are the same.
-    return pa.array(np.concatenate(ids).astype(str).tolist(), pa.string())
+        if len(here):
+            parts.append(chunk[here])
+    return parts
+
+
+def sample_customers(given: DecisionInputs) -> RFMSummary:
+    """A random sample of the customers as one summary."""
+    parts = draw_sample(given)
+    first = parts[0]
+    table = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
+    units = {name: getattr(first, name) for name in UNITS}
+    return RFMSummary.from_frame(table, carry=list(first.carried), **units)
 
 
 def _as_frame(given: DecisionInputs) -> Any:

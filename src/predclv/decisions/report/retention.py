@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from predclv.decisions.report.effect import effect
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.report.survey import GONE, LISTED, Survey, list_top, survey
@@ -21,7 +22,7 @@ __all__ = ["retention"]
 
 
 def retention(given: DecisionInputs) -> Part | LeftOut:
-    """Say whom to keep: the section, and tables `at_risk`, `win_back` and `offers`."""
+    """Say whom to keep: the section, and tables `at_risk`, `win_back`, `retention_effect` and `offers`."""
     found = survey(given)
     if not found.stake[0] > 0:
         name = type(given.clv.transactions_).__name__
@@ -31,14 +32,16 @@ def retention(given: DecisionInputs) -> Part | LeftOut:
     at_risk = list_top(given, found.stakes, lambda some: list_at_risk(given.clv, some, **given.terms))
     gone = np.where(found.gone, found.losses, -np.inf)
     win_back = list_top(given, gone, lambda some: list_to_win_back(given.clv, some, **given.terms))
-    tables = {"at_risk": at_risk, "win_back": win_back}
+    effects, effect_table = effect(given)
+    tables = {"at_risk": at_risk, "win_back": win_back, "retention_effect": effect_table}
     blocks: list[Block] = [
         Paragraph(_lead(given, found), "lead"),
+        *effects,
         Figures([_stakes(given, found)]),
         _at_risk(given, at_risk),
         Paragraph(_how_to_read(given, found), "quiet"),
     ]
-    facts = _facts(given, found)
+    facts = {**_facts(found), "effect": effect_table.drop(columns="customers").to_dict("records")}
     if given.asked.offer is not None:
         cost, lift = given.asked.offer
         tables["offers"] = weigh_offer(at_risk, cost=cost, lift=lift)
@@ -153,7 +156,7 @@ def _win_back(given: DecisionInputs, found: Survey, win_back: pd.DataFrame) -> l
     return [Paragraph(said), Table(caption, columns, rows, numeric=range(1, 4))]
 
 
-def _facts(given: DecisionInputs, found: Survey) -> dict[str, Any]:
+def _facts(found: Survey) -> dict[str, Any]:
     named = {
         f"{name}{end}": number
         for name, three in (("stake", found.stake), ("lost_with_the_gone", found.lost))

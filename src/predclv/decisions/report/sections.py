@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from predclv.decisions.report.acquisition import acquisition
+from predclv.decisions.report.budget import budget
 from predclv.decisions.report.formulas import formulas
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
@@ -15,6 +16,7 @@ __all__ = ["SECTIONS"]
 #: By the names that decisions.json has for them.
 SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "acquisition": acquisition,
+    "budget": budget,
     "retention": retention,
     "formulas": formulas,
 }

@@ -137,7 +137,7 @@ def compose_decisions(given: DecisionInputs) -> Decisions:
 
     Warnings are shown on the page, and issued once each when all sections are done.
     """
-    from predclv.decisions.report import trust
+    from predclv.decisions.report import acquisition, trust
     from predclv.decisions.report.parts import LeftOut
     from predclv.decisions.report.sections import SECTIONS
     from predclv.models.horizons import warn_long_horizon
@@ -150,12 +150,16 @@ def compose_decisions(given: DecisionInputs) -> Decisions:
         python_warnings.simplefilter("always")
         fit = given.clv.transactions_.fingerprint_
         warn_long_horizon(given.horizon, fit.longest_age, fit.time_unit)
-        for name, make in SECTIONS.items():
-            found = make(given)
-            if isinstance(found, LeftOut):
-                left_out[name] = found.reason
-            else:
-                parts[name] = found
+        try:
+            for name, make in SECTIONS.items():
+                found = make(given)
+                if isinstance(found, LeftOut):
+                    left_out[name] = found.reason
+                else:
+                    parts[name] = found
+        finally:
+            # It holds the customers.
+            acquisition.assess.cache_clear()
     heard = {(one.category, str(one.message)): one for one in caught}
     told = trust.trust(given, [text for _, text in heard], left_out)
     document = Document(
