@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from predclv.models import SBG as SBG
     from predclv.models import GammaGamma as GammaGamma
     from predclv.models import ParetoNBD as ParetoNBD
+    from predclv.models.explanation import Explanation as Explanation
     from predclv.report import write_report as write_report
     from predclv.value import CLV as CLV
     from predclv.value import load as load
@@ -54,6 +55,7 @@ _HOME = {
     "select": "backtesting",
     "split_transactions": "data.split",
     "Posterior": "inference.posterior",
+    "Explanation": "models.explanation",
     "MODELS": "models",
     "BGBB": "models",
     "BGCNBD": "models",
@@ -84,6 +86,7 @@ __all__ = [
     "SBG",
     "Backtest",
     "Comparison",
+    "Explanation",
     "GammaGamma",
     "ParetoNBD",
     "Posterior",

@@ -11,6 +11,7 @@ import pytest
 
 import predclv as pc
 from predclv.backtesting.methods import METHODS
+from predclv.backtesting.renewal_methods import RENEWAL_METHODS
 from predclv.batch.sources import ENGINES
 from predclv.cli import completion
 from predclv.data.durations import TIME_UNITS
@@ -57,6 +58,7 @@ def table(tmp_path):
         ("predclv score x.parquet --columns p_alive,p_", ["p_alive,p_purchase"]),
         ("predclv backtest x.csv --methods bg_nbd,nai", ["bg_nbd,naive"]),
         ("predclv contracts run x.csv --renewals ", ["sbg", "bdw"]),
+        ("predclv contracts backtest x.csv --methods sbg,ob", ["sbg,observed_rate"]),
         ("predclv run x.csv --time-u", ["--time-unit"]),
         ("predclv run x.csv --customer-id ", []),
     ],
@@ -112,4 +114,5 @@ def test_the_values_are_what_the_program_takes():
     assert set(values["period"]) == set(PERIODS)
     assert set(values["engine"]) == set(ENGINES)
     assert lists["methods"] == tuple(METHODS)
+    assert completion._OWN["contracts backtest", "methods"] == tuple(RENEWAL_METHODS)
     assert lists["columns"] == (*COUNT_COLUMNS, *VALUE_COLUMNS)

@@ -57,10 +57,11 @@ COLUMN_OPTIONS = (
 #: Some of its columns, between commas.
 COLUMN_LISTS = ("purchase_covariates", "dropout_covariates")
 _SUFFIXES = (".csv", ".parquet")
-# `fit` and `summarize` take one engine alone, and say so where another is given.
+# Of some commands: `fit` and `summarize` take one engine alone; methods of contracts are others.
 _OWN: dict[tuple[str, str], tuple[str, ...]] = {
     ("fit", "engine"): ("duckdb",),
     ("summarize", "engine"): ("duckdb",),
+    ("contracts backtest", "methods"): ("sbg", "bdw", "observed_rate", "last_rate", "average_rate"),
 }
 
 
@@ -74,13 +75,13 @@ def complete_options(app: typer.Typer) -> None:
                     declared.autocompletion = completer
 
 
-def _callbacks(app: typer.Typer) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _callbacks(app: typer.Typer, group: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
     for command in app.registered_commands:
         if command.callback is not None:
-            yield str(command.name), command.callback
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            yield from _callbacks(group.typer_instance)
+            yield f"{group}{command.name}", command.callback
+    for inner in app.registered_groups:
+        if inner.typer_instance is not None:
+            yield from _callbacks(inner.typer_instance, f"{group}{inner.name} ")
 
 
 def _completer(command: str, name: str) -> Callable[..., list[str]] | None:

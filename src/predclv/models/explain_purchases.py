@@ -63,7 +63,7 @@ def explain_buyer(model: TransactionModel, spend: GammaGamma | None, rfm: RFMSum
         value=value,
         weights=_weights(look, spend, told.estimate),
         changes=_changes(names, table),
-        notes=_notes(model, one, table.iloc[0], known=times is not None),
+        notes=_notes(model, spend, one, table.iloc[0], known=times is not None),
     )
 
 
@@ -237,7 +237,9 @@ def _changes(names: list[str], table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(change=change)
 
 
-def _notes(model: TransactionModel, one: RFMSummary, row: pd.Series[Any], *, known: bool) -> tuple[str, ...]:
+def _notes(
+    model: TransactionModel, spend: GammaGamma | None, one: RFMSummary, row: pd.Series[Any], *, known: bool
+) -> tuple[str, ...]:
     notes = []
     x, T, t_x = int(one.frequency[0]), float(one.T[0]), float(one.recency[0])
     if float(row["p_alive"]) == 1.0 and t_x < T:
@@ -252,6 +254,8 @@ def _notes(model: TransactionModel, one: RFMSummary, row: pd.Series[Any], *, kno
         notes.append("The customer bought at the as-of date itself, so one more purchase that day would not count.")
     if model.segments_:
         notes.append(f"The population is that of segment {str(one.carried[str(model.segment)][0])!r}.")
+    if spend is not None and spend.segments_:
+        notes.append(f"Spend is weighed against that of segment {str(one.carried[str(spend.segment)][0])!r}.")
     covariates = getattr(model, "covariates_", None)
     if covariates is not None:
         said = ", ".join(f"{name} = {one.carried[name][0]}" for name in covariates.sources)

@@ -68,6 +68,8 @@ def _alive(told: Explanation) -> str:
     gap = told.fact("history", "expected_gap")
     if told.kind == "opportunities":
         return f"{said} at the next {told.time_unit}; one who stays uses {percent(1 / gap)} of them."
+    if silence == 0:
+        return f"{said}, after a purchase just now; one who stays buys every {count(gap, told.time_unit)}."
     return (
         f"{said}: one who stays buys every {count(gap, told.time_unit)}, and the silence is {silence / gap:.2g} times "
         "as long."
