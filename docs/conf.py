@@ -36,6 +36,8 @@ templates_path: list[str] = []
 # Docstrings name types in words, as numpydoc does; in signatures they would only repeat them.
 autodoc_typehints = "none"
 default_role = "code"
+# "--engine" is no dash and an engine.
+smartquotes = False
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -67,4 +69,6 @@ html_theme_options = {
     "show_version_warning_banner": False,
     "secondary_sidebar_items": ["page-toc"],
 }
+# Pages by themselves, whose sections stand at the right.
+html_sidebars: dict[str, list[str]] = {"guide": [], "gallery/index": [], "commands": []}
 html_context = {"default_mode": "light"}

@@ -190,7 +190,8 @@ _STYLE = Config(
 def _read_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     # As napoleon would; but of a property it takes what stands before a colon for a type.
     kind = "method" if what in {"property", "attribute", "data"} else what
-    lines[:] = NumpyDocstring([_spare_names(line) for line in lines], _STYLE, app, kind, name, obj, options).lines()
+    read = NumpyDocstring([_spare_names(line) for line in lines], _STYLE, app, kind, name, obj, options).lines()
+    lines[:] = [line.replace(" -- ", " – ") for line in read]
 
 
 def _spare_names(line: str) -> str:

@@ -51,17 +51,16 @@ def _row(param: Any) -> str:
     names = [param.metavar or str(param.name).upper()] if param.param_type_name == "argument" else [*param.opts]
     names += param.secondary_opts
     default = param.default
-    said = (
-        ""
-        if default is None or callable(default) or default in ("", (), [], False, True)
-        else f" By default {default}."
-    )
-    return f"   * - {', '.join(f'``{name}``' for name in names)}\n     - {_literal(param.help or '')}{_literal(said)}\n"
+    given = not callable(default) and default not in (None, "", (), [], False, True)
+    said = f"{param.help or ''} By default {default}." if given else param.help or ""
+    return f"   * - {', '.join(f'``{name}``' for name in names)}\n     - {_literal(said)}\n"
 
 
 def _literal(text: str) -> str:
-    """Words of a terminal on a page: nothing in them is markup but line ends."""
-    return re.sub(r"([*|`_\\])", r"\\\1", " ".join(text.split()))
+    """Words of a terminal on a page: backticks mark names, and nothing else in them is markup."""
+    parts = " ".join(text.split()).split("`")
+    parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", part) for part in parts[::2]]
+    return "``".join(parts)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
