@@ -179,6 +179,14 @@ plots.plot_formula_values(beside.table)
 # %% plot_formula_errors: How far each was off the money that then came in.
 plots.plot_formula_errors(beside.table)
 
+# %% plot_cohorts: Who of each cohort came back, month by month; `CohortTable.plot`.
+cohorts = pc.decisions.cohort_table(log, amount="amount", observation_end="1997-09-30")
+cohorts.plot()  # plots.plot_cohorts(cohorts)
+
+# %% plot_continuation: What these cohorts will do; `CohortForecast.plot`.
+future = pc.decisions.continue_cohorts(clv, rfm, cohorts, 9)
+future.plot(cohorts)  # plots.plot_continuation(future, cohorts)
+
 # %% plot_stakes: How few customers hold what is at stake.
 stakes = pc.decisions.list_at_risk(clv, rfm, "39 weeks", margin=0.3)["stake"]
 plots.plot_stakes(stakes)

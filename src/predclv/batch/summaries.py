@@ -31,11 +31,11 @@ from predclv.data.summarize import Observed, labels, observe_log
 from predclv.data.tally import Tally, begin_tally
 from predclv.errors import DataError
 
-__all__ = ["SummaryFile", "summarize"]
+__all__ = ["PER_THREAD", "SummaryFile", "explained", "summarize"]
 
 _BATCH = 65_536
 # What a thread of DuckDB needs to group and to sort.
-_PER_THREAD = 256 << 20
+PER_THREAD = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +122,12 @@ def summarize(
     notes = QualityNotes()
     with (
         spill_room(target.resolve().parent if spill is None else Path(spill)) as room,
-        _explained(place, memory, room),
+        explained(place, memory, room),
         connect(memory.for_grouping, room) as connection,
     ):
         # Rows are grouped and sorted, whatever their order was.
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute(f"SET threads = {min(os.cpu_count() or 1, memory.for_grouping // _PER_THREAD + 1)}")
+        connection.execute(f"SET threads = {min(os.cpu_count() or 1, memory.for_grouping // PER_THREAD + 1)}")
         seen = observe_log(place.open(connection, asked), asked, notes)
         tally = begin_tally(seen.log, seen.window, seen.options)
         units = labels(seen, tally.start)
@@ -193,7 +193,7 @@ _ORDER = ("frequency", "recency", "T", "monetary_value", "first_purchase", "log_
 
 
 @contextmanager
-def _explained(place: LogPlace, memory: Memory, room: Path) -> Iterator[None]:
+def explained(place: LogPlace, memory: Memory, room: Path) -> Iterator[None]:
     """Turn what DuckDB says into a DataError: of memory, of disk, or of the log."""
     import duckdb
 

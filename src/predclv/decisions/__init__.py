@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
+from predclv.decisions.activity import Activity, activity
+from predclv.decisions.arrivals import ArrivalForecast, forecast_arrivals
 from predclv.decisions.budget import BudgetPlan, Saturating, allocate_budget
+from predclv.decisions.cohort_comparison import compare_cohorts
+from predclv.decisions.cohort_forecast import CohortForecast, continue_cohorts
+from predclv.decisions.cohorts import CohortTable, cohort_table
 from predclv.decisions.drivers import Drivers, find_drivers
+from predclv.decisions.equity import CustomerEquity, customer_equity
 from predclv.decisions.experiments import Experiment, read_experiment
 from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
 from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
@@ -14,6 +20,7 @@ from predclv.decisions.monitor import Monitoring, Watch, compare_snapshots, watc
 from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
 from predclv.decisions.retention_effect import RetentionEffect, retention_effect
+from predclv.decisions.retention_metrics import RetentionMetrics, retention_metrics
 from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
 from predclv.decisions.segments import value_by_segment
 from predclv.decisions.tiers import CustomerTiers, assign_tiers
@@ -21,7 +28,12 @@ from predclv.decisions.tiers import CustomerTiers, assign_tiers
 __all__ = [
     "BANDS",
     "Acquisition",
+    "Activity",
+    "ArrivalForecast",
     "BudgetPlan",
+    "CohortForecast",
+    "CohortTable",
+    "CustomerEquity",
     "CustomerTiers",
     "Drivers",
     "Experiment",
@@ -31,17 +43,24 @@ __all__ = [
     "ParetoCurve",
     "RFMSegments",
     "RetentionEffect",
+    "RetentionMetrics",
     "Saturating",
     "TierMigration",
     "Watch",
+    "activity",
     "allocate_budget",
     "assess_acquisition",
     "assign_rfm_segments",
     "assign_tiers",
+    "cohort_table",
+    "compare_cohorts",
     "compare_formulas",
     "compare_snapshots",
+    "continue_cohorts",
+    "customer_equity",
     "find_drivers",
     "five_step_formula",
+    "forecast_arrivals",
     "historical_value",
     "list_at_risk",
     "list_to_win_back",
@@ -51,6 +70,7 @@ __all__ = [
     "retention_effect",
     "retention_formula",
     "retention_formula_of_log",
+    "retention_metrics",
     "tier_migration",
     "value_by_segment",
     "watch_snapshots",

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.leaving import purchases_in_slower_time
 
-__all__ = ["ArrangedLikelihood", "OneState", "TransactionBindings"]
+__all__ = ["ArrangedLikelihood", "OneState", "PeriodCustomers", "TransactionBindings"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+#: x, t_x, T, mean_spend, margin, segment, and who is counted as active in the first period already.
+PeriodCustomers = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, IntArray, NDArray[np.bool_]]
 
 
 class TransactionBindings(Protocol):
@@ -211,6 +213,18 @@ class TransactionBindings(Protocol):
         first_purchase: bool,
     ) -> tuple[FloatArray, FloatArray]:
         """Simulate every customer once per draw: totals of purchases and value, two (n_draws, n_segments)."""
+        ...
+
+    def simulate_periods(
+        self,
+        customers: PeriodCustomers,
+        n_segments: int,
+        edges: FloatArray,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+    ) -> FloatArray:
+        """Simulate every customer once per draw, (n_draws, n_segments, n_periods, 4): `kernels.period_paths`."""
         ...
 
     def simulate_counts(

@@ -17,7 +17,7 @@ from predclv.data.durations import Horizon
 from predclv.data.opportunities import OPPORTUNITIES, parse_opportunities
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
-from predclv.forecast.bindings import ArrangedLikelihood, OneState, TransactionBindings
+from predclv.forecast.bindings import ArrangedLikelihood, OneState, PeriodCustomers, TransactionBindings
 from predclv.kernels import bg_bb_forecast as kernel
 from predclv.kernels import leaving
 from predclv.kernels.bg_bb import log_likelihood
@@ -31,6 +31,7 @@ from predclv.kernels.bg_bb_likelihood import (
 from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
 from predclv.kernels.bg_bb_rows import arrange
 from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.period_paths import bg_bb_draw, simulate_periods
 from predclv.kernels.silence import opportunities_at_most, simulate_opportunities
 from predclv.kernels.staying import discounted_opportunities
 from predclv.models.transactions import TransactionModel
@@ -105,6 +106,19 @@ class BGBBBindings(ArrangedLikelihood, OneState):
         """P(there at opportunity T | history); `p_alive` is of T + 1, which θ ~ Beta(γ, δ + T) had to spare."""
         gamma, delta = theta[:, 2:3], theta[:, 3:4]
         return self.p_alive(x, t_x, T, theta) * (gamma + delta + T) / (delta + T)
+
+    def simulate_periods(
+        self,
+        customers: PeriodCustomers,
+        n_segments: int,
+        edges: FloatArray,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        rows = customers, n_segments, edges
+        return simulate_periods(bg_bb_draw, self.p_alive_by_stage, *rows, theta, theta_spend, seed)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`: p goes by alpha + x; ages, being whole, are told apart as they are."""

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.forecast.bindings import PeriodCustomers
 from predclv.kernels import bg_family_compiled as kernel
 from predclv.kernels import bg_family_discounts as discounts
 from predclv.kernels import bg_family_paths as paths
 from predclv.kernels import bg_family_simulation as simulation
-from predclv.kernels import discounting, leaving, silence, staying
+from predclv.kernels import discounting, leaving, period_paths, silence, staying
 from predclv.kernels.bg_family import NUMPY, log_likelihood
 from predclv.kernels.bg_family_gradient import bind_gradient
 from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
@@ -356,6 +357,23 @@ class BGFamily:
             first_purchase,
             k=self.k,
         )
+
+    def simulate_periods(
+        self,
+        customers: PeriodCustomers,
+        n_segments: int,
+        edges: FloatArray,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+
+        def draw(*arguments: Any) -> None:
+            period_paths.bg_family_draw(*arguments, bool(self.dropout_at_first))
+
+        rows = customers, n_segments, edges
+        return period_paths.simulate_periods(draw, self.p_alive_by_stage, *rows, theta, theta_spend, seed)
 
     def simulate_counts(
         self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray

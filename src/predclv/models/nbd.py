@@ -12,11 +12,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast.bindings import OneState, TransactionBindings
+from predclv.forecast.bindings import OneState, PeriodCustomers, TransactionBindings
 from predclv.kernels import nbd as kernel
 from predclv.kernels.discounting import DiscountMoments
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.period_paths import pareto_nbd_draw, simulate_periods
 from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases
 from predclv.models.transactions import TransactionModel
@@ -150,6 +151,20 @@ class NBDBindings(OneState):
         """See `TransactionBindings`."""
         rows = x, t_x, T, mean_spend, margin, segment, n_segments
         return simulate_totals(*rows, horizon, delta, kernel.as_pareto_nbd(theta), theta_spend, seed, first_purchase)
+
+    def simulate_periods(
+        self,
+        customers: PeriodCustomers,
+        n_segments: int,
+        edges: FloatArray,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        alive = self.p_alive_by_stage
+        rows = customers, n_segments, edges
+        return simulate_periods(pareto_nbd_draw, alive, *rows, kernel.as_pareto_nbd(theta), theta_spend, seed)
 
     def simulate_counts(
         self, generator: np.random.Generator, births: FloatArray, edges: FloatArray, theta: FloatArray

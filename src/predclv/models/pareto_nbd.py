@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast.bindings import ArrangedLikelihood, OneState, TransactionBindings
+from predclv.forecast.bindings import ArrangedLikelihood, OneState, PeriodCustomers, TransactionBindings
 from predclv.kernels import pareto_nbd_forecast as kernel
 from predclv.kernels.pareto_nbd import log_likelihood
 from predclv.kernels.pareto_nbd_discounts import discount_moments
@@ -21,6 +21,7 @@ from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_deriva
 from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
 from predclv.kernels.pareto_nbd_simulation import simulate_totals
 from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
+from predclv.kernels.period_paths import pareto_nbd_draw, simulate_periods
 from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases
 from predclv.models.covariate_model import CovariateModel
@@ -71,6 +72,19 @@ class ParetoNBDBindings(ArrangedLikelihood, OneState):
     simulate_totals = staticmethod(simulate_totals)
     simulate_counts = staticmethod(simulate_counts)
     replicate_histories = staticmethod(replicate_histories)
+
+    def simulate_periods(
+        self,
+        customers: PeriodCustomers,
+        n_segments: int,
+        edges: FloatArray,
+        theta: FloatArray,
+        theta_spend: FloatArray,
+        seed: int,
+    ) -> FloatArray:
+        """See `TransactionBindings`."""
+        rows = customers, n_segments, edges
+        return simulate_periods(pareto_nbd_draw, self.p_alive_by_stage, *rows, theta, theta_spend, seed)
 
     def rate_gamma(self, x: float, theta: FloatArray) -> tuple[float, float]:
         """See `TransactionBindings`; ages matter through α + T and β + T, so the smaller of α and β counts."""

@@ -24,6 +24,7 @@ from predclv.plots.backtest import plot_gains, plot_method_tracking, plot_total_
 from predclv.plots.backtest_calibration import plot_calibration_by_decile, plot_pit, plot_reliability
 from predclv.plots.backtest_scores import plot_score_against_cost, plot_scores
 from predclv.plots.budget import plot_budget
+from predclv.plots.cohorts import plot_cohorts, plot_continuation
 from predclv.plots.comparison import plot_comparison
 from predclv.plots.contracts import plot_recurring_revenue, plot_retention, plot_survivors
 from predclv.plots.covariates import plot_effects, plot_penalty_path
@@ -58,7 +59,9 @@ __all__ = [
     "plot_budget",
     "plot_calibration",
     "plot_calibration_by_decile",
+    "plot_cohorts",
     "plot_comparison",
+    "plot_continuation",
     "plot_differences",
     "plot_drivers",
     "plot_effects",

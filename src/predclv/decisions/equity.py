@@ -1,0 +1,400 @@
+"""Customer equity: what the present customers and those who are yet to come are worth, less what winning them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from predclv.data.periods import DAYS_PER_PERIOD, check_period
+from predclv.data.rfm import RFMSummary
+from predclv.data.subscriptions import Subscriptions
+from predclv.decisions.arrivals import ArrivalForecast, forecast_arrivals
+from predclv.decisions.cohorts import CohortTable
+from predclv.decisions.newcomers import luck_of_newcomers
+from predclv.errors import DataError
+from predclv.forecast.portfolio import add, expected_totals
+from predclv.inference.posterior import check_level, check_number
+from predclv.kernels.discounting import continuous_rate
+from predclv.models.contracts import ContractModel
+from predclv.models.valuation import portfolio_segments
+from predclv.value import CLV
+
+__all__ = ["CustomerEquity", "customer_equity"]
+
+FloatArray = NDArray[np.float64]
+
+#: Who comes within a period comes at the middle of one of so many equal parts of it.
+_PARTS = 4
+ALL = "all"
+PRESENT, TO_COME, COST, TOTAL = "present customers", "customers to come", "cost of winning them", "customer equity"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CustomerEquity:
+    """Value of present and future customers within a horizon, discounted to the as-of date.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        part ("present customers", "customers to come", "cost of winning them", "customer equity"), segment ("all" for
+        the sum; others where the models have segments), expected, low, high. The interval of the sum comes from joint
+        draws: the same draw of the parameters values both, so it is not the sum of the ends.
+    arrivals : pandas.DataFrame
+        segment, period (1 is the next), expected (new customers) with low, high, value (of those who come in it, within
+        the horizon, discounted to the as-of date, first purchase included as asked for) with value_low, value_high.
+    draws : mapping of part to (n_draws,) array
+    methods : mapping of segment to str
+        How many are to come, in words.
+    settings : mapping
+        horizon, horizon_length (periods), period, discount_rate, margin, include_first, cac, level, currency.
+    """
+
+    table: pd.DataFrame
+    arrivals: pd.DataFrame
+    draws: Mapping[str, FloatArray]
+    methods: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+    def say(self) -> str:
+        """The sum and its parts, in words."""
+        rows = self.table[self.table["segment"] == ALL].set_index("part")
+
+        def told(part: str) -> str:
+            row = rows.loc[part]
+            return f"{row['expected']:,.0f} ({row['low']:,.0f} to {row['high']:,.0f})"
+
+        text = f"customer equity within {self.settings['horizon']}: {told(TOTAL)}, of which present customers "
+        text += f"{told(PRESENT)} and customers to come {told(TO_COME)}"
+        return text + (f" less {told(COST)} for winning them" if COST in rows.index else "")
+
+    def __repr__(self) -> str:
+        return f"<CustomerEquity: {self.say()}>"
+
+    def _repr_html_(self) -> str:
+        # The private pandas method is what a notebook calls.
+        return f"<p>{escape(self.say())}</p>{self.table.round(2)._repr_html_()}"  # type: ignore[operator]
+
+
+def customer_equity(
+    clv: CLV,
+    data: RFMSummary | Subscriptions,
+    horizon: Any = "3 years",
+    *,
+    arrivals: float | Sequence[float] | ArrivalForecast | CohortTable | Mapping[str, Any],
+    period: str = "month",
+    cac: float | Mapping[str, float] | None = None,
+    discount_rate: float = 0.10,
+    margin: float = 1.0,
+    include_first: bool = True,
+    profiles: Mapping[str, Mapping[str, Any]] | None = None,
+    price: float | Mapping[str, float] | None = None,
+    level: float = 0.9,
+    n_draws: int = 1024,
+) -> CustomerEquity:
+    """Value the present customers and the cohorts to come, within a horizon.
+
+    Parameters
+    ----------
+    clv : CLV
+        Fitted.
+    data : RFMSummary or Subscriptions
+        The present customers.
+    horizon : str or number
+        "3 years", or a number in the summary's time unit; finite. Whoever comes later than now is valued until the same
+        day: a horizon that is not much longer than a customer's life understates those who are yet to come.
+    arrivals : number, sequence, ArrivalForecast, CohortTable, or mapping of segment to one of the first three
+        New customers a `period`, at which all agree: one number for all, or one for each period of the horizon, taken
+        as certain; or a forecast with its uncertainty (`forecast_arrivals`), which of a table of cohorts is made by its
+        "level" from the whole periods there are.
+    period : {"week", "month", "quarter", "year"}
+        Of average length, 365.25 / 12 days for a month. Customers come evenly within it.
+    cac : number, or mapping by segment, optional
+        Cost of winning a customer, paid when he comes.
+    discount_rate, include_first
+        As in `CLV.new_customer`; the present customers' past purchases are not in their value.
+    margin : float
+        Share of revenue that is kept.
+    profiles : mapping of segment to covariates, optional
+        Where the transaction model has covariates: those of new customers, as in `assess_acquisition`.
+    price : number, or mapping by segment, optional
+        Of contracts, a period.
+    level : float
+        Probability of the intervals.
+    n_draws : int
+        Joint draws of the parameters, each with one future of the present customers and one of those to come.
+
+    Returns
+    -------
+    CustomerEquity
+
+    Raises
+    ------
+    DataError
+        A segment of the models has no arrivals, or a name in them is none of it.
+    ValueError
+        An option means nothing.
+
+    Notes
+    -----
+    The intervals hold what is not known of the parameters and of the number of new customers, and chance in what single
+    customers do. That new customers will be as those behind the fit were is taken for granted.
+    """
+    _check(clv, level, period, n_draws, margin, cac)
+    unit = clv.transactions_.fingerprint_.time_unit
+    days = DAYS_PER_PERIOD.get(unit, 1.0 / 24)
+    length = _length(clv, data, horizon)
+    if not np.isfinite(length):
+        raise ValueError("Customers come for ever: equity needs a finite horizon, '5 years' for instance.")
+    by = _segment_column(clv)
+    names, codes = portfolio_segments(data, by)
+    outlook = clv._valuation.outlook(data, horizon, discount_rate=discount_rate, margin=margin, estimate=None)
+    sums, totals = outlook.totals(codes, max(len(names), 1), n_draws)
+    n_periods, width = _steps(length, DAYS_PER_PERIOD[period] / days)
+    coming = _settle_arrivals(arrivals, _segment_names(clv, profiles), n_periods, n_draws)
+    present = add(totals).value
+    rows = [(PRESENT, str(name), present[:, i]) for i, name in enumerate(names)]
+    rows.append((PRESENT, ALL, present[:, -1]))
+    rate = continuous_rate(discount_rate, unit)
+    plan = _Plan(length, n_periods, width, rate, discount_rate, margin, include_first, level, n_draws)
+    tables, worth, costs = [], np.zeros(n_draws), np.zeros(n_draws)
+    for number, (name, forecast) in enumerate(coming.items()):
+        about = None if name == ALL else name
+        found, spent = _newcomers(clv, plan, forecast, about, profiles, _of(price, name), _of(cac, name), number)
+        tables.append(_arrival_table(name, forecast, found, level))
+        worth, costs = worth + found.sum(axis=1), costs + spent
+        if len(coming) > 1:
+            rows.append((TO_COME, name, found.sum(axis=1)))
+    rows.append((TO_COME, ALL, worth))
+    if cac is not None:
+        rows.append((COST, ALL, costs))
+    rows.append((TOTAL, ALL, present[:, -1] + worth - costs))
+    settings = {
+        "horizon": horizon if isinstance(horizon, str) else f"{length:g} {unit}s",
+        "horizon_length": n_periods,
+        "period": period,
+        "discount_rate": discount_rate,
+        "margin": margin,
+        "include_first": include_first,
+        "cac": cac,
+        "level": level,
+        "currency": getattr(data, "currency", None),
+    }
+    table = pd.DataFrame([_row(part, name, draws, level) for part, name, draws in rows])
+    _expect(table, names, expected_totals(sums, level)["expected_clv"])
+    of_all = {part: draws for part, name, draws in rows if name == ALL}
+    methods = {name: forecast.method for name, forecast in coming.items()}
+    return CustomerEquity(
+        table,
+        pd.concat(tables, ignore_index=True),
+        MappingProxyType(of_all),
+        MappingProxyType(methods),
+        MappingProxyType(settings),
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Until when, in which steps and at what rate, in the models' time unit."""
+
+    length: float
+    n_periods: int
+    width: float
+    rate: float
+    discount_rate: float
+    margin: float
+    include_first: bool
+    level: float
+    n_draws: int
+
+    def arrival_times(self) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
+        """Times of arrival, (n_times,), the period of each and the share of the period's customers that come then."""
+        time = (np.arange(self.n_periods * _PARTS) + 0.5) * self.width / _PARTS
+        period = np.repeat(np.arange(self.n_periods), _PARTS)
+        # The last period may be cut by the horizon.
+        inside = time < self.length
+        return time[inside], period[inside], np.full(int(inside.sum()), 1.0 / _PARTS)
+
+
+def _newcomers(
+    clv: CLV,
+    plan: _Plan,
+    forecast: ArrivalForecast,
+    segment: str | None,
+    profiles: Mapping[str, Mapping[str, Any]] | None,
+    price: float | None,
+    cac: float | None,
+    number: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Value of those who come in each period, (n_draws, n_periods), and the cost of winning all, (n_draws,)."""
+    of_covariates = None if profiles is None else profiles[str(segment)]
+    path = clv.new_customer_path(
+        plan.length,
+        segment=segment if clv.transactions_.segments_ or _spend_segments(clv) else None,
+        covariates=of_covariates,
+        include_first=plan.include_first,
+        price=price,
+        discount_rate=plan.discount_rate,
+        margin=plan.margin,
+        n_times=max(4 * plan.n_periods, 48),
+        n_draws=plan.n_draws,
+    )
+    times, periods, shares = plan.arrival_times()
+    grid, values = np.r_[0.0, path.times], np.column_stack((path.start_draws, path.draws))
+    is_whole = isinstance(clv.transactions_, ContractModel) or clv.transactions_.bindings.counts_opportunities
+    found, spent = np.zeros((plan.n_draws, plan.n_periods)), np.zeros(plan.n_draws)
+    # Chance in what single customers do is that of who comes in the middle of the period.
+    middle = np.array([times[periods == period].mean() for period in np.unique(periods)])
+    luck = luck_of_newcomers(clv, plan.length - middle, segment, of_covariates, path, plan, price, number)
+    for time, period, share in zip(times, periods, shares, strict=True):
+        left, now = plan.length - time, np.exp(-plan.rate * time)
+        mean = values[:, np.searchsorted(grid, left + 1e-9, side="right") - 1] if is_whole else _at(grid, values, left)
+        n = forecast.draws[:, period] * share
+        found[:, period] += now * n * mean
+        spent += now * n * (cac or 0.0)
+    for i, period in enumerate(np.unique(periods)):
+        n = forecast.draws[:, period] * shares[periods == period].sum()
+        found[:, period] += np.exp(-plan.rate * middle[i]) * np.sqrt(n) * luck[:, i]
+    return found, spent
+
+
+def _at(grid: FloatArray, values: FloatArray, time: float) -> FloatArray:
+    """Values at a time between those of the grid, straight between them; (n_draws,)."""
+    i = int(np.clip(np.searchsorted(grid, time), 1, len(grid) - 1))
+    part = (time - grid[i - 1]) / (grid[i] - grid[i - 1])
+    mean: FloatArray = values[:, i - 1] + part * (values[:, i] - values[:, i - 1])
+    # An infinite mean is infinite at once.
+    return np.where(np.isfinite(values[:, i]), mean, np.inf)
+
+
+def _arrival_table(name: str, forecast: ArrivalForecast, found: FloatArray, level: float) -> pd.DataFrame:
+    table = forecast.table(level)
+    table.insert(0, "segment", name)
+    table["value"] = found.mean(axis=0)
+    table["value_low"], table["value_high"] = np.quantile(found, _levels(level), axis=0, method="inverted_cdf")
+    return table
+
+
+def _expect(table: pd.DataFrame, names: list[Any], expected: FloatArray) -> None:
+    """Give present customers the expectation of `CLV.portfolio`, and the sum what follows, in place."""
+    present = table["part"] == PRESENT
+    simulated = float(table.loc[present, "expected"].iloc[-1])
+    table.loc[present, "expected"] = expected if names else expected[-1:]
+    table.loc[table["part"] == TOTAL, "expected"] += float(expected[-1]) - simulated
+
+
+def _row(part: str, segment: str, draws: FloatArray, level: float) -> dict[str, Any]:
+    low, high = np.quantile(draws, _levels(level), method="inverted_cdf")
+    return {"part": part, "segment": segment, "expected": float(draws.mean()), "low": low, "high": high}
+
+
+def _levels(level: float) -> list[float]:
+    return [(1 - level) / 2, (1 + level) / 2]
+
+
+def _settle_arrivals(arrivals: Any, names: list[str], n_periods: int, n_draws: int) -> dict[str, ArrivalForecast]:
+    if isinstance(arrivals, CohortTable):
+        arrivals = _past_arrivals(arrivals, names, n_periods, n_draws)
+    if not isinstance(arrivals, Mapping):
+        if len(names) > 1:
+            raise DataError(f"The models have segments, {names}: give arrivals of each, as a mapping.")
+        arrivals = {names[0]: arrivals}
+    given = {str(name): value for name, value in arrivals.items()}
+    lacking, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
+    if lacking or unknown:
+        what = f"lacks {lacking[0]!r}" if lacking else f"names {unknown[0]!r}, which is none of {names}"
+        raise DataError(f"'arrivals' {what}. Give new customers a period of each segment.")
+    return {name: _settle_one(given[name], n_periods, n_draws) for name in names}
+
+
+def _settle_one(value: Any, n_periods: int, n_draws: int) -> ArrivalForecast:
+    if isinstance(value, ArrivalForecast):
+        if value.draws.shape[1] < n_periods:
+            raise DataError(f"Arrivals are forecast for {value.draws.shape[1]} periods, and {n_periods} are needed.")
+        draws = value.draws[np.arange(n_draws) % len(value.draws), :n_periods]
+        return ArrivalForecast(draws, value.past, value.method)
+    numbers = np.asarray(value, dtype=np.float64)
+    is_one = numbers.ndim == 0
+    numbers = np.full(n_periods, float(numbers)) if is_one else numbers
+    if numbers.ndim != 1 or len(numbers) < n_periods or not ((numbers >= 0) & np.isfinite(numbers)).all():
+        raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.")
+    words = f"{float(value):g} a period, as given" if is_one else "as given by period"
+    return ArrivalForecast(np.tile(numbers[:n_periods], (n_draws, 1)), np.zeros(0), f"{words}, taken as certain")
+
+
+def _past_arrivals(table: CohortTable, names: list[str], n_periods: int, n_draws: int) -> dict[str, ArrivalForecast]:
+    whole = table.cells[table.cells["is_whole"]]
+    periods = pd.period_range(whole["period"].min(), table.settings["last_whole"], freq=whole["period"].dt.freq)
+    if names == [ALL]:
+        groups = {ALL: table.cohorts}
+    else:
+        if table.settings["by"] is None:
+            raise DataError(f"The models have segments, {names}, and the table has none. Make it with by=.")
+        groups = {str(name): part for name, part in table.cohorts.groupby("segment")}
+    found = {}
+    for i, (name, part) in enumerate(groups.items()):
+        counts = part.groupby("cohort")["customers"].sum().reindex(periods, fill_value=0)
+        found[name] = forecast_arrivals(counts, n_periods, n_draws=n_draws, random_state=i)
+    return found
+
+
+def _check(clv: object, level: float, period: str, n_draws: int, margin: object, cac: Any) -> None:
+    if not isinstance(clv, CLV):
+        raise TypeError(f"'clv' must be a fitted CLV. Got {type(clv).__name__}.")
+    check_is_fitted(clv)
+    check_level(level)
+    check_period(period)
+    if check_number("n_draws", n_draws) < 64 or n_draws != int(n_draws):
+        raise ValueError(f"'n_draws' must be a whole number from 64 on. Got {n_draws!r}.")
+    if isinstance(margin, str):
+        raise TypeError("A new customer has no margin of their own yet: 'margin' must be a number here.")
+    for name, value in cac.items() if isinstance(cac, Mapping) else [("cac", cac)] if cac is not None else []:
+        if not 0 <= check_number(str(name), value) < np.inf:
+            raise DataError(f"CAC of {name!r} must be a finite amount of at least 0. Got {value!r}.")
+
+
+def _length(clv: CLV, data: Any, horizon: Any) -> float:
+    if isinstance(horizon, float) and not np.isfinite(horizon):
+        return float(horizon)
+    if isinstance(clv.transactions_, ContractModel):
+        return float(clv.transactions_.length(data, horizon))
+    return float(clv.transactions_.parse_horizon(horizon, data.time_unit, data.observation_end).length)
+
+
+def _steps(length: float, width: float) -> tuple[int, float]:
+    """How many periods a horizon holds, and how long each is; 6 months of the calendar are six, whatever their days."""
+    nearest = max(round(length / width), 1)
+    if abs(length / width - nearest) < 0.1:
+        return nearest, length / nearest
+    return int(np.ceil(length / width)), width
+
+
+def _spend_segments(clv: CLV) -> bool:
+    return bool(getattr(clv, "spend_", None) is not None and clv.spend_.segments_)
+
+
+def _segment_column(clv: CLV) -> str | None:
+    columns = {str(model.segment) for model in clv._fitted().values() if model.segments_}
+    if len(columns) > 1:
+        raise DataError(f"The models are divided by different columns, {sorted(columns)}. Fit both by the same.")
+    return next(iter(columns), None)
+
+
+def _segment_names(clv: CLV, profiles: Mapping[str, Any] | None) -> list[str]:
+    names = list(dict.fromkeys(str(name) for model in clv._fitted().values() for name in model.segments_))
+    return names or [str(name) for name in profiles or ()] or [ALL]
+
+
+def _of(value: Any, name: str) -> float | None:
+    if not isinstance(value, Mapping):
+        return None if value is None else float(value)
+    if name not in value:
+        raise DataError(f"{name!r} is lacking in a mapping by segment: {list(value)}.")
+    return float(value[name])
