@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import html
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ import predclv as pc
 from predclv.decisions import find_drivers
 from predclv.decisions.driver_rows import CAVEAT
 from predclv.decisions.drivers import _profiles, _standardiser
+from predclv.decisions.report import write_decision_report
 from predclv.decisions.standardisation import regress_spend
 from predclv.errors import DataError
 
@@ -290,3 +293,26 @@ def test_public_data_with_an_attribute_that_means_nothing():
     rfm = pc.RFMSummary.from_transactions(log, amount="amount", observation_end="1997-09-30", carry=["coin"])
     found = find_drivers(rfm, ["coin"], horizon="39 weeks", n_draws=64)
     assert abs(found.of("clv").iloc[0]["relative"]) < 0.3
+
+
+def test_the_report_says_what_goes_with_value(rfm, tmp_path):
+    hostile = "<b>pro</b>"
+    columns = {**rfm.carried, "plan": np.where(rfm.carried["plan"] == "pro", hostile, "basic")}
+    named = replace(rfm, carried=columns, currency="EUR")
+    clv = pc.CLV().fit(named)
+    told = {"clv": clv, "rfm": named, "horizon": "40 weeks", "made_on": dt.date(2026, 5, 6)}
+    found = write_decision_report(tmp_path / "a.html", drivers=["channel", "plan"], **told)
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert hostile not in page
+    assert html.escape(hostile) in page
+    assert "are worth" in page
+    assert "no proof of a cause" in page
+    assert "association and not cause" in page
+    rows = {row["value"]: row for row in found.facts["drivers"]["comparisons"] if row["measure"] == "clv"}
+    assert rows[hostile]["low"] > 0
+    assert found.tables["drivers"]["value"].map(type).eq(str).all()
+    write_decision_report(tmp_path / "b.html", drivers=["channel", "plan"], **told)
+    assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
+    without = write_decision_report(tmp_path / "c.html", **told)
+    assert "--drivers" in without.left_out["drivers"]
+    assert "--arm" in without.left_out["experiment"]

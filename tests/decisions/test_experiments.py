@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 import predclv as pc
+from predclv.cli import main
 from predclv.decisions import read_experiment
 from predclv.decisions.forecast_means import fit_customers
+from predclv.decisions.report import write_decision_report
 from predclv.errors import ConvergenceWarning, DataError, DataQualityWarning, DependenceWarning
 
 TRUE_A = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}
@@ -359,3 +363,44 @@ def test_bad_input_is_refused(log):
         read_experiment(rfm, "arm", start="1997-10-01")
     with pytest.raises(TypeError, match="a summary was given"):
         read_experiment(rfm, "arm", amount="amount")
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.DependenceWarning")
+def test_the_report_reads_both_designs(log, tmp_path):
+    hostile = {"A": "A", "B": "<i>B</i>"}
+    named = log.assign(arm=log["arm"].map(hostile))
+    options = {"amount": "amount", "observation_end": "1998-06-30", "currency": "USD"}
+    rfm = pc.RFMSummary.from_transactions(named, carry=["arm"], **options)
+    clv = pc.CLV(pc.BGNBD(method="map", segment="arm"), pc.GammaGamma()).fit(rfm)
+    told = {"clv": clv, "rfm": rfm, "log": named, "log_options": options, "horizon": "39 weeks", "arm": "arm"}
+    for start, design in ((None, "acquisition"), ("1998-01-01", "existing customers")):
+        found = write_decision_report(tmp_path / "a.html", arm_start=start, detect=2.0, **told)
+        page = (tmp_path / "a.html").read_text(encoding="utf-8")
+        assert hostile["B"] not in page
+        assert "The chance that &lt;i&gt;B&lt;/i&gt; is truly better is" in page
+        assert "To find one of 2.00 USD" in page
+        facts = found.facts["experiment"]
+        assert facts["settings"]["design"] == design
+        models = pc.CLV(pc.BGNBD(method="map"))
+        direct = read_experiment(named, "arm", start=start, clv=models, horizon="39 weeks", **options)
+        assert facts["outcomes"][0]["difference"] == pytest.approx(direct.table["difference"].iloc[0], rel=1e-9)
+        assert set(found.tables) >= {"experiment", "experiment_arms", "experiment_influence"}
+
+
+@pytest.mark.slow
+def test_the_command_reads_an_experiment(log, tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    log.head(3_000).to_csv(path, index=False)
+    common = ["decide", str(path), "--customer-id", "customer_id", "--date", "date", "--amount", "amount"]
+    common += ["--observation-end", "1998-06-30", "--horizon", "26 weeks", "--out", str(tmp_path / "out"), "--force"]
+    assert main([*common, "--arm", "arm", "--arm-start", "1998-01-01", "--drivers", "arm", "--quiet"]) == 0
+    facts = json.loads((tmp_path / "out" / "decisions.json").read_text(encoding="utf-8"))
+    assert facts["decisions"]["experiment"]["settings"]["design"] == "existing customers"
+    assert facts["decisions"]["drivers"]["comparisons"][0]["attribute"] == "arm"
+    capsys.readouterr()
+    assert main([*common, "--drivers", "arm,,x"]) != 0
+    assert "--drivers is columns between commas" in capsys.readouterr().err
+    assert main([*common, "--arm", "nothing"]) != 0
+    assert "nothing" in capsys.readouterr().err
+    assert main([*common, "--arm", "arm", "--control", "C"]) != 0
+    assert "'control' must be an arm" in capsys.readouterr().err

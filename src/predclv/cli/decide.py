@@ -32,7 +32,7 @@ from predclv.value import CLV
 if TYPE_CHECKING:
     from predclv.batch.summaries import SummaryFile
 
-__all__ = ["Models", "Place", "read_amounts", "read_curves", "show"]
+__all__ = ["Models", "Place", "read_amounts", "read_curves", "read_names", "show"]
 
 FACTS = "decisions.json"
 
@@ -94,7 +94,13 @@ def show(
     fitted = models.folder is not None
     transactions = clv.get_params()["transactions"] if not fitted else clv.transactions_
     steps.require_opportunities(transactions.KEY, data)
-    columns = [*([what["by"]] if what["by"] else []), *(steps.model_columns(clv) if fitted else []), *options.carry]
+    columns = [
+        *([what["by"]] if what["by"] else []),
+        *(steps.model_columns(clv) if fitted else []),
+        *options.carry,
+        *options.drivers,
+    ]
+    columns += [options.arm] if options.arm else []
     data = steps.given(**{**data, "carry": list(dict.fromkeys(columns))})
     room = place.out.resolve().parent if place.spill is None else place.spill
     with spill_room(room) as work:
@@ -128,6 +134,14 @@ def show(
         {**about, "decisions": found.facts, "left_out": found.left_out, "out": place.out, "files": names},
         f"\nWritten to {escape(str(place.out))}: report.html, {FACTS}, {len(found.tables)} tables, the model",
     )
+
+
+def read_names(option: str, text: str | None) -> tuple[str, ...]:
+    """Read names between commas."""
+    names = tuple(part.strip() for part in (text or "").split(","))
+    if text is not None and not all(names):
+        raise DataError(f"--{option} is columns between commas: channel,plan. Got {text!r}.")
+    return names if text is not None else ()
 
 
 def read_amounts(text: str | None) -> float | dict[str, float] | None:

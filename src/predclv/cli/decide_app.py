@@ -49,6 +49,11 @@ def decide_command(
     lift: d.OfferLift = None,
     top: d.Top = 10,
     backtest_horizon: d.BacktestHorizon = "26 weeks",
+    drivers: d.Drivers = None,
+    arm: d.Arm = None,
+    arm_start: d.ArmStart = None,
+    control: d.Control = None,
+    detect: d.Detect = None,
     out: o.Out,
     title: o.Title = None,
     memory_limit: d.MemoryLimit = "1GB",
@@ -73,6 +78,11 @@ def decide_command(
             "offer_lift": lift,
             "top": top,
             "backtest_horizon": backtest_horizon,
+            "drivers": decide.read_names("drivers", drivers),
+            "arm": arm,
+            "arm_start": arm_start,
+            "control": control,
+            "detect": detect,
             "carry": tuple(carry or ()),
         }
         what = {"horizon": horizon, "discount_rate": discount_rate, "margin": margin, "level": level, "by": by}

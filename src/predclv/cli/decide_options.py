@@ -10,6 +10,7 @@ import typer
 from predclv.cli.options import DATA, FORECAST, MODEL, OUTPUT
 
 ACQUISITION, RETENTION, FORMULAS = "Winning customers", "Keeping customers", "The formulas in use"
+LEARNING = "What works"
 
 Transactions = Annotated[
     str | None,
@@ -76,6 +77,38 @@ OfferLift = Annotated[
 Top = Annotated[int, typer.Option(help="Customers on each list of the report.", rich_help_panel=RETENTION)]
 BacktestHorizon = Annotated[
     str, typer.Option(help="How far ahead the formulas are tested at a past date.", rich_help_panel=FORMULAS)
+]
+Drivers = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns about the customer, known at the first purchase, between commas: channel,plan. What goes with "
+        "value and retention?",
+        rich_help_panel=LEARNING,
+    ),
+]
+Arm = Annotated[
+    str | None,
+    typer.Option(help="Column with the arm of an experiment that each customer was in.", rich_help_panel=LEARNING),
+]
+ArmStart = Annotated[
+    str | None,
+    typer.Option(
+        help="First day of an experiment on existing customers. Default: arms were given at the first purchase.",
+        rich_help_panel=LEARNING,
+    ),
+]
+Control = Annotated[
+    str | None,
+    typer.Option(
+        help="The arm that others are compared with. Default: control, or A, or the first.", rich_help_panel=LEARNING
+    ),
+]
+Detect = Annotated[
+    float | None,
+    typer.Option(
+        help="A difference that would matter, a customer: how much longer must the experiment run?",
+        rich_help_panel=LEARNING,
+    ),
 ]
 MemoryLimit = Annotated[
     str, typer.Option(help="Memory that the log may take while it is read: 1GB, 800MiB.", rich_help_panel=OUTPUT)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from predclv.decisions.attributes import RARE, Contrast, Prepared
 from predclv.decisions.standardisation import Profiles, Standardiser
 from predclv.models.estimates import choose_theta
 
-__all__ = ["CAVEAT", "MEASURES", "compare_values", "format_value", "make_notes", "make_table"]
+__all__ = ["CAVEAT", "MEASURES", "compare_values", "differences_at_point", "format_value", "make_notes", "make_table"]
 
 #: What goes with every table of drivers.
 CAVEAT = (
@@ -29,12 +30,25 @@ MEASURES: Mapping[str, str] = {
     "spend": "spend a purchase",
 }
 _NOT_ENOUGH = "not enough to say"
+FloatArray = NDArray[np.float64]
+
 _CENTER_DRAWS = 256
 
 
 def format_value(value: Any) -> str:
     """A value of an attribute as text; of numbers four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def differences_at_point(
+    whole: Standardiser, profiles: Profiles, contrasts: Sequence[Contrast]
+) -> dict[str, FloatArray]:
+    """Differences of each measure at the point, (n_contrasts,), without draws."""
+    settings = [profiles.with_value(c.attribute, value) for c in contrasts for value in (c.value, c.reference)]
+    theta = whole.model.posterior_.point_array[np.newaxis]
+    beta = np.zeros((1, 0)) if whole.spend is None else whole.spend.coefficients[np.newaxis]
+    found = whole.measure(settings, profiles.weight, theta, beta)
+    return {name: column[0, 0::2] - column[0, 1::2] for name, column in found.items()}
 
 
 def compare_values(
@@ -124,7 +138,7 @@ def make_notes(
     if n > 1:
         notes.append(
             f"{n} comparisons of each measure: if none held, about {(1 - level) * n:.1f} of their intervals would "
-            "leave out 0 by chance; holds_for_all asks for more"
+            "leave out 0 by chance; holds_for_all marks what holds for all of them together"
         )
     if getattr(whole.model.pattern_kernels, "dropout_at_first", True) is False:
         notes.append(

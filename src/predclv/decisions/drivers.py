@@ -15,7 +15,14 @@ from sklearn.base import clone
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.attributes import Prepared, prepare_attributes
-from predclv.decisions.driver_rows import MEASURES, compare_values, format_value, make_notes, make_table
+from predclv.decisions.driver_rows import (
+    MEASURES,
+    compare_values,
+    differences_at_point,
+    format_value,
+    make_notes,
+    make_table,
+)
 from predclv.decisions.standardisation import Profiles, SpendRegression, Standardiser, regress_spend, take_profiles
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level, check_number
@@ -273,6 +280,7 @@ def _unadjusted(
         one = _standardiser(template, prepared.rfm, [name], told)
         contrasts = [contrast for contrast in prepared.contrasts if contrast.attribute == name]
         profiles = _profiles(prepared.rfm, [name], 1)
-        for row in compare_values(one, profiles, contrasts, 0.9, 16):
-            found[row["measure"], name, str(row["value"])] = row["difference"]
+        for measure, column in differences_at_point(one, profiles, contrasts).items():
+            for contrast, difference in zip(contrasts, column, strict=True):
+                found[measure, name, str(contrast.value)] = float(difference)
     return found

@@ -117,7 +117,7 @@ class Experiment:
         name = self.headline if outcome is None else outcome
         label = LABELS[name]
         currency = self.settings["currency"] if "clv" in name or "value" in name else None
-        return plot_arm_draws(self.draws(name), label=label, currency=currency, ax=ax)
+        return plot_arm_draws(self.draws(name), what=label, currency=currency, ax=ax)
 
 
 def read_experiment(

@@ -41,7 +41,7 @@ def plot_drivers(table: pd.DataFrame, *, label: str = "value", level: float = 0.
     rows = table[table["difference"].notna() & (table["at_reference"] > 0)]
     sure = (rows["difference"] / (rows["high"] - rows["low"])).abs()
     shown = rows.loc[sure.sort_values(ascending=False, kind="stable").index[:MOST]].sort_index()
-    ax = style.get_axes(ax, (6.8, 1.7 + _ROW * max(len(shown), 1)))
+    ax = style.get_axes(ax, (6.4, 2.0 + _ROW * max(len(shown), 1)))
     for place, row in enumerate(shown.to_dict("records")):
         base = row["at_reference"]
         middle, low, high = (row[name] / base for name in ("difference", "low", "high"))
@@ -56,7 +56,8 @@ def plot_drivers(table: pd.DataFrame, *, label: str = "value", level: float = 0.
     ax.set_yticks([-i for i in range(len(shown))], names)
     ax.set_ylim(-len(shown) + 0.4, 0.6)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, sign=True)))
-    ax.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    below = -0.75 / (_ROW * max(len(shown), 1))
+    ax.legend(fontsize=8.5, frameon=False, loc="upper right", bbox_to_anchor=(1.0, below), ncols=2)
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     rest = f"; {len(rows) - len(shown)} more not drawn" if len(rows) > len(shown) else ""
     x = f"Difference in {label}, with {level:.0%} interval{rest}"

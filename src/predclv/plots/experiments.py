@@ -45,7 +45,7 @@ def plot_differences(
     rows = table[table["control_mean"] > 0]
     outcomes, arms = list(dict.fromkeys(rows["outcome"])), list(dict.fromkeys(rows["arm"]))
     n_lines = len(outcomes) * max(len(arms), 1)
-    ax = style.get_axes(ax, (6.8, 1.6 + _ROW * max(n_lines, 1)))
+    ax = style.get_axes(ax, (6.4, 2.0 + _ROW * max(n_lines, 1)))
     place = {outcome: -i for i, outcome in enumerate(outcomes)}
     offsets = np.linspace(0.25, -0.25, len(arms)) if len(arms) > 1 else np.zeros(1)
     for arm, color, offset in zip(arms, _cycle(len(arms)), offsets, strict=True):
@@ -67,7 +67,8 @@ def plot_differences(
     ax.set_yticks([place[outcome] for outcome in outcomes], names)
     ax.set_ylim(-len(outcomes) + 0.4, 0.6)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, sign=True)))
-    ax.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    below = -0.75 / (_ROW * max(n_lines, 1))
+    ax.legend(fontsize=8.5, frameon=False, loc="upper right", bbox_to_anchor=(1.0, below), ncols=3)
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     title = f"{clear} of {len(rows)} differences leave out 0"
     x = f"Difference from the control, with {level:.0%} interval"
@@ -75,7 +76,7 @@ def plot_differences(
 
 
 def plot_arm_draws(
-    draws: pd.DataFrame, *, label: str = "mean", currency: str | None = None, ax: Axes | None = None
+    draws: pd.DataFrame, *, what: str = "outcome", currency: str | None = None, ax: Axes | None = None
 ) -> Axes:
     """How likely each value of each arm's mean is, given the data.
 
@@ -83,7 +84,7 @@ def plot_arm_draws(
     ----------
     draws : DataFrame
         `Experiment.draws`, a column an arm.
-    label : str
+    what : str
         What the mean is of.
     currency : str, optional
     ax : Axes, optional
@@ -113,8 +114,9 @@ def plot_arm_draws(
     best = draws.to_numpy().argmax(axis=1)
     share = np.bincount(best, minlength=draws.shape[1]) / len(draws)
     leader = int(share.argmax())
-    title = f"{style.shorten(draws.columns[leader])} is best with probability {style.percent(float(share[leader]))}"
-    return style.dress(ax, title=title, x=f"Mean {label}{style.units(currency)}", y="How likely")
+    sure = "above 99%" if share[leader] > 0.99 else style.percent(float(share[leader]))
+    title = f"{style.shorten(draws.columns[leader])} is best with probability {sure}"
+    return style.dress(ax, title=title, x=f"Mean {what}{style.units(currency)}", y="How likely")
 
 
 def _cycle(n: int) -> list[str]:

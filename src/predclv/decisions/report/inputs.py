@@ -44,6 +44,16 @@ class Asked:
         How far the formulas are tested ahead.
     top : int
         Customers on the lists of the page; the tables hold more.
+    drivers : sequence of str
+        Columns about the customer to compare values by: `find_drivers`.
+    arm : str, optional
+        Column with the arm of an experiment that each customer was in: `read_experiment`.
+    arm_start : date or ISO text, optional
+        First day of an experiment on existing customers; without, arms were given at acquisition.
+    control : str, optional
+        The arm that others are compared with.
+    detect : float, optional
+        A difference that would matter.
     carry : sequence of str
         Further columns about the customer that sections read.
     """
@@ -57,6 +67,11 @@ class Asked:
     offer_lift: float | None = None
     backtest_horizon: str = "26 weeks"
     top: int = 10
+    drivers: Sequence[str] = ()
+    arm: str | None = None
+    arm_start: Any = None
+    control: str | None = None
+    detect: float | None = None
     carry: Sequence[str] = ()
 
     def __post_init__(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from predclv.decisions.report.acquisition import acquisition
 from predclv.decisions.report.budget import budget
+from predclv.decisions.report.drivers import drivers
+from predclv.decisions.report.experiments import experiment
 from predclv.decisions.report.formulas import formulas
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
@@ -19,4 +21,6 @@ SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "budget": budget,
     "retention": retention,
     "formulas": formulas,
+    "drivers": drivers,
+    "experiment": experiment,
 }
