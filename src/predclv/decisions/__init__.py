@@ -18,6 +18,7 @@ from predclv.decisions.log_formulas import five_step_formula, historical_value, 
 from predclv.decisions.migration import TierMigration, tier_migration
 from predclv.decisions.monitor import Monitoring, Watch, compare_snapshots, watch_snapshots
 from predclv.decisions.pareto import ParetoCurve, pareto_curve
+from predclv.decisions.report import write_decision_report
 from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
 from predclv.decisions.retention_effect import RetentionEffect, retention_effect
 from predclv.decisions.retention_metrics import RetentionMetrics, retention_metrics
@@ -75,4 +76,5 @@ __all__ = [
     "value_by_segment",
     "watch_snapshots",
     "weigh_offer",
+    "write_decision_report",
 ]
