@@ -32,7 +32,7 @@ from predclv.value import CLV
 if TYPE_CHECKING:
     from predclv.batch.summaries import SummaryFile
 
-__all__ = ["Models", "Place", "read_amounts", "read_curves", "read_names", "show"]
+__all__ = ["Models", "Place", "read_amounts", "read_curves", "read_names", "read_tiers", "show"]
 
 FACTS = "decisions.json"
 
@@ -166,6 +166,22 @@ def read_amounts(text: str | None) -> float | dict[str, float] | None:
     if not amounts:
         raise DataError(f"--cac names no channel: {text!r}.")
     return amounts
+
+
+def read_tiers(text: str) -> int | dict[str, float]:
+    """Read a number of tiers, or name=share between commas."""
+    number = steps.number_or_text(text)
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise DataError(f"--tiers is a whole number, or name=share between commas. Got {text!r}.")
+        return int(number)
+    shares: dict[str, float] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, mark, share = (part.strip() for part in pair.rpartition("="))
+        if not mark or not name or name in shares:
+            raise DataError(f"--tiers is a whole number, or name=share between commas, each name once. Got {pair!r}.")
+        shares[name] = _amount(name, share)
+    return shares
 
 
 def read_curves(path: Path | None) -> dict[str, Saturating] | None:

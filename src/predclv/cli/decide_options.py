@@ -11,6 +11,7 @@ from predclv.cli.options import DATA, FORECAST, MODEL, OUTPUT
 
 ACQUISITION, RETENTION, FORMULAS = "Winning customers", "Keeping customers", "The formulas in use"
 LEARNING = "What works"
+SEGMENTS = "Who holds the value"
 
 Transactions = Annotated[
     str | None,
@@ -75,6 +76,20 @@ OfferLift = Annotated[
     typer.Option(help="Share of what is at stake that it saves, as an experiment showed.", rich_help_panel=RETENTION),
 ]
 Top = Annotated[int, typer.Option(help="Customers on each list of the report.", rich_help_panel=RETENTION)]
+Tiers = Annotated[
+    str,
+    typer.Option(
+        help="Tiers of customers: how many, each to bring as much as another; or gold=0.05,silver=0.15,rest=0.8 by "
+        "share of the customers.",
+        rich_help_panel=SEGMENTS,
+    ),
+]
+CostToServe = Annotated[
+    float,
+    typer.Option(
+        help="Money that a customer costs beside what the margin holds, for the formulas.", rich_help_panel=FORMULAS
+    ),
+]
 BacktestHorizon = Annotated[
     str, typer.Option(help="How far ahead the formulas are tested at a past date.", rich_help_panel=FORMULAS)
 ]

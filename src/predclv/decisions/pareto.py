@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.decisions.groups import FEW, Question, require_finite
+from predclv.errors import PredCLVWarning
 from predclv.forecast.concentration import lorenz_curve
 from predclv.inference.posterior import check_number
 from predclv.models.estimates import Estimate
@@ -29,6 +32,8 @@ IntArray = NDArray[np.int64]
 # Customers-draws that a band is worth, and draws at most and at least: its ends are rough where customers are many,
 # but then only the parameters move it.
 _BUDGET, _MOST, _FEWEST = 50_000_000, 512, 64
+# Customers who are simulated.
+_SIMULATED = 1_000_000
 _TOPS = (0.01, 0.05, 0.10, 0.20, 0.50)
 
 
@@ -53,8 +58,8 @@ class ParetoCurve:
         The share of the customers that hold 50, 80 and 90 % of the value: share_of_value, expected, outcome,
         outcome_low, outcome_high, past.
     settings : mapping
-        As of `CustomerTiers`, with top, n_customers, n_draws, and n_empty: draws in which nobody brings anything, which
-        have no shares and are left out.
+        As of `CustomerTiers`, with top, n_customers, n_simulated (customers), n_draws, and n_empty: draws in which
+        nobody brings anything, which have no shares and are left out.
     """
 
     curve: pd.DataFrame
@@ -135,6 +140,11 @@ def pareto_curve(
     Raises
     ------
     As `CLV.portfolio`; ValueError where `top` is no share above 0.
+
+    Notes
+    -----
+    Of more than 1,000,000 customers every second, third, ... in the order of the expected value is simulated, which
+    moves shares by less than a tenth of a point.
     """
     if not 0 < check_number("top", top) < 1:
         hint = f"; did you mean {top / 100:g}?" if 1 <= top < 100 else "."
@@ -146,9 +156,18 @@ def pareto_curve(
     outlook = question.outlook()
     each = np.repeat(np.arange(len(outlook.weight)), outlook.weight)
     expected = require_finite(outlook.columns(["expected_clv"])["expected_clv"], outlook.customer_id)[each]
-    draws = int(np.clip(_BUDGET // len(each), _FEWEST, _MOST)) if n_draws is None else int(n_draws)
     grid = np.unique(np.r_[np.linspace(0, 1, int(n_points)), _TOPS, top])
-    chosen, outcome = _simulate(outlook, expected, grid, draws)
+    some = _thin(expected, outlook)
+    n_simulated = len(expected) if some is None else len(some)
+    draws = int(np.clip(_BUDGET // n_simulated, _FEWEST, _MOST)) if n_draws is None else int(n_draws)
+    if some is None:
+        chosen, outcome = _simulate(outlook, expected, grid, draws)
+    else:
+        with warnings.catch_warnings():
+            # All customers were warned of already.
+            warnings.simplefilter("ignore", PredCLVWarning)
+            few = replace(question, data=rfm[some]).outlook()
+        chosen, outcome = _simulate(few, expected[some], grid, draws)
     ends = [(1 - level) / 2, (1 + level) / 2]
     columns = {"share_of_customers": grid, "expected": _curve(expected, grid)}
     for name, shares in (("chosen", chosen), ("outcome", outcome)):
@@ -161,10 +180,19 @@ def pareto_curve(
     settings = question.settings() | {
         "top": float(top),
         "n_customers": len(each),
+        "n_simulated": n_simulated,
         "n_draws": draws,
         "n_empty": draws - len(outcome),
     }
     return ParetoCurve(curve, table, pd.DataFrame(found), settings)
+
+
+def _thin(expected: FloatArray, outlook: Outlook) -> IntArray | None:
+    """Rows to simulate where customers are too many, else None; rows that stand for several are simulated whole."""
+    step = math.ceil(len(expected) / _SIMULATED)
+    if step == 1 or (outlook.weight > 1).any():
+        return None
+    return np.sort(np.argsort(-expected, kind="stable")[step // 2 :: step])
 
 
 def _simulate(outlook: Outlook, expected: FloatArray, grid: FloatArray, n_draws: int) -> tuple[FloatArray, FloatArray]:

@@ -101,8 +101,9 @@ class RFMSegments:
         )
         misled = self.misleading()
         if len(misled):
-            pairs = (f"{row.segment!r} than {row.better_named!r}" for row in misled.itertuples())
-            said += f"; worth more a customer, though worse in name: {', '.join(pairs)}"
+            pairs = [f"{row.segment!r} than {row.better_named!r}" for row in misled.head(3).itertuples()]
+            more = f" and {len(misled) - 3} more" if len(misled) > 3 else ""
+            said += f"; worth more a customer, though worse in name: {', '.join(pairs)}{more}"
         return said
 
     def misleading(self) -> pd.DataFrame:

@@ -15,8 +15,8 @@ __all__ = ["Odds", "Outlook", "draws_at_a_time"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Simulated values that are held at a time: 128 MiB.
-_HELD = 1 << 24
+# Simulated values that are held at a time: 64 MiB.
+_HELD = 1 << 23
 
 
 class Odds(NamedTuple):

@@ -11,6 +11,7 @@ from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.report.customers import Base
 from predclv.decisions.retention import check_offer
+from predclv.decisions.tier_cuts import check_tiers
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 from predclv.models.horizons import check_discount_rate
@@ -40,6 +41,10 @@ class Asked:
         As in `allocate_budget`.
     offer_cost, offer_lift : float, optional
         What an offer to keep a customer costs, and the share of the value at stake that it saves: `weigh_offer`.
+    tiers : int, or mapping of name to share
+        How many tiers of value, each to bring as much as another; or the share of the customers that each is to have.
+    cost_to_serve : float
+        Money that a customer costs beside what the margin holds: for the formulas.
     backtest_horizon : str
         How far the formulas are tested ahead.
     top : int
@@ -65,6 +70,8 @@ class Asked:
     curves: Mapping[str, Curve] | None = None
     offer_cost: float | None = None
     offer_lift: float | None = None
+    tiers: int | Mapping[str, float] = 4
+    cost_to_serve: float = 0.0
     backtest_horizon: str = "26 weeks"
     top: int = 10
     drivers: Sequence[str] = ()
@@ -81,6 +88,7 @@ class Asked:
         ):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise DataError(f"{why}: {one!r} and {other!r} go together.")
+        check_tiers(self.tiers, "quantile")
         if isinstance(self.top, bool) or self.top < 1:
             raise ValueError(f"'top' must be a whole number from 1 on. Got {self.top!r}.")
         if self.offer is not None:

@@ -12,6 +12,7 @@ from predclv.decisions.report.formulas import formulas
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.report.retention import retention
+from predclv.decisions.report.segments import segments
 
 __all__ = ["SECTIONS"]
 
@@ -23,4 +24,5 @@ SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "formulas": formulas,
     "drivers": drivers,
     "experiment": experiment,
+    "segments": segments,
 }

@@ -1,0 +1,310 @@
+"""The section on segments: is it 80/20, what tiers and segments hold, and where the customary names mislead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predclv.decisions.groups import FEW
+from predclv.decisions.pareto import ParetoCurve, pareto_curve
+from predclv.decisions.report.inputs import DecisionInputs
+from predclv.decisions.report.parts import LeftOut, Part
+from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
+from predclv.decisions.segments import value_by_segment
+from predclv.decisions.tiers import CustomerTiers, assign_tiers
+from predclv.errors import DataError
+from predclv.models.valuation import TOTAL
+from predclv.plots.segments import plot_pareto, plot_tiers
+from predclv.plots.style import percent, printable, shorten
+from predclv.report.blocks import Block, Details, Figures, Paragraph, Section, Table
+from predclv.report.figures import draw
+from predclv.report.words import NAME
+
+__all__ = ["segments"]
+
+#: Segments listed on the page, and customers in the table of tiers; the other tables hold all.
+MOST, LISTED = 20, 10_000
+# Customer-draws that a table is worth, and draws at most and at least.
+_BUDGET, _MOST_DRAWS, _FEWEST = 100_000_000, 1024, 64
+
+
+def segments(given: DecisionInputs) -> Part | LeftOut:
+    """Say who holds the value: the section, and tables `pareto`, `tiers`, `tier_customers`, `rfm` and `segments`."""
+    if given.n_customers < FEW:
+        return LeftOut(
+            f"not enough to say: {given.n_customers} customers make no groups, and at least {FEW} are needed"
+        )
+    customers = given.summary
+    n_draws = int(np.clip(_BUDGET // len(customers), _FEWEST, _MOST_DRAWS))
+    by_count = isinstance(given.asked.tiers, int)
+    try:
+        tiers = assign_tiers(
+            given.clv,
+            customers,
+            tiers=given.asked.tiers,
+            method="value" if by_count else "quantile",
+            n_draws=n_draws,
+            **given.terms,
+        )
+    except DataError as error:
+        return LeftOut(f"not enough to say: {error}")
+    tables = {"tiers": tiers.table, "tier_customers": _list(tiers)}
+    settled = _drop_customers(tiers)
+    del tiers
+    curve = pareto_curve(given.clv, customers, **given.terms)
+    named = assign_rfm_segments(given.clv, customers, n_draws=n_draws, **given.terms)
+    tables |= {"pareto": curve.curve, "rfm": named.table}
+    blocks: list[Block] = [
+        Paragraph(_lead(given, curve), "lead"),
+        Figures([_pareto(given, curve), _tier_figure(given, settled)]),
+        Paragraph(_about_curve(given, curve), "quiet"),
+        _tier_table(given, settled),
+        Paragraph(_about_tiers(given, settled, len(customers)), "quiet"),
+    ]
+    if given.by is not None:
+        by_segment = value_by_segment(given.clv, customers, by=given.by, n_draws=n_draws, **given.terms)
+        tables["segments"] = by_segment
+        blocks += _by_segment(given, by_segment)
+    blocks += _names(given, named)
+    facts = {
+        "tiers": tables["tiers"].to_dict("records"),
+        "cuts": dict(settled.cuts),
+        "best_share": curve.settings["top"],
+        "held_by_the_best": curve.at(curve.settings["top"]),
+        "rfm": named.table.astype(object).where(named.table.notna(), None).to_dict("records"),
+        "rfm_boundaries": dict(named.boundaries),
+    }
+    section = Section("segments", _title(given, curve), blocks, short="Who holds the value")
+    return Part(section, tables, facts)
+
+
+def _drop_customers(tiers: CustomerTiers) -> CustomerTiers:
+    """All but what is as long as the customers."""
+    nothing: Any = None
+    return CustomerTiers(nothing, tiers.cuts, tiers.table, tiers.outcomes, tiers.settings, nothing)
+
+
+def _list(tiers: CustomerTiers) -> pd.DataFrame:
+    """The customers who are expected to bring most, with their tiers."""
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(tiers.customers, eager_only=True)
+    expected = frame["expected_clv"].to_numpy()
+    rows = np.argsort(-expected, kind="stable")[:LISTED]
+    found: pd.DataFrame = frame[rows.tolist()].to_pandas()
+    return found
+
+
+def _title(given: DecisionInputs, curve: ParetoCurve) -> str:
+    top = curve.settings["top"]
+    chosen = curve.at(top)["chosen"]
+    if not np.isfinite(chosen):
+        return "Nobody is expected to bring anything"
+    return f"The {top:.0%} of customers expected to be best will bring {percent(chosen)} of the {given.what}"
+
+
+def _lead(given: DecisionInputs, curve: ParetoCurve) -> str:
+    top = curve.settings["top"]
+    at = curve.at(top)
+    if not np.isfinite(at["chosen"]):
+        return f"By the forecast none of your {given.n_customers:,} customers brings anything {given.within}."
+    said = (
+        f"Choose the {top:.0%} of your {given.n_customers:,} customers with the highest expected value today, and they "
+        f"will bring {percent(at['chosen'])} of what all bring {given.within} ({_shares(at, 'chosen')} with "
+        f"{given.sure} probability). The {top:.0%} who turn out best will have brought {percent(at['outcome'])} "
+        f"({_shares(at, 'outcome')})."
+    )
+    need = curve.customers_for.set_index("share_of_value")["outcome"].loc[0.8]
+    near = abs(at["outcome"] - 0.8) < 0.05
+    if near:
+        return f"{said} So it is about 80/20 here, for those who know the future."
+    return f"{said} So it is not 80/20 here: 80% will have come from {need * 100:.2g}% of the customers."
+
+
+def _shares(row: Any, name: str) -> str:
+    return f"{percent(row[f'{name}_low'])} to {percent(row[f'{name}_high'])}"
+
+
+def _pareto(given: DecisionInputs, curve: ParetoCurve) -> Any:
+    return draw(
+        "pareto",
+        plot_pareto,
+        curve.curve,
+        top=curve.settings["top"],
+        level=given.level,
+        label="Curves: share of the value held by shares of the customers, the most valuable first: who turn out best, "
+        "who are expected to be best, and so far; the text holds the numbers.",
+        caption="The higher a curve, the fewer customers hold the value. Between the two coloured ones lies what no "
+        "forecast can know: who of those that look alike today will be the good ones.",
+    )
+
+
+def _tier_figure(given: DecisionInputs, tiers: CustomerTiers) -> Any:
+    return draw(
+        "tiers",
+        plot_tiers,
+        tiers.table,
+        level=given.level,
+        label="Bars: share of the customers and of the value in each tier; the table below holds the numbers.",
+        caption=f"Bars with a line hold the truth within it with {given.sure} probability.",
+        size=(5.0, min(1.6 + 0.55 * (len(tiers.table) - 1), 6.0)),
+    )
+
+
+def _about_curve(given: DecisionInputs, curve: ParetoCurve) -> str:
+    past = curve.at(curve.settings["top"])["past"]
+    so_far = (
+        f" So far, of repeat purchases, the best {curve.settings['top']:.0%} brought {percent(past)}."
+        if np.isfinite(past)
+        else ""
+    )
+    return (
+        f"Value is {given.basis}. The ranges come from {curve.settings['n_draws']} futures of all customers together."
+        f"{so_far}"
+    )
+
+
+def _tier_table(given: DecisionInputs, tiers: CustomerTiers) -> Table:
+    columns = (
+        "Tier",
+        "Expected to bring at least",
+        "Customers",
+        "Of all customers",
+        "Worth of one",
+        "Of all value",
+        f"{given.sure} range",
+        "Will be right for",
+    )
+    table = tiers.table
+    rows = [
+        [
+            "All customers" if row["tier"] == TOTAL else shorten(row["tier"], NAME),
+            given.money(row["begins"]),
+            f"{row['customers']:,}",
+            percent(row["share_of_customers"]),
+            given.money(row["mean_clv"]),
+            percent(row["share_of_value"]),
+            _shares(row, "share"),
+            percent(row["p_right"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    # Of all customers there is no first amount, and no question of the share.
+    rows[-1][1] = rows[-1][6] = ""
+    return Table("Tiers of customers by expected value", columns, rows, range(1, 8), strong=[len(rows) - 1])
+
+
+def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) -> str:
+    table = tiers.table.iloc[:-1]
+    filled = table[table["customers"] > 0]
+    worst = filled.iloc[int(filled["p_right"].to_numpy().argmin())]
+    lowest = tiers.outcomes.columns[-1]
+    there = tiers.outcomes.loc[worst["tier"], lowest] / worst["customers"]
+    listed = "all" if n_customers <= LISTED else f"the best {LISTED:,}"
+    how = "Each tier is to bring as much as another. " if tiers.settings["method"] == "value" else ""
+    surprise = (
+        f": {percent(there)} of them will bring what belongs in {_quoted(lowest)}" if worst["tier"] != lowest else ""
+    )
+    return (
+        f"{how}A tier says what to expect of its customers, and “will be right for” is the share of them whose own "
+        f"{given.what} will turn out to lie in the tier's range. It is lowest in {_quoted(worst['tier'])}"
+        f"{surprise}. Tiers are for planning, not for promises to single customers. Customers with the same history "
+        f"are never parted. tier_customers.csv has {listed} of them, with the chance of every tier."
+    )
+
+
+def _quoted(name: object) -> str:
+    return f"“{shorten(name, NAME)}”"
+
+
+def _by_segment(given: DecisionInputs, table: pd.DataFrame) -> list[Block]:
+    rows = table.iloc[:-1].sort_values("expected_clv", ascending=False, kind="stable", ignore_index=True)
+    column = printable(given.by)
+    if not table.iloc[-1]["expected_clv"] > 0:
+        return []
+    best = rows.iloc[0]
+    said = (
+        f"By {column}: {_quoted(best['segment'])}, {percent(best['share_of_customers'])} of the customers, will bring "
+        f"{percent(best['share_of_value'])} of the value ({_shares(best, 'share')})."
+    )
+    few = rows[rows["customers"] < FEW]
+    if len(few):
+        names = ", ".join(_quoted(name) for name in few["segment"].head(3))
+        more = " and others" if len(few) > 3 else ""
+        said += f" There is not enough to say of {names}{more}, of fewer than {FEW} customers."
+    blocks: list[Block] = [Paragraph(said), _segment_table(given, f"Segments by {column}", rows.head(MOST))]
+    if len(rows) > MOST:
+        blocks.append(Paragraph(f"The {MOST} largest of {len(rows):,} are shown; segments.csv has all.", "quiet"))
+    return blocks
+
+
+def _segment_table(given: DecisionInputs, caption: str, rows: pd.DataFrame, *, buying: bool = False) -> Table:
+    chances = ("Will buy again",) if buying else ()
+    columns = (
+        "Segment",
+        "Customers",
+        "Of all customers",
+        *chances,
+        "Worth of one",
+        f"{given.sure} range",
+        "Of all value",
+        f"{given.sure} range",
+    )
+    cells = [
+        [
+            shorten(row["segment"], NAME),
+            f"{row['customers']:,}",
+            percent(row["share_of_customers"]),
+            *([percent(row["p_purchase"])] if buying else []),
+            given.money(row["mean_clv"]),
+            given.span(row["mean_clv_low"], row["mean_clv_high"]),
+            percent(row["share_of_value"]),
+            _shares(row, "share"),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return Table(caption, columns, cells, range(1, len(columns)))
+
+
+def _names(given: DecisionInputs, named: RFMSegments) -> list[Block]:
+    rows = named.table.iloc[:-1]
+    if not named.table.iloc[-1]["expected_clv"] > 0:
+        return []
+    misled = named.misleading()
+    best = rows.iloc[int(rows["share_of_value"].to_numpy().argmax())]
+    said = (
+        f"By the customary names of recency, frequency and money, {_quoted(best['segment'])} hold "
+        f"{percent(best['share_of_value'])} of the value ({_shares(best, 'share')})."
+    )
+    if len(misled):
+        row = misled.iloc[0]
+        said += (
+            f" The names are no forecast: one of {_quoted(row['segment'])} is worth {given.money(row['mean_clv'])}, "
+            f"surely more than one of the better-sounding {_quoted(row['better_named'])}, worth "
+            f"{given.money(row['better_named_mean_clv'])}."
+        )
+    written_off = rows[rows["segment"].isin(("Hibernating", "Lost"))]
+    if len(written_off):
+        said += (
+            f" Those called {' or '.join(map(_quoted, written_off['segment']))}, "
+            f"{percent(written_off['share_of_customers'].sum())} of the customers, still hold "
+            f"{percent(written_off['share_of_value'].sum())}."
+        )
+    unit = given.time_unit
+    edges = [
+        f"{name}: {', '.join(f'{edge:,.4g}' for edge in named.boundaries[key])}"
+        for name, key in (
+            (f"{unit}s since the last purchase", "recency"),
+            ("repeat purchases", "frequency"),
+            ("what they came to", "money"),
+        )
+    ]
+    how = (
+        "Customers are scored in fifths by how lately they bought, how often they came back, and for how much; the "
+        f"scores give the name. Borders of the fifths: {'; '.join(edges)}. The same value has the same score, so "
+        "fifths are as even as that allows."
+    )
+    table = _segment_table(given, "The customary segments, and what the forecast says of them", rows, buying=True)
+    return [Paragraph(said), Details("The customary segments: Champions, Loyal, …", [table, Paragraph(how, "quiet")])]

@@ -1,0 +1,83 @@
+"""The report's section on segments: what it says is what its tables hold, and too little is said to be too little."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+
+import numpy as np
+import pytest
+
+import predclv as pc
+from predclv.cli.decide import read_tiers
+from predclv.decisions.report import write_decision_report
+from predclv.errors import DataError, DataQualityWarning
+
+HOSTILE = "<script>alert(1)</script>"
+MONEY = {"horizon": "26 weeks", "margin": 0.4, "made_on": dt.date(2026, 5, 6)}
+
+
+@pytest.fixture(scope="module")
+def rfm():
+    found = pc.datasets.simulate_rfm(n_customers=500, T=(20.0, 39.0), lattice=1, seed=5).rfm
+    names = np.array(["search", HOSTILE], dtype=object)
+    frame = found.to_pandas().assign(channel=names[np.arange(500) % 2])
+    return pc.RFMSummary.from_frame(frame, time_unit="week", carry=["channel"], currency="EUR")
+
+
+@pytest.fixture(scope="module")
+def clv(rfm):
+    return pc.CLV().fit(rfm)
+
+
+@pytest.fixture(scope="module")
+def whole(clv, rfm, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "decisions.html"
+    shares = {"gold": 0.1, HOSTILE: 0.2, "rest": 0.7}
+    found = write_decision_report(path, clv=clv, rfm=rfm, by="channel", tiers=shares, **MONEY)
+    return path.read_text(encoding="utf-8"), found
+
+
+def test_the_section_says_what_its_tables_hold(whole):
+    page, found = whole
+    curve, tiers = found.tables["pareto"], found.tables["tiers"].set_index("tier")
+    chosen = float(np.interp(0.2, curve["share_of_customers"], curve["chosen"]))
+    title = f"The 20% of customers expected to be best will bring {chosen:.0%} of the contribution"
+    assert title in page
+    assert f"{tiers.loc['gold', 'p_right']:.0%}" in page
+    assert tiers["customers"].tolist() == pytest.approx([50, 100, 350, 500], abs=20)
+    assert found.facts["segments"]["cuts"]["rest"] == 0
+    assert found.facts["segments"]["held_by_the_best"]["chosen"] == pytest.approx(chosen)
+    assert len(found.tables["tier_customers"]) == 500
+    assert found.tables["tier_customers"]["expected_clv"].is_monotonic_decreasing
+    assert found.tables["segments"]["customers"].tolist() == [250, 250, 500]
+    assert "segments" not in found.left_out
+
+
+def test_names_from_the_data_are_no_markup(whole):
+    page, _ = whole
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+
+
+def test_forty_accounts_are_warned_of_and_ten_make_no_groups(clv, rfm, tmp_path):
+    with pytest.warns(DataQualityWarning, match="tiers have fewer than 30 customers"):
+        found = write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm[:40], **MONEY)
+    assert "fewer than 30 customers" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert found.tables["tiers"]["customers"].iloc[-1] == 40
+    few = write_decision_report(tmp_path / "b.html", clv=clv, rfm=rfm[:10], **MONEY)
+    assert few.left_out["segments"].startswith("not enough to say: 10 customers")
+
+
+def test_tiers_on_the_command_line():
+    assert read_tiers("4") == 4
+    assert read_tiers("gold=0.1, rest=0.9") == {"gold": 0.1, "rest": 0.9}
+    for text in ("2.5", "inf", "nan", "gold", "gold=0.1,gold=0.9", "=1", "gold=much"):
+        with pytest.raises(DataError):
+            read_tiers(text)
+
+
+@pytest.mark.parametrize("tiers", [1, {"a": 0.5, "b": 0.7}])
+def test_tiers_that_are_none_end_the_run(clv, rfm, tmp_path, tiers):
+    with pytest.raises(ValueError, match="tiers"):
+        write_decision_report(tmp_path / "a.html", clv=clv, rfm=rfm, tiers=tiers, **MONEY)
