@@ -19,15 +19,15 @@ MONEY = {"horizon": "26 weeks", "margin": 0.4, "made_on": dt.date(2026, 5, 6)}
 
 @pytest.fixture(scope="module")
 def rfm():
-    found = pc.datasets.simulate_rfm(n_customers=500, T=(20.0, 39.0), lattice=1, seed=5).rfm
+    found = pc.datasets.simulate_rfm(n_customers=800, T=(20.0, 39.0), lattice=1, seed=5).rfm
     names = np.array(["search", HOSTILE], dtype=object)
-    frame = found.to_pandas().assign(channel=names[np.arange(500) % 2])
+    frame = found.to_pandas().assign(channel=names[np.arange(800) % 2])
     return pc.RFMSummary.from_frame(frame, time_unit="week", carry=["channel"], currency="EUR")
 
 
 @pytest.fixture(scope="module")
 def clv(rfm):
-    return pc.CLV().fit(rfm)
+    return pc.CLV(pc.BGNBD(method="map"), pc.GammaGamma(method="map")).fit(rfm)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def test_the_section_says_what_its_tables_hold(whole):
     title = f"The 20% of customers expected to be best will bring {chosen:.0%} of the contribution"
     assert title in page
     assert f"{tiers.loc['gold', 'p_right']:.0%}" in page
-    assert tiers["customers"].tolist() == pytest.approx([50, 100, 350, 500], abs=20)
+    assert tiers["customers"].tolist() == pytest.approx([80, 160, 560, 800], abs=30)
     assert found.facts["segments"]["cuts"]["rest"] == 0
     assert found.facts["segments"]["held_by_the_best"]["chosen"] == pytest.approx(chosen)
-    assert len(found.tables["tier_customers"]) == 500
+    assert len(found.tables["tier_customers"]) == 800
     assert found.tables["tier_customers"]["expected_clv"].is_monotonic_decreasing
-    assert found.tables["segments"]["customers"].tolist() == [250, 250, 500]
+    assert found.tables["segments"]["customers"].tolist() == [400, 400, 800]
     assert "segments" not in found.left_out
 
 

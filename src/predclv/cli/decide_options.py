@@ -84,12 +84,6 @@ Tiers = Annotated[
         rich_help_panel=SEGMENTS,
     ),
 ]
-CostToServe = Annotated[
-    float,
-    typer.Option(
-        help="Money that a customer costs beside what the margin holds, for the formulas.", rich_help_panel=FORMULAS
-    ),
-]
 BacktestHorizon = Annotated[
     str, typer.Option(help="How far ahead the formulas are tested at a past date.", rich_help_panel=FORMULAS)
 ]

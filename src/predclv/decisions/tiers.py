@@ -33,6 +33,8 @@ __all__ = ["CustomerTiers", "assign_tiers"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+_ROWS = 100_000  # customers at a time
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CustomerTiers:
@@ -201,9 +203,9 @@ def assign_tiers(
         begins = dict(zip(named, starts.tolist(), strict=True))
     starts = np.array(list(begins.values()))
     codes = tier_codes(expected, starts)
-    inside = _inside(outlook.odds(starts[:-1]))
-    snapshot = Snapshot(outlook.customer_id, codes, inside.outcome, outlook.past, outlook.weight)
-    right, mean_right = (np.take_along_axis(chance, codes[:, np.newaxis], axis=1)[:, 0] for chance in inside)
+    chances, mean_right = _chances(outlook.odds(starts[:-1]), codes)
+    right = np.take_along_axis(chances, codes[:, np.newaxis], axis=1)[:, 0]
+    snapshot = Snapshot(outlook.customer_id, codes, chances, outlook.past, outlook.weight)
     names = list(begins)
     table = group_table(outlook, names, codes, level, n_draws).rename(columns={"segment": "tier"})
     table.insert(1, "begins", [*starts, np.nan])
@@ -218,7 +220,7 @@ def assign_tiers(
         "tier": np.array(names, dtype=object)[codes],
         "p_right": right,
         "p_mean_right": mean_right,
-        **{f"p_in_{name}": inside.outcome[:, j] for j, name in enumerate(names)},
+        **{f"p_in_{name}": chances[:, j] for j, name in enumerate(names)},
     }
     found = CustomerTiers(outlook.to_native(columns), begins, table, _outcomes(snapshot, names), settings, snapshot)
     _warn_few(found)
@@ -235,15 +237,23 @@ def _cut(
     return cut_by_shares(expected, size, np.array(list(named.values()))), None
 
 
-def _inside(odds: Odds) -> Odds:
-    """Chances to lie in each tier's range, from those to reach where each but the last begins."""
+def _chances(odds: Odds, codes: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Chances of the outcome to lie in each tier's range, and of the mean to lie in that of the own one.
 
-    def between(reach: FloatArray) -> FloatArray:
-        found = np.diff(reach, axis=1, prepend=0.0, append=1.0)
-        # Interpolation of two chances that are all but equal.
-        return np.clip(found, 0.0, 1.0, out=found)
+    `odds` are those to reach where each tier but the last begins.
+    """
+    n, k = odds.outcome.shape
+    chances, own = np.empty((n, k + 1)), np.empty(n)
+    for start in range(0, n, _ROWS):
+        some = slice(start, start + _ROWS)
+        chances[some] = _between(odds.outcome[some])
+        own[some] = np.take_along_axis(_between(odds.mean[some]), codes[some, np.newaxis], axis=1)[:, 0]
+    return chances, own
 
-    return Odds(between(odds.outcome), between(odds.mean))
+
+def _between(reach: FloatArray) -> FloatArray:
+    # Interpolation of two chances that are all but equal may turn them round.
+    return np.clip(np.diff(reach, axis=1, prepend=0.0, append=1.0), 0.0, 1.0)
 
 
 def _averages(chance: FloatArray, codes: IntArray, weight: IntArray, n_tiers: int) -> FloatArray:

@@ -145,10 +145,7 @@ class PurchaseOutlook:
         """See `Outlook`."""
         n = len(self.rfm)
         seed = int(self.pair.transactions.random_state)
-        parts = [
-            (part.rows, self.task.customers.take(part.rows), part.pair.draws(n_draws))
-            for part in self.pair.parts(self.rfm)
-        ]
+        parts = [(part.rows, self._of(part), part.pair.draws(n_draws)) for part in self.pair.parts(self.rfm)]
         block = draws_at_a_time(n)
         for number, start in enumerate(range(0, n_draws, block)):
             some = slice(start, start + block)
@@ -178,15 +175,22 @@ class PurchaseOutlook:
         seed = int(self.pair.transactions.random_state)
         sums, totals = [], []
         for number, part in enumerate(parts):
-            customers = replace(self.task.customers.take(part.rows), segment=codes[part.rows])
-            ordered = customers.take(np.argsort(histories(part.rfm)[1], kind="stable"))
+            customers = replace(self._of(part), segment=codes if len(parts) == 1 else codes[part.rows])
             counts, spend = part.pair.thetas(self.estimate, mean_draws, center_draws(self.length))
+            ordered = customers.take(np.argsort(histories(part.rfm)[1], kind="stable"))
             sums.append(portfolio.expected_sums(bindings, counts, spend, ordered, *arguments, long_run=long_run))
+            # Of millions it is not small, and the simulation makes its own.
+            del ordered
             # Parts' draws belong together row by row, and chance in one part is not that in another.
             own = seed_of_part(seed, number)
             theta, theta_spend = part.pair.draws(draws)
             totals.append(portfolio.simulate_totals(bindings, theta, theta_spend, customers, *arguments, seed=own))
         return sums, totals
+
+    def _of(self, part: PairPart) -> Customers:
+        """Customers of a part, not copied where they are all."""
+        whole = len(part.rows) == len(self.rfm)
+        return self.task.customers if whole else self.task.customers.take(part.rows)
 
 
 # Customers worked at a time: with 256 draws 32 MiB.

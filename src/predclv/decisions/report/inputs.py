@@ -43,8 +43,6 @@ class Asked:
         What an offer to keep a customer costs, and the share of the value at stake that it saves: `weigh_offer`.
     tiers : int, or mapping of name to share
         How many tiers of value, each to bring as much as another; or the share of the customers that each is to have.
-    cost_to_serve : float
-        Money that a customer costs beside what the margin holds: for the formulas.
     backtest_horizon : str
         How far the formulas are tested ahead.
     top : int
@@ -71,7 +69,6 @@ class Asked:
     offer_cost: float | None = None
     offer_lift: float | None = None
     tiers: int | Mapping[str, float] = 4
-    cost_to_serve: float = 0.0
     backtest_horizon: str = "26 weeks"
     top: int = 10
     drivers: Sequence[str] = ()
