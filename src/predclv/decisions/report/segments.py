@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
 from predclv.decisions.segments import value_by_segment
 from predclv.decisions.tiers import CustomerTiers, assign_tiers
-from predclv.errors import DataError
+from predclv.errors import DataError, DataQualityWarning
 from predclv.models.valuation import TOTAL
 from predclv.plots.segments import plot_pareto, plot_tiers
 from predclv.plots.style import percent, printable, shorten
@@ -40,14 +41,17 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
     n_draws = int(np.clip(_BUDGET // len(customers), _FEWEST, _MOST_DRAWS))
     by_count = isinstance(given.asked.tiers, int)
     try:
-        tiers = assign_tiers(
-            given.clv,
-            customers,
-            tiers=given.asked.tiers,
-            method="value" if by_count else "quantile",
-            n_draws=n_draws,
-            **given.terms,
-        )
+        with warnings.catch_warnings():
+            # Small tiers are said to be small below their table.
+            warnings.filterwarnings("ignore", message=".* have fewer than", category=DataQualityWarning)
+            tiers = assign_tiers(
+                given.clv,
+                customers,
+                tiers=given.asked.tiers,
+                method="value" if by_count else "quantile",
+                n_draws=n_draws,
+                **given.terms,
+            )
     except DataError as error:
         return LeftOut(f"not enough to say: {error}")
     tables = {"tiers": tiers.table, "tier_customers": _list(tiers)}
@@ -61,6 +65,7 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
         Figures([_pareto(given, curve), _tier_figure(given, settled)]),
         Paragraph(_about_curve(given, curve), "quiet"),
         _tier_table(given, settled),
+        *_small_tiers(settled),
         Paragraph(_about_tiers(given, settled, len(customers)), "quiet"),
     ]
     if given.by is not None:
@@ -213,6 +218,16 @@ def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) 
         f"{surprise}. Tiers are for planning, not for promises to single customers. Customers with the same history "
         f"are never parted. tier_customers.csv has {listed} of them, with the chance of every tier."
     )
+
+
+def _small_tiers(tiers: CustomerTiers) -> list[Block]:
+    if not tiers.few:
+        return []
+    names = ", ".join(map(_quoted, tiers.few))
+    said = f"There is not enough to say of {names} as a group, with fewer than {FEW} customers."
+    if len(tiers.few) == len(tiers.cuts):
+        said = f"There is not enough to say of any tier as a group: each has fewer than {FEW} customers."
+    return [Paragraph(said)]
 
 
 def _quoted(name: object) -> str:
