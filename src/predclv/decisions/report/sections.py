@@ -21,8 +21,8 @@ SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "acquisition": acquisition,
     "budget": budget,
     "retention": retention,
+    "segments": segments,
     "formulas": formulas,
     "drivers": drivers,
     "experiment": experiment,
-    "segments": segments,
 }
