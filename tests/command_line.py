@@ -11,7 +11,16 @@ import pandas as pd
 
 COLUMNS = ["--customer-id", "customer", "--date", "day", "--amount", "paid"]
 AS_OF = ["--observation-end", "2024-12-31"]
-WRITTEN = ["customers.csv", "customers.parquet", "model", "portfolio.csv", "predclv.json", "quality.csv", "report.html"]
+WRITTEN = [
+    "customers.csv",
+    "customers.parquet",
+    "model",
+    "portfolio.csv",
+    "predclv.json",
+    "quality.csv",
+    "report.html",
+    "summary.parquet",
+]
 PREDICTED = [
     "customer_id",
     "p_alive",

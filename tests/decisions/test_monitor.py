@@ -13,6 +13,7 @@ import predclv as pc
 from predclv.decisions import compare_snapshots, watch_snapshots
 from predclv.decisions.monitor.parameters import compare_parameters
 from predclv.decisions.monitor.population import stability_index
+from predclv.decisions.report.monitor import write_monitor_report
 from predclv.errors import DataError, DataQualityWarning, UnitError
 from snapshots import fitted, simulate
 
@@ -50,7 +51,7 @@ def quiet(clv, unchanged):
 @pytest.fixture(scope="module")
 def base():
     """An ordinary base, in which some leave, and two fits."""
-    pair = simulate(78, 2_000, newcomers=500)
+    pair = simulate(78, 2_000, newcomers=500, ages=(0.0, 60.0))
     return pair, pc.CLV().fit(pair.old), pc.CLV().fit(pair.new)
 
 
@@ -134,7 +135,7 @@ def test_intervals_of_drift_hold_where_there_is_none(model):
 
 def test_drift_is_seen(base):
     _, old_fit, _ = base
-    pair = simulate(78, 2_000, newcomers=500, change=0.6)
+    pair = simulate(78, 2_000, newcomers=500, ages=(0.0, 60.0), change=0.6)
     found = compare_snapshots(old_fit, pair.old, pair.new, pc.CLV().fit(pair.new), horizon=26)
     evidence = found.evidence.set_index("check")["result"]
     assert found.verdict == "yes"
@@ -355,3 +356,25 @@ def test_what_cannot_be_compared_is_refused(base):
 def test_contracts_are_refused_in_words():
     with pytest.raises(TypeError, match="renewals of contracts"):
         compare_snapshots(pc.SBG(), simulate(1, 50).old, simulate(1, 50).new)
+
+
+def test_the_page_says_what_was_found_and_escapes_it(base, tmp_path):
+    pair, fit, later = base
+    found = compare_snapshots(fit, pair.old, pair.new, later, horizon=26)
+    write_monitor_report(tmp_path / "page.html", found, title="<i>ours", warnings=["<u>careful"])
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    rang = int(found.alarm_counts["rang"][0])
+    assert "The forecast still holds" in page
+    assert f"{rang} valuable customers have fallen silent" in page
+    assert "&lt;i&gt;ours" in page
+    assert "&lt;u&gt;careful" in page
+    assert "<i>ours" not in page
+    assert "New customers are like those who came before them" in page
+    assert page.count("<svg") == 4
+    # Without a spend model, value is purchases, and there is one forecast to draw; nobody new, nothing to compare.
+    alone = compare_snapshots(fit.transactions_, pair.old, pair.new[:2_000], horizon=26)
+    write_monitor_report(tmp_path / "alone.html", alone)
+    page = (tmp_path / "alone.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2
+    assert "No newcomers to compare" in page
+    assert " purchases</td>" in page

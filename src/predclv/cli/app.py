@@ -15,6 +15,7 @@ from predclv.cli.data_options import data_options
 from predclv.cli.decide_app import decide_command
 from predclv.cli.doctor import doctor_command
 from predclv.cli.failures import describe
+from predclv.cli.monitor_app import monitor_command
 
 __all__ = ["execute"]
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(contracts_app, name="contracts")
 app.command("decide")(decide_command)
+app.command("monitor")(monitor_command)
 app.command("doctor")(doctor_command)
 
 

@@ -25,6 +25,7 @@ _WHAT = {
     "customers.parquet": "the same, for programs",
     "portfolio.csv": "totals with intervals",
     "quality.csv": "what was dropped from the log",
+    "summary.parquet": "the customers as summarised; for predclv monitor",
     "model": "for predclv predict --model",
 }
 

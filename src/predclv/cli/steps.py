@@ -265,6 +265,7 @@ def write_results(
         write_table(results.customers, folder / "customers.csv")
         write_table(results.portfolio, folder / "portfolio.csv")
         write_table(results.rfm.quality, folder / "quality.csv")
+        write_summary(results.rfm, folder / "summary.parquet")
         results.clv.save(folder / "model")
         if report:
             _write_report(results, folder / "report.html", title, messages)

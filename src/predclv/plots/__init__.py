@@ -35,6 +35,7 @@ from predclv.plots.explanation import plot_explanation
 from predclv.plots.fit import plot_calibration, plot_frequency_histogram, plot_tracking
 from predclv.plots.formulas import plot_formula_errors, plot_formula_values
 from predclv.plots.methods import MethodStyle, method_styles
+from predclv.plots.monitor import plot_alarm_counts, plot_last_forecast, plot_parameter_drift
 from predclv.plots.predictive import plot_p_values, plot_recency, plot_spend_density
 from predclv.plots.prior import plot_prior_predictive
 from predclv.plots.retention import plot_offer_return, plot_stakes
@@ -54,6 +55,7 @@ __all__ = [
     "check_survivors",
     "follow_customer",
     "method_styles",
+    "plot_alarm_counts",
     "plot_alive_history",
     "plot_arm_draws",
     "plot_budget",
@@ -71,11 +73,13 @@ __all__ = [
     "plot_frequency_histogram",
     "plot_frequency_recency",
     "plot_gains",
+    "plot_last_forecast",
     "plot_lorenz_curve",
     "plot_method_tracking",
     "plot_migration",
     "plot_offer_return",
     "plot_p_values",
+    "plot_parameter_drift",
     "plot_pareto",
     "plot_payback",
     "plot_penalty_path",

@@ -45,8 +45,8 @@ class Rules:
         for name, ends in (("alarm_level", (0, 0.5)), ("top", (0, 1)), ("fall", (0, 1))):
             value = check_number(name, getattr(self, name))
             if not ends[0] < value <= ends[1]:
-                hint = f"; did you mean {value / 100:g}?" if 1 < value <= 100 else ""
-                raise ValueError(f"{name!r} must be above {ends[0]} and at most {ends[1]:g}. Got {value:g}{hint}.")
+                hint = f"; did you mean {value / 100:g}?" if 1 < value <= 100 else "."
+                raise ValueError(f"{name!r} must be above {ends[0]} and at most {ends[1]:g}. Got {value:g}{hint}")
         if self.min_value is not None and check_number("min_value", self.min_value) < 0:
             raise ValueError(f"'min_value' must be at least 0. Got {self.min_value:g}.")
         if isinstance(self.seed, bool) or self.seed < 0:

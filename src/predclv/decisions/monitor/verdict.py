@@ -50,7 +50,7 @@ def weigh(
     rows += [_places(calibration), _alarms(counts), _newcomers(population)]
     if parameters is not None:
         rows += [_parameters(table, reason) for table, reason in parameters]
-        rows.append(_money(money))
+        rows.append(_money(money, [row["value"] for row in rows if row["check"].startswith("parameters")]))
     rows.append(_range(outside))
     return pd.DataFrame(rows, columns=["check", "result", "value", "threshold", "finding"])
 
@@ -143,12 +143,16 @@ def _parameters(table: pd.DataFrame, reason: str) -> dict[str, Any]:
     return _row(check, REFIT if drifted else FINE, p, limit, said)
 
 
-def _money(money: Money) -> dict[str, Any]:
+def _money(money: Money, p: list[float]) -> dict[str, Any]:
     change = money.new_model / money.old_model - 1 if money.old_model > 0 else np.nan
     limit = THRESHOLDS["money"]
     if not np.isfinite(change):
         return _row("value of the base", UNKNOWN, np.nan, limit, "the value has no finite mean")
     said = f"the new fit values the base at {change:+.1%} against the old one"
+    # What parameters that have moved by chance alone do to the value is chance, too; without them it is not known.
+    known = [one for one in p if np.isfinite(one)]
+    if known and min(known) >= THRESHOLDS["chance"]:
+        return _row("value of the base", FINE, change, limit, f"{said}, by parameters within what chance allows")
     return _row("value of the base", REFIT if abs(change) > limit else FINE, change, limit, said)
 
 

@@ -1,0 +1,169 @@
+"""The command `monitor`: two snapshots with their models, alarms and drift, and what a batch job should do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+import predclv as pc
+from predclv.cli import screen, steps
+from predclv.cli.console import Session
+from predclv.cli.tables import write_table
+from predclv.data.checks import check_option
+from predclv.decisions.monitor import Monitoring, compare_snapshots
+from predclv.decisions.report.monitor import write_monitor_report
+from predclv.errors import DataError
+from predclv.files import replace_folder, write_text
+
+if TYPE_CHECKING:
+    from predclv.data.rfm import RFMSummary
+
+__all__ = ["CHANGED", "Work", "show"]
+
+#: Exit code where all is done, and what --fail-on asks for has been found.
+CHANGED = 4
+
+SUMMARY = "summary.parquet"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is compared, and where to; as on the command line."""
+
+    old: Path
+    new: Path
+    model: str | None
+    new_model: str | None
+    compare_models: bool
+    out: Path
+    force: bool
+    report: bool
+    fail_on: str
+
+    def __post_init__(self) -> None:
+        check_option("fail-on", self.fail_on, ("never", "refit", "alarms", "any"))
+        if self.new_model is not None and not self.compare_models:
+            raise DataError("--new-model is to be compared, and --no-compare-models forbids it. Leave one of them out.")
+        steps.check_output(None, self.out, self.force, self.report)
+        for source in (self.old, self.new):
+            if not source.exists():
+                raise DataError(f"'{source}' does not exist.")
+            if source.is_dir() and source.resolve() == self.out.resolve():
+                raise DataError(f"'{source}' is a snapshot. Give another folder for the results.")
+
+
+def show(current: Session, what: Work, options: dict[str, Any], *, title: str | None) -> int:
+    """Compare, write, and say what was found; return the exit code."""
+    options = {**options, **{name: steps.number_or_text(options[name]) for name in ("horizon", "margin")}}
+    with current.step("Reading the snapshots"):
+        old_folder = what.model or _model_in(what.old)
+        if old_folder is None:
+            raise DataError(
+                f"'{what.old}' holds no model. Give the folder of the one that was fitted on it as --model."
+            )
+        new_folder = (what.new_model or _model_in(what.new)) if what.compare_models else None
+        model, new_model = pc.load(old_folder), None if new_folder is None else pc.load(new_folder)
+        for one, folder in ((model, old_folder), (new_model, new_folder)):
+            if one is not None:
+                steps.refuse_contracts(one, f"The model in '{folder}'")
+        margin = [options["margin"]] if isinstance(options["margin"], str) else []
+        old = _read(what.old, [*steps.model_columns(model), *margin])
+        new = _read(what.new, [*steps.model_columns(new_model or model), *steps.model_columns(model), *margin])
+    with current.step("Comparing"):
+        found = compare_snapshots(model, old, new, new_model, **options)
+    with current.step("Writing the results"):
+        names = _write(found, what, current, title)
+    failed = _failed(found, what.fail_on)
+    current.show(*_screen(found))
+    current.finish(
+        {"command": "monitor", **found.to_dict(), "out": what.out, "files": names, "failed_on": failed},
+        f"\nWritten to {escape(str(what.out))}: {escape(', '.join(names))}",
+        *([f"Exit code {CHANGED}, as --fail-on {what.fail_on} asks for: {' and '.join(failed)}"] if failed else []),
+    )
+    return CHANGED if failed else 0
+
+
+def _model_in(source: Path) -> str | None:
+    folder = source / "model"
+    return str(folder) if source.is_dir() and folder.is_dir() else None
+
+
+def _read(source: Path, columns: list[str]) -> RFMSummary:
+    """Read the summary of a snapshot, with the columns that the models ask for."""
+    path = source
+    if source.is_dir() and (source / steps.MANIFEST).is_file():
+        path = source / SUMMARY
+        if not path.is_file():
+            raise DataError(
+                f"'{source}' holds no {SUMMARY}. Run `predclv run` anew, which writes it, or give the summary that "
+                "`predclv summarize` wrote, with --model."
+            )
+    return steps.read_summary(str(path), list(dict.fromkeys(columns)))
+
+
+def _write(found: Monitoring, what: Work, current: Session, title: str | None) -> list[str]:
+    """Write all results into one folder, whole or not at all; return the names in it."""
+    with replace_folder(what.out, manifest=steps.MANIFEST, keep_others=what.force) as folder:
+        write_text(folder / "monitor.json", found.to_json())
+        for name in ("alarms", "customers", "set_aside"):
+            write_table(getattr(found, name), folder / f"{name}.parquet")
+        write_table(found.alarms, folder / "alarms.csv")
+        write_table(found.evidence, folder / "evidence.csv")
+        if what.report:
+            write_monitor_report(folder / "report.html", found, title=title, warnings=current.messages)
+        names = sorted([entry.name for entry in folder.iterdir()] + [steps.MANIFEST])
+        content = {"made_by": f"predclv {pc.__version__}", "command": "monitor", "files": names}
+        write_text(folder / steps.MANIFEST, json.dumps(content, indent=2) + "\n")
+    return names
+
+
+def _failed(found: Monitoring, fail_on: str) -> list[str]:
+    """What the job is to fail on, in words; nothing where all is fine."""
+    failed = []
+    if fail_on in ("refit", "any") and found.verdict == "yes":
+        failed.append("the model is to be fitted again")
+    silent = found.evidence.set_index("check").loc["customers fallen silent"]
+    if fail_on in ("alarms", "any") and silent["result"] == "refit" and silent["value"] > 1:
+        failed.append("more customers fell silent than expected")
+    return failed
+
+
+def _screen(found: Monitoring) -> list[Any]:
+    facts = found.facts
+    told = f"{facts['compared']:,} customers compared over {facts['window']:.4g} {facts['time_unit']}s"
+    counts = Table(box=None, pad_edge=False, header_style="dim")
+    for position, heading in enumerate(("alarm", "tested", "rang", "if unchanged", "as forecast")):
+        counts.add_column(heading, justify="right" if position else "left")
+    for row in found.alarm_counts.to_dict("records"):
+        expected = row["expected_by_forecast"]
+        counts.add_row(
+            row["kind"],
+            f"{row['tested']:,}",
+            f"{row['rang']:,}",
+            f"{row['expected_if_unchanged']:,.0f}",
+            f"{expected:,.0f}" if expected == expected else "",
+        )
+    checks = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("check", "result", "finding"):
+        checks.add_column(heading)
+    for row in found.evidence.to_dict("records"):
+        checks.add_row(row["check"], row["result"], escape(row["finding"]))
+    first = found.alarms.head(5).to_dict("records")
+    lines = [
+        f"  {escape(str(row['customer_id']))}: {row['kind']}, {row['purchases']} purchases where "
+        f"{row['usual_purchases']:.1f} are usual, {screen.number(row['value_at_stake'])} at stake"
+        for row in first
+    ]
+    return [
+        told,
+        "\n[bold]Alarms[/bold]",
+        counts,
+        *lines,
+        f"\n[bold]Fit again? {found.verdict}[/bold]",
+        checks,
+    ]
