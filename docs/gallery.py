@@ -194,6 +194,19 @@ plots.plot_stakes(stakes)
 # %% plot_offer_return: How many customers an offer should go to.
 plots.plot_offer_return(stakes, cost=1.0, lift=0.1, currency="USD")
 
+# %% plot_alarm_counts: Alarms since the last snapshot, beside those that chance alone would ring.
+then, now = (
+    pc.RFMSummary.from_transactions(log, amount="amount", observation_end=date) for date in ("1997-06-30", "1997-09-30")
+)
+change = pc.decisions.compare_snapshots(pc.CLV().fit(then), then, now, pc.CLV().fit(now), horizon="26 weeks")
+plots.plot_alarm_counts(change.alarm_counts)
+
+# %% plot_last_forecast: What customers did since, beside what was forecast of them.
+plots.plot_last_forecast(change.calibration.totals)
+
+# %% plot_parameter_drift: Which parameters moved from one fit to the next by more than chance explains.
+plots.plot_parameter_drift(change.parameters)
+
 # %% plot_differences: How far the arms of an experiment differ; `Experiment.plot_differences`.
 arm = {customer: "AB"[customer % 2] for customer in log["customer_id"].unique()}  # yours says who got which
 test = pc.decisions.read_experiment(log, arm, start="1998-01-01", amount="amount", observation_end="1998-06-30")
