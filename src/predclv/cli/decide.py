@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Models", "Place", "read_amounts", "read_curves", "read_names", "read_tiers", "show"]
 
 FACTS = "decisions.json"
+# Rows of a fit, at most: draws of the parameters cost time in proportion. A quarter as many cells, of two years in
+# days and six channels, moved parameters by at most 0.2 %.
+_MOST_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> dict[str, dict[str, str]
 
 
 def _fit(clv: CLV, summary: SummaryFile, by: str | None, limits: Mapping[str, Any]) -> CLV:
-    rows = pc.batch.collapse_customers(summary.path, by=[by] if by else [], **limits)
+    rows = pc.batch.collapse_customers(summary.path, by=[by] if by else [], max_rows=_MOST_ROWS, **limits)
     fitted: CLV = clv.fit(rows)
     return fitted
 
