@@ -147,7 +147,7 @@ def read_names(option: str, text: str | None) -> tuple[str, ...]:
     return names if text is not None else ()
 
 
-def read_amounts(text: str | None) -> float | dict[str, float] | None:
+def read_amounts(text: str | None, option: str = "--cac") -> float | dict[str, float] | None:
     """Read one number, channel=amount between commas, or a CSV file of channel and cac."""
     if text is None:
         return None
@@ -160,14 +160,14 @@ def read_amounts(text: str | None) -> float | dict[str, float] | None:
         name, mark, amount = (part.strip() for part in pair.rpartition("="))
         if not mark or not name:
             raise DataError(
-                f"--cac is one number, channel=amount between commas, or a CSV file with the columns channel and cac. "
-                f"Got {pair!r}."
+                f"{option} is one number, channel=amount between commas, or a CSV file with the columns channel and "
+                f"cac. Got {pair!r}."
             )
         if name in amounts:
-            raise DataError(f"--cac names {name!r} twice.")
+            raise DataError(f"{option} names {name!r} twice.")
         amounts[name] = _amount(name, amount)
     if not amounts:
-        raise DataError(f"--cac names no channel: {text!r}.")
+        raise DataError(f"{option} names no channel: {text!r}.")
     return amounts
 
 

@@ -53,6 +53,13 @@ Cac = Annotated[
         rich_help_panel=ACQUISITION,
     ),
 ]
+Arrivals = Annotated[
+    str | None,
+    typer.Option(
+        help="New customers a month, for the value of those to come: one number, or paid=300,friends=50 by channel.",
+        rich_help_panel=ACQUISITION,
+    ),
+]
 Target = Annotated[float, typer.Option(help="Value for each 1 of cost that is aimed at.", rich_help_panel=ACQUISITION)]
 Confidence = Annotated[
     float,

@@ -87,6 +87,16 @@ class Activity:
     returns: str | None
     quality: pd.DataFrame
 
+    def together(self) -> Activity:
+        """The same of all segments together."""
+        keys = {"cells": ["cohort", "at"], "cohorts": ["cohort"], "pairs": ["at"], "repeats": ["at"], "gaps": ["days"]}
+        tables = {}
+        for name, by in keys.items():
+            table = getattr(self, name).drop(columns="segment").groupby(by, as_index=False).sum()
+            table.insert(0, "segment", "all")
+            tables[name] = table
+        return replace(self, by=None, **tables)
+
     def __repr__(self) -> str:
         n, purchases = int(self.cohorts["customers"].sum()), int(self.cells["purchases"].sum())
         return (

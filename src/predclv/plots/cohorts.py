@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_cohorts", "plot_continuation"]
 
 _CELL = (0.52, 0.34)  # inches
-#: Cells with numbers in them; of more, the colour must do.
-_MOST_NUMBERS = 26
+# Inches: a cell that is narrower holds no number, and a bar of colours says what they mean.
+_NARROW = 0.34
 _WORDS = {
     "active": "Customers with a purchase",
     "retention": "Share of the cohort that buys",
@@ -64,10 +64,16 @@ def plot_cohorts(table: Any, measure: str = "retention", *, segment: Any = None,
     from matplotlib import colormaps
 
     colors = colormaps[style.HEAT]
-    ax.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=0.0, vmax=top or 1.0, aspect="auto")
+    image = ax.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=0.0, vmax=top or 1.0, aspect="auto")
     _hatch(ax, observed & ~np.isfinite(values))
-    if n_ages <= _MOST_NUMBERS:
+    if _cell_width(ax, n_ages) >= _NARROW:
         _write(ax, values, top or 1.0, measure)
+    else:
+        bar = ax.get_figure(root=True).colorbar(image, ax=ax, shrink=0.8, aspect=12, pad=0.02)  # type: ignore[union-attr]
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=8, length=0)
+        if measure.startswith("retention"):
+            style.share_axis(bar.ax.yaxis)
     step = max(int(np.ceil(n_rows / 40)), 1)
     rows = range(0, n_rows, step)
     labels = [f"{cells.index[i]}   {int(sizes['customers'].iloc[i]):,}" for i in rows]
@@ -95,6 +101,10 @@ def plot_cohorts(table: Any, measure: str = "retention", *, segment: Any = None,
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     return ax
+
+
+def _cell_width(ax: Axes, n_ages: int) -> float:
+    return 0.78 * float(ax.bbox.width / ax.get_figure(root=True).dpi) / n_ages  # type: ignore[union-attr]
 
 
 def _title(cells: pd.DataFrame, measure: str, period: str) -> str:

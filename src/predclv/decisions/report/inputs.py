@@ -43,6 +43,8 @@ class Asked:
         What an offer to keep a customer costs, and the share of the value at stake that it saves: `weigh_offer`.
     tiers : int, or mapping of name to share
         How many tiers of value, each to bring as much as another; or the share of the customers that each is to have.
+    arrivals : number or mapping of channel to number, optional
+        New customers a month: for the value of those who are to come.
     backtest_horizon : str
         How far the formulas are tested ahead.
     top : int
@@ -69,6 +71,7 @@ class Asked:
     offer_cost: float | None = None
     offer_lift: float | None = None
     tiers: int | Mapping[str, float] = 4
+    arrivals: float | Mapping[str, float] | None = None
     backtest_horizon: str = "26 weeks"
     top: int = 10
     drivers: Sequence[str] = ()

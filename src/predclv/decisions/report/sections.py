@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from predclv.decisions.report.acquisition import acquisition
 from predclv.decisions.report.budget import budget
+from predclv.decisions.report.cohorts import cohorts
 from predclv.decisions.report.drivers import drivers
 from predclv.decisions.report.experiments import experiment
 from predclv.decisions.report.formulas import formulas
@@ -22,6 +23,7 @@ SECTIONS: Mapping[str, Callable[[DecisionInputs], Part | LeftOut]] = {
     "budget": budget,
     "retention": retention,
     "segments": segments,
+    "cohorts": cohorts,
     "formulas": formulas,
     "drivers": drivers,
     "experiment": experiment,
