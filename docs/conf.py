@@ -47,7 +47,7 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 nb_execution_mode = "cache"
 nb_execution_excludepatterns = ["notebooks/*"]
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 600
 nb_merge_streams = True
 # Pages print the warnings that they are about; where a cell stands in a temporary file is of no use to anyone.
 nb_output_stderr = "remove"
