@@ -74,6 +74,7 @@ def test_alarms_ring_for_the_level_of_those_who_did_not_change_at_every_frequenc
     assert counts.loc["silence", "false_alarms_per_customer_year"] == pytest.approx(0.05 * 365.25 / 7 / WINDOW)
 
 
+@pytest.mark.slow
 def test_alarms_ring_for_most_of_those_whose_rate_was_cut_to_a_fifth(clv):
     """The best test, which knows the rate, rings for 76 % after five mean gaps."""
     changed = stay(3, 8_000, change=0.2)
@@ -102,6 +103,7 @@ def test_smaller_baskets_ring(clv):
     assert stats.kstest(found.customers["p_silence"], "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_the_forecast_says_how_many_will_ring_where_some_leave(clv):
     pair = simulate(5, 8_000, theta=THETA, ages=(10.0, 52.0))
     found = compare_snapshots(clv, pair.old, pair.new, horizon=26)
