@@ -164,5 +164,5 @@ def plot_parameter_drift(parameters: pd.DataFrame, *, level: float = 0.9, ax: Ax
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     n_moved = int(rows["moved"].sum())
-    title = f"{n_moved} of {len(rows)} parameters moved by more than their {level:.0%} interval"
+    title = f"{n_moved} of {len(rows)} parameters moved"
     return style.dress(ax, title=title, x=f"New over old, with {level:.0%} interval", y="")
