@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,13 +50,18 @@ class ArmMeans:
     df : (n_arms,) array
         Degrees of freedom of each arm's own part.
     moves : (n_arms, n_customers) array
-        What each customer adds to each mean's error; rows sum to 0, or nearly so.
+        What each customer adds to each mean's error; rows sum to 0, or nearly so. Without columns in a result, which
+        holds no customers.
     """
 
     mean: FloatArray
     covariance: FloatArray
     df: FloatArray
     moves: FloatArray
+
+    def without_customers(self) -> ArmMeans:
+        """The same means without what each customer adds."""
+        return replace(self, moves=np.zeros((len(self.mean), 0)))
 
     def compare(self, arm: int, control: int) -> Comparison:
         """The mean of an arm minus that of the control; degrees of freedom by Welch (1947) and Satterthwaite (1946)."""

@@ -125,7 +125,7 @@ def read_out(
         "warnings": tuple(alarms),
         "notes": tuple(notes),
         "settings": settings,
-        "means": means,
+        "means": {name: found.without_customers() for name, found in means.items()},
     }
 
 
@@ -139,12 +139,12 @@ def _by_arm(
         for i, name in enumerate(plan.names)
     ]
     units = size if plan.exposed is None else plan.exposed
-    means = {
-        each.name: separate_means(
-            trial.code, fits, units, None if each.observed is None else trial.observed[each.observed], each.forecast
-        )
-        for each in outcomes
-    }
+    means = {}
+    for each in outcomes:
+        observed = None if each.observed is None else trial.observed[each.observed]
+        found = separate_means(trial.code, fits, units, observed, each.forecast)
+        # Only the headline's customers are looked at.
+        means[each.name] = found if each is outcomes[0] else found.without_customers()
     alarms = _size_alarm(trial, plan)
     ages = [trial.rfm.T[trial.code == i] for i in range(len(plan.names))]
     unlike = stats.kruskal(*ages).pvalue if np.ptp(trial.rfm.T) > 0 else 1.0
@@ -164,17 +164,12 @@ def _adjusted(
     assert trial.before is not None
     earlier = fit_customers(models, trial.before, "Before the start", **{**told, "horizon": trial.length})
     fitted = fit_customers(models, trial.rfm, "At the end", **told)
-    means = {
-        each.name: adjusted_means(
-            trial.code,
-            len(plan.names),
-            earlier.values(each.covariate),
-            None if each.observed is None else trial.observed[each.observed],
-            fitted,
-            each.forecast,
-        )
-        for each in outcomes
-    }
+    means = {}
+    for each in outcomes:
+        observed = None if each.observed is None else trial.observed[each.observed]
+        covariate = earlier.values(each.covariate)
+        found = adjusted_means(trial.code, len(plan.names), covariate, observed, fitted, each.forecast)
+        means[each.name] = found if each is outcomes[0] else found.without_customers()
     alarms = _size_alarm(trial, plan)
     groups = [earlier.values("expected_purchases")[trial.code == i] for i in range(len(plan.names))]
     unlike = stats.kruskal(*groups).pvalue if np.ptp(earlier.values("expected_purchases")) > 0 else 1.0

@@ -109,7 +109,8 @@ def _money(log: Any, rfm: RFMSummary, options: Mapping[str, Any]) -> FloatArray 
 def _at_acquisition(rfm: RFMSummary, arm: Any, margin: float | str, money: FloatArray | None) -> Trial:
     rfm.require_customers("An experiment")
     names, code, inside, notes = _arms(rfm, arm)
-    picked = rfm.pick(inside)
+    # Millions of customers are not copied for nothing.
+    picked = rfm if len(inside) == len(rfm) else rfm.pick(inside)
     observed: dict[str, FloatArray] = {
         "purchases_so_far": picked.frequency.astype(np.float64),
         "bought": (picked.frequency > 0).astype(np.float64),
