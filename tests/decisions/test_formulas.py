@@ -173,6 +173,12 @@ def test_every_library_counts_alike(log, library):
 
 
 @pytest.mark.filterwarnings("ignore::predclv.errors.DataQualityWarning")
+def test_minor_units_are_of_counting_and_not_of_the_answer(log):
+    plain = historical_value(log, **OPTIONS).steps
+    exact = historical_value(log, **OPTIONS, minor_unit=0.01).steps
+    pd.testing.assert_frame_equal(exact, plain, rtol=1e-12)
+
+
 def test_what_a_log_cannot_tell_is_refused(log):
     with pytest.raises(DataError, match=r"amount='\.\.\.'"):
         historical_value(log)

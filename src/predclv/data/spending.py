@@ -87,7 +87,8 @@ def read_spending(log: Any, *, by: str | None = None, after: dt.date | None = No
     ticks = TICKS_PER_DAY[settings.collapse]
     customers = pd.DataFrame({"purchases": table["purchases"].fillna(0).astype(np.int64)}, index=table.index)
     if source.has_amount:
-        customers["amount"] = table["amount"].astype(np.float64)
+        amount = table["amount"].astype(np.float64)
+        customers["amount"] = amount if settings.minor_unit is None else settings.minor_unit.to_money(amount)
     for name in ("first", "last"):
         known = table[name].notna().to_numpy()
         days = np.full(len(table), np.datetime64("NaT"), dtype="datetime64[s]")
