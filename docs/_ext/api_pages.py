@@ -161,7 +161,8 @@ def _data(entry: Entry) -> str:
     items = value if isinstance(value, Iterable) and not isinstance(value, str) else [repr(value)]
     shown = ", ".join(f"``{item}``" for item in items)
     about = f"   {_first_line(entry)}\n\n" if _first_line(entry) else ""
-    return f".. py:data:: {entry.full_name}\n\n{about}   {shown}\n"
+    # In full it would stand below the module that the page is about once more.
+    return f".. py:data:: {entry.name}\n   :module: {entry.home}\n\n{about}   {shown}\n"
 
 
 def _comment(entry: Entry) -> str:
