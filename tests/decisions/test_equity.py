@@ -141,6 +141,7 @@ def test_arrivals_of_a_table_are_forecast_from_its_whole_periods(clv, rfm, log):
     [
         ({"arrivals": -1}, DataError, "at least 0"),
         ({"arrivals": [1, 2]}, DataError, "or 3 of them"),
+        ({"arrivals": "many"}, DataError, "or 3 of them. Got 'many'"),
         ({"cac": -5}, DataError, "CAC of 'cac'"),
         ({"horizon": np.inf}, ValueError, "finite horizon"),
         ({"margin": "margin"}, TypeError, "must be a number here"),
@@ -153,6 +154,13 @@ def test_what_cannot_be_meant_is_refused(clv, rfm, change, error, message):
     options = {"clv": clv, "data": rfm, "horizon": "3 months", "arrivals": 10, "n_draws": 64, **change}
     with pytest.raises(error, match=message):
         customer_equity(options.pop("clv"), options.pop("data"), options.pop("horizon"), **options)
+
+
+def test_few_who_come_are_never_worth_less_than_nothing(clv, rfm):
+    equity = customer_equity(clv, rfm, "1 year", arrivals=0.2, n_draws=256)
+    assert (equity.draws["customers to come"] < 0).any()
+    assert equity.table.loc[equity.table["part"] == "customers to come", "low"].item() >= 0
+    assert (equity.arrivals["value_low"] >= 0).all()
 
 
 def test_arrivals_that_say_nothing_are_refused():

@@ -140,6 +140,15 @@ def test_few_customers_are_not_enough_to_say():
     assert table["note"].str.startswith("not enough to say").all()
     assert table["churn_rate"].isna().all()
     assert table["active_customers"].tolist() == [1, 2]
+    said = retention_metrics(log, period="month", observation_end="2024-02-29").say()
+    assert said.endswith("not enough to say: fewer than 20 customers; the period before starts on 2024-01-05")
+
+
+def test_a_period_that_observation_starts_within_says_so(log):
+    table = retention_metrics(log, period="month", observation_start="1997-02-15", observation_end=END).table
+    assert str(table["period"].iloc[0]) == "1997-02"
+    assert table["note"].tolist()[:3] == ["starts on 1997-02-15", "the period before starts on 1997-02-15", ""]
+    assert (retention_metrics(log, period="month", observation_end=END).table["note"] == "").all()
 
 
 def test_what_cannot_be_meant_is_refused(log):
@@ -150,3 +159,6 @@ def test_what_cannot_be_meant_is_refused(log):
         retention_metrics(found, period="month", amount="amount")
     with pytest.raises(DataError, match="No year is over"):
         retention_metrics(log, period="year", observation_end="1997-09-30")
+    for least in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="whole number from 1 on"):
+            retention_metrics(log, min_customers=least, observation_end=END)

@@ -63,7 +63,7 @@ class Activity:
         segment, days, closed (times between purchases of so many days), still_open (customers whose last purchase is so
         many days ago).
     first_day, end : date
-        Of the log, and the as-of date.
+        Of the log, or of observation where that starts later, and the as-of date.
     has_amount : bool
     margin_column : str or None
     currency, collapse, returns : str or None
@@ -148,7 +148,7 @@ def read_activity(
         pairs=_pairs(joined, scale, has_amount),
         repeats=_repeats(joined),
         gaps=count_gaps(purchases, firsts, seen.window.end_period, ticks),
-        first_day=dt.date.fromordinal(seen.window.start_day),
+        first_day=dt.date.fromordinal(_start_day(seen)),
         end=seen.window.end,
         has_amount=has_amount,
         margin_column=margin,
@@ -187,6 +187,12 @@ def _firsts(
         return frame.with_columns(segment=nw.lit("all"))
     frame = frame.join(constants, on="customer", how="left")
     return frame if by is not None else frame.with_columns(segment=nw.lit("all"))
+
+
+def _start_day(seen: Observed) -> int:
+    """The day from which customers are followed, an ordinal."""
+    start = local_moment("observation_start", seen.options.observation_start, seen.log)
+    return seen.window.start_day if start is None else max(seen.window.start_day, start.toordinal())
 
 
 def _known_from_start(seen: Observed, frame: Frame, notes: QualityNotes) -> Frame:

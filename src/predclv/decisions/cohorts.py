@@ -24,7 +24,7 @@ from predclv.inference.posterior import check_level, check_number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["NOT_ENOUGH", "CohortTable", "cohort_table"]
+__all__ = ["NOT_ENOUGH", "CohortTable", "cohort_table", "whole_number"]
 
 NOT_ENOUGH = "not enough to say"
 #: What a triangle may show, and how it is called.
@@ -128,14 +128,16 @@ class CohortTable:
         """How many came back, and how far the table goes, in words."""
         whole = self.cells[self.cells["is_whole"]]
         unit, known = self.settings["period"], self.cohorts["note"] == ""
-        text = f"{self.cohorts['customers'].sum():,} customers in {len(self.cohorts):,} cohorts by {unit}"
+        named = "1 cohort" if len(self.cohorts) == 1 else f"{len(self.cohorts):,} cohorts"
+        text = f"{self.cohorts['customers'].sum():,} customers in {named} by {unit}"
         later = whole[(whole["age"] == 1) & whole["retention"].notna()]
         if len(later):
             share = later["active"].sum() / later["customers"].sum()
             text += f"; {share:.0%} of them buy again in the {unit} after the first"
         if not known.all():
             least = self.settings["min_customers"]
-            text += f"; {(~known).sum():,} cohorts have fewer than {least} customers: {NOT_ENOUGH}"
+            n, verb = (~known).sum(), "cohort has" if (~known).sum() == 1 else "cohorts have"
+            text += f"; {n:,} {verb} fewer than {least} customers: {NOT_ENOUGH}"
         if not self.cells["is_whole"].all():
             text += f"; {self.cells.loc[~self.cells['is_whole'], 'period'].iloc[0]} is cut by {self.settings['end']}"
         return text
@@ -199,7 +201,7 @@ def cohort_table(
     >>> cohort_table(log, amount="amount", observation_end="1998-06-30").retention  # doctest: +SKIP
     """
     check_level(level)
-    least = _whole("min_customers", min_customers)
+    least = whole_number("min_customers", min_customers)
     share = None if isinstance(margin, str) else check_margin(margin)
     found = as_activity(log, by, period, margin, options)
     cells = _fill(found, share)
@@ -291,7 +293,8 @@ def _last_number(found: Activity) -> int:
     return last
 
 
-def _whole(option: str, value: Any) -> int:
+def whole_number(option: str, value: Any) -> int:
+    """Check a number of customers or the like, or raise ValueError."""
     if check_number(option, value) < 1 or value != int(value):
         raise ValueError(f"{option!r} must be a whole number from 1 on. Got {value!r}.")
     return int(value)

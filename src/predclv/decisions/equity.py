@@ -145,7 +145,8 @@ def customer_equity(
     Notes
     -----
     The intervals hold what is not known of the parameters and of the number of new customers, and chance in what single
-    customers do. That new customers will be as those behind the fit were is taken for granted.
+    customers do. That new customers will be as those behind the fit were is taken for granted. Chance in those to come
+    is that of some hundred, scaled to their number: of a few it is too even, and ends below zero are told as zero.
     """
     _check(clv, level, period, n_draws, margin, cac)
     unit = clv.transactions_.fingerprint_.time_unit
@@ -278,7 +279,7 @@ def _arrival_table(name: str, forecast: ArrivalForecast, found: FloatArray, leve
     table = forecast.table(level)
     table.insert(0, "segment", name)
     table["value"] = found.mean(axis=0)
-    table["value_low"], table["value_high"] = np.quantile(found, _levels(level), axis=0, method="inverted_cdf")
+    table["value_low"], table["value_high"] = _least(np.quantile(found, _levels(level), axis=0, method="inverted_cdf"))
     return table
 
 
@@ -292,7 +293,14 @@ def _expect(table: pd.DataFrame, names: list[Any], expected: FloatArray) -> None
 
 def _row(part: str, segment: str, draws: FloatArray, level: float) -> dict[str, Any]:
     low, high = np.quantile(draws, _levels(level), method="inverted_cdf")
+    if part == TO_COME:
+        low, high = _least(np.array([low, high]))
     return {"part": part, "segment": segment, "expected": float(draws.mean()), "low": low, "high": high}
+
+
+def _least(ends: FloatArray) -> FloatArray:
+    """Ends of an interval of what cannot be negative: the part of it that can be holds the truth as often."""
+    return np.maximum(ends, 0.0)
 
 
 def _levels(level: float) -> list[float]:
@@ -320,7 +328,10 @@ def _settle_one(value: Any, n_periods: int, n_draws: int) -> ArrivalForecast:
             raise DataError(f"Arrivals are forecast for {value.draws.shape[1]} periods, and {n_periods} are needed.")
         draws = value.draws[np.arange(n_draws) % len(value.draws), :n_periods]
         return ArrivalForecast(draws, value.past, value.method)
-    numbers = np.asarray(value, dtype=np.float64)
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.") from None
     is_one = numbers.ndim == 0
     numbers = np.full(n_periods, float(numbers)) if is_one else numbers
     if numbers.ndim != 1 or len(numbers) < n_periods or not ((numbers >= 0) & np.isfinite(numbers)).all():

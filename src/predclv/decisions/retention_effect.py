@@ -64,10 +64,11 @@ class RetentionEffect:
 
     def __str__(self) -> str:
         row = self.table.iloc[0]
+        over = "an infinite horizon" if self.horizon == "infinite" else self.horizon
         return (
             f"Retention over {self.within} from {row['retention']:.1%} to {row['retention_after']:.1%}, which takes "
             f"preventing {row['saved']:.1%} of departures, is worth {row['gain']:,.0f} ({row['gain_low']:,.0f} to "
-            f"{row['gain_high']:,.0f}) over {self.horizon}: {row['gain_share']:.1%} of the customers' value."
+            f"{row['gain_high']:,.0f}) over {over}: {row['gain_share']:.1%} of the customers' value."
         )
 
 

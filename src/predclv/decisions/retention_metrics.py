@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -14,12 +15,12 @@ import pandas as pd
 from predclv.data.calendar import check_calendar, last_whole_number, number_of_day, period_index
 from predclv.data.subscriptions import Subscriptions
 from predclv.decisions.activity import Activity, as_activity
-from predclv.decisions.cohorts import NOT_ENOUGH
+from predclv.decisions.cohorts import NOT_ENOUGH, whole_number
 from predclv.decisions.contract_metrics import CONTRACT_DEFINITIONS, contract_table
 from predclv.decisions.gaps import gap_table
 from predclv.decisions.shares import ratio_interval, share_interval
 from predclv.errors import DataError
-from predclv.inference.posterior import check_level, check_number
+from predclv.inference.posterior import check_level
 
 __all__ = ["RetentionMetrics", "retention_metrics"]
 
@@ -60,7 +61,8 @@ class RetentionMetrics:
     table : pandas.DataFrame
         A row a period (and segment, where there are several); `definitions` says what the columns are. Empty (NaN)
         where there is no period before; the shares of fewer than `min_customers` customers are empty, and `note` says
-        "not enough to say".
+        "not enough to say". It also names the first period and the one after it where observation, or the log, starts
+        within the first.
     gaps : pandas.DataFrame or None
         Time between purchases: segment, gaps, still_open, quantile, observed_days, days. None for contracts.
     definitions : pandas.DataFrame
@@ -87,6 +89,8 @@ class RetentionMetrics:
         ):
             if name in row and np.isfinite(row[name]):
                 text += f", {words} {row[name]:.0%} ({row[f'{name}_low']:.0%} to {row[f'{name}_high']:.0%})"
+        if NOT_ENOUGH in row["note"]:
+            text += f"; {row['note']}"
         return text
 
     def __repr__(self) -> str:
@@ -115,8 +119,8 @@ def retention_metrics(
     by : str, optional
         Column of segments, constant for a customer.
     period : {"quarter", "month", "year", "week"}
-        Of the calendar; only whole ones have a row. A period that is short for the customers' rhythm makes everyone
-        churn: see `gaps`.
+        Of the calendar; only those that are over have a row. A period that is short for the customers' rhythm makes
+        everyone churn: see `gaps`.
     level : float
         Probability of the intervals.
     min_customers : int
@@ -135,18 +139,18 @@ def retention_metrics(
     """
     check_level(level)
     check_calendar(period)
-    least = check_number("min_customers", min_customers)
-    settings: dict[str, Any] = {"period": period, "by": by, "level": level, "min_customers": int(least)}
+    least = whole_number("min_customers", min_customers)
+    settings: dict[str, Any] = {"period": period, "by": by, "level": level, "min_customers": least}
     if isinstance(log, Subscriptions):
         if options:
             raise DataError(f"Contracts have been read already: {sorted(options)[0]}= belongs to their making.")
-        table = contract_table(log, by, period, level, int(least))
+        table = contract_table(log, by, period, level, least)
         settings |= {"end": log.observation_end, "currency": log.currency, "kind": "contracts"}
         return RetentionMetrics(table, None, _definitions(CONTRACT_DEFINITIONS, table), MappingProxyType(settings))
     found = as_activity(log, by, period, None, options)
     settings |= {"by": found.by, "end": found.end, "currency": found.currency, "kind": "purchases"}
     table = pd.concat(
-        [_of_segment(found, segment, level, int(least)) for segment in sorted(set(found.cohorts["segment"]))],
+        [_of_segment(found, segment, level, least) for segment in sorted(set(found.cohorts["segment"]))],
         ignore_index=True,
     )
     gaps = gap_table(found.gaps)
@@ -185,6 +189,11 @@ def _of_segment(found: Activity, segment: Any, level: float, least: int) -> pd.D
         _money(table, sums, of_new, pairs, level, least)
     small = (before < least).to_numpy() | (came < least).to_numpy()
     table["note"] = np.where(small, f"{NOT_ENOUGH}: fewer than {least} customers", "")
+    if number_of_day(found.first_day - dt.timedelta(days=1), found.period) == first:
+        # What came earlier in that period is not in it, nor in what the next is compared with.
+        said = f"starts on {found.first_day}", f"the period before starts on {found.first_day}"
+        for number, words in zip(table.index, said, strict=False):
+            table.loc[number, "note"] = "; ".join(filter(None, (table.loc[number, "note"], words)))
     return table
 
 

@@ -21,7 +21,7 @@ def budget(given: DecisionInputs) -> Part | LeftOut:
     """Split the budget: the section, and the table `budget`."""
     asked = given.asked
     if asked.budget is None or asked.curves is None:
-        return LeftOut("no budget was given, or not what customers each channel wins with it: --budget and --curves")
+        return LeftOut("a budget is split when you give it, and what each channel wins with it: --budget and --curves")
     if asked.cac is None:
         return LeftOut("what winning a customer costs was not given: --cac")
     plan = allocate_budget(assess(given), asked.budget, asked.curves)

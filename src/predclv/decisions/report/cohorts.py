@@ -269,7 +269,7 @@ def _metrics(given: DecisionInputs, metrics: RetentionMetrics) -> Table:
 
 def _ranged(row: Mapping[Any, Any], name: str) -> str:
     if not np.isfinite(row[name]):
-        return NOT_ENOUGH if row["note"] else "–"
+        return NOT_ENOUGH if NOT_ENOUGH in row["note"] else "–"
     return f"{percent(row[name])} ({percent(row[f'{name}_low'])} to {percent(row[f'{name}_high'])})"
 
 
