@@ -342,6 +342,10 @@ def test_bad_input_is_refused(log):
     gone = log.assign(arm=np.where(log["date"] >= "1997-10-01", log["arm"], None))
     with pytest.raises(DataError, match="Who was randomised and did not buy"):
         read_experiment(gone, "arm", start="1997-10-01", amount="amount", observation_end="1998-06-30")
+    with pytest.raises(DataError, match="after the as-of date 1998-06-30: nothing can be read"):
+        read_experiment(log, "arm", start="1999-01-01", amount="amount", observation_end="1998-06-30")
+    with pytest.raises(DataError, match="Nobody had bought before 1990-01-01"):
+        read_experiment(log, "arm", start="1990-01-01", amount="amount", observation_end="1998-06-30")
     with pytest.raises(DataError, match=r"1 of 2 customers are in more than one arm \(first: customer 4: 'A', 'B'\)"):
         read_experiment(log, pd.Series(["A", "B", "A"], index=[4, 4, 18]), **told)
     with pytest.raises(DataError, match="None of the 2,357 customers has an arm"):

@@ -131,10 +131,21 @@ def _since_start(
     assert day is not None
     if isinstance(day, dt.datetime):
         raise DataError(f"'start' must be a day, the first on which arms differed. Got {str(start)!r}.")
+    end = rfm.observation_end
+    if end is not None and day.toordinal() > end.toordinal():
+        raise DataError(f"The experiment starts on {day}, after the as-of date {end}: nothing can be read of it yet.")
     told = {key: value for key, value in options.items() if key not in ("observation_end", "after_end")}
     if isinstance(arm, str):
         told["carry"] = [name for name in told["carry"] if name != arm]
-    split = split_transactions(log, at=day - dt.timedelta(days=1), holdout_end=rfm.observation_end, **told)
+    try:
+        split = split_transactions(log, at=day - dt.timedelta(days=1), holdout_end=end, **told)
+    except DataError as error:
+        if "precedes the first purchase" not in str(error):
+            raise
+        raise DataError(
+            f"Nobody had bought before {day}, on which the experiment starts. Leave the start out where arms were "
+            "given at the first purchase."
+        ) from None
     place = pd.Index(rfm.customer_id).get_indexer(split.calibration.customer_id)
     if (place < 0).any():
         lost = int((place < 0).sum())
