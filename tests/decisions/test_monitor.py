@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -360,6 +361,22 @@ def test_contracts_are_refused_in_words():
         compare_snapshots(pc.SBG(), simulate(1, 50).old, simulate(1, 50).new)
 
 
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        ("total purchases", "customers no longer do what the old forecast says"),
+        ("parameters of BGNBD", "the last forecast was not far off, but what it rests on has changed"),
+    ],
+)
+def test_the_heading_says_whether_the_forecast_failed(failed, said, base, tmp_path):
+    pair, fit, later = base
+    found = compare_snapshots(fit, pair.old, pair.new, later, horizon=26)
+    evidence = found.evidence.assign(result="fine")
+    evidence.loc[evidence["check"] == failed, "result"] = "refit"
+    write_monitor_report(tmp_path / "page.html", dataclasses.replace(found, evidence=evidence, verdict="yes"))
+    assert f"Fit again: {said}<" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_the_page_says_what_was_found_and_escapes_it(base, tmp_path):
     pair, fit, later = base
     found = compare_snapshots(fit, pair.old, pair.new, later, horizon=26)
@@ -373,6 +390,11 @@ def test_the_page_says_what_was_found_and_escapes_it(base, tmp_path):
     assert "<i>ours" not in page
     assert "New customers are like those who came before them" in page
     assert page.count("<svg") == 4
+    totals = found.calibration.totals
+    revenue = totals[(totals["what"] == "revenue") & (totals["group"] == "all")].iloc[0]
+    said = found.evidence.set_index("check")["finding"]["total revenue"]
+    assert said.startswith(f"{revenue['actual']:,.0f} ")
+    assert "of revenue came" in said
     # Without a spend model, value is purchases, and there is one forecast to draw; nobody new, nothing to compare.
     alone = compare_snapshots(fit.transactions_, pair.old, pair.new[:2_000], horizon=26)
     write_monitor_report(tmp_path / "alone.html", alone)

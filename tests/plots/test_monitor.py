@@ -63,7 +63,7 @@ def test_alarms_stand_beside_those_expected(counts, ax):
     assert plots.plot_alarm_counts(counts, ax=ax) is ax
     assert [bar.get_width() for bar in ax.patches] == [30, 12]
     assert ax.get_yticklabels()[0].get_text() == "bought unusually little"
-    assert "400 valuable customers" in ax.get_title(loc="left")
+    assert "400 customers" in ax.get_title(loc="left")
     marks = next(line for line in ax.lines if line.get_marker() == "|")
     assert list(marks.get_xdata()) == [20, 10]
 

@@ -154,9 +154,10 @@ def _screen(found: Monitoring) -> list[Any]:
     for row in found.evidence.to_dict("records"):
         checks.add_row(row["check"], row["result"], escape(row["finding"]))
     first = found.alarms.head(5).to_dict("records")
+    unit = f" {escape(str(facts['currency']))}" if facts["currency"] else ""
     lines = [
         f"  {escape(str(row['customer_id']))}: {row['kind']}, {row['purchases']} purchases where "
-        f"{row['usual_purchases']:.1f} are usual, {screen.number(row['value_at_stake'])} at stake"
+        f"{row['usual_purchases']:.1f} are usual, {screen.number(row['value_at_stake'])}{unit} at stake"
         for row in first
     ]
     return [

@@ -58,7 +58,7 @@ def plot_alarm_counts(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), frameon=False, fontsize=8.5)
     tested = int(rows["tested"].max()) if len(rows) else 0
-    title = f"Alarms of {tested:,} valuable customers"
+    title = f"Alarms of {tested:,} customers"
     return style.dress(ax, title=title, x="Customers", y="")
 
 

@@ -115,7 +115,8 @@ def compare_snapshots(
     compared = None if second is None else _parameters(first, second, old, new, level)
     forecast = judge_forecast(first, matched, level, rules.seed)
     money = _money(first, second, table, newcomers, margin)
-    evidence = verdict.weigh(forecast, counts, drift, compared, money, _outside(first, new))
+    currency = None if first.spend is None else new.currency
+    evidence = verdict.weigh(forecast, counts, drift, compared, money, _outside(first, new), currency)
     return Monitoring(
         customers=_customers(matched, table, columns),
         alarms=ringing,

@@ -10,9 +10,12 @@ import pandas as pd
 
 from predclv.decisions.monitor.calibration import Calibration
 
-__all__ = ["FINE", "LOOK", "REFIT", "THRESHOLDS", "UNKNOWN", "Money", "decide", "weigh"]
+__all__ = ["FINE", "LOOK", "OF_FORECAST", "REFIT", "THRESHOLDS", "UNKNOWN", "Money", "decide", "weigh"]
 
 FINE, LOOK, REFIT, UNKNOWN = "fine", "look", "refit", "not enough to say"
+
+#: Checks of the forecast against what came; the others are of what it rests on.
+OF_FORECAST = ("total purchases", "total revenue", "customers' own forecasts", "customers fallen silent")
 
 #: From where on a difference matters, provided that it is beyond chance too.
 THRESHOLDS = {
@@ -44,9 +47,10 @@ def weigh(
     parameters: Sequence[tuple[pd.DataFrame, str]] | None,
     money: Money,
     outside: float,
+    currency: str | None = None,
 ) -> pd.DataFrame:
     """Lay out the evidence: check, result ("fine", "look", "refit", "not enough to say"), value, threshold, finding."""
-    rows = [_total(calibration, what) for what in calibration.totals["what"].unique()]
+    rows = [_total(calibration, what, currency) for what in calibration.totals["what"].unique()]
     rows += [_places(calibration), _alarms(counts), _newcomers(population)]
     if parameters is not None:
         rows += [_parameters(table, reason) for table, reason in parameters]
@@ -67,19 +71,21 @@ def _row(check: str, result: str, value: float, threshold: float, finding: str) 
     return {"check": check, "result": result, "value": value, "threshold": threshold, "finding": finding}
 
 
-def _total(calibration: Calibration, what: str) -> dict[str, Any]:
+def _total(calibration: Calibration, what: str, currency: str | None) -> dict[str, Any]:
     table = calibration.totals
     row = table[(table["what"] == what) & (table["group"] == "all")].iloc[0]
     check, limit = f"total {what}", THRESHOLDS["total"]
+    unit = what if what == "purchases" else f"{currency} of revenue" if currency else "of revenue"
     said = (
-        f"{row['actual']:,.0f} of {what}, where {row['expected']:,.0f} were expected ({row['low']:,.0f} to "
+        f"{row['actual']:,.0f} {unit} came, where {row['expected']:,.0f} were expected ({row['low']:,.0f} to "
         f"{row['high']:,.0f} with {calibration.level:.0%} probability)"
     )
     half = (row["high"] - row["low"]) / 2
     if not np.isfinite(row["error"]) or half > THRESHOLDS["total_too_wide"] * row["expected"]:
         return _row(check, UNKNOWN, row["error"], limit, f"{said}: too wide an interval to tell")
     if row["p"] >= THRESHOLDS["chance"]:
-        return _row(check, FINE, row["error"], limit, f"{said}: as chance allows")
+        allowed = "as chance allows" if row["inside"] else "outside, by no more than chance now and then brings"
+        return _row(check, FINE, row["error"], limit, f"{said}: {allowed}")
     if abs(row["error"]) <= limit:
         return _row(check, FINE, row["error"], limit, f"{said}: beyond chance, and off by little")
     return _row(check, REFIT, row["error"], limit, f"{said}: off by {row['error']:+.0%}, which chance does not explain")
@@ -137,7 +143,8 @@ def _parameters(table: pd.DataFrame, reason: str) -> dict[str, Any]:
     change = np.abs(table["ratio"] - 1)
     most = table.loc[change.idxmax()]
     said = (
-        f"{most['parameter']} changed most, times {most['ratio']:.2f}; such differences come by chance with p = {p:.2g}"
+        f"{most['parameter']} changed most, to {most['ratio']:.0%} of what it was; chance alone makes such differences "
+        f"with probability {'below 0.0001' if p < 1e-4 else f'{p:.2g}'}"
     )
     drifted = p < limit and change.max() > THRESHOLDS["parameter"]
     return _row(check, REFIT if drifted else FINE, p, limit, said)

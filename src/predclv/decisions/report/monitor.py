@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from predclv.decisions.monitor.result import Monitoring
-from predclv.decisions.monitor.verdict import FINE, UNKNOWN
+from predclv.decisions.monitor.verdict import FINE, OF_FORECAST, UNKNOWN
 from predclv.decisions.report.monitor_base import amount_of, drift, trust
 from predclv.files import write_text
 from predclv.plots.monitor import plot_alarm_counts, plot_last_forecast
-from predclv.plots.style import percent, printable, shorten
+from predclv.plots.style import money, percent, printable, shorten
 from predclv.report.blocks import (
     Block,
     Card,
@@ -89,14 +89,14 @@ def compose_monitoring(found: Monitoring, *, title: str, messages: Sequence[str]
 def _answer(found: Monitoring) -> Section:
     headings = {
         "no": "The forecast still holds: no need to fit again",
-        "yes": "Fit again: customers no longer do what the old forecast says",
+        "yes": _why_fit_again(found),
         UNKNOWN: "There is not enough to say whether the forecast still holds",
     }
     failed = found.evidence[found.evidence["result"] == "refit"]
     lead = {
         "no": "Every check that had enough to go on is within what chance allows, or off by too little to matter.",
-        "yes": f"{len(failed)} of {len(found.evidence)} checks found more than chance explains and more than matters "
-        "little: " + "; ".join(failed["finding"]) + ".",
+        "yes": f"{len(failed)} of {len(found.evidence)} checks found a difference beyond chance that is large enough "
+        "to matter: " + "; ".join(failed["check"] + ": " + failed["finding"]) + ".",
         UNKNOWN: "The customers are too few, or bought too little in the time, for the total to tell anything.",
     }[found.verdict]
     totals = found.calibration.totals
@@ -126,6 +126,17 @@ def _answer(found: Monitoring) -> Section:
         [Paragraph(lead, "lead"), Cards(cards), Table("What was checked", ("Check", "Result", "What was found"), rows)],
         short="Fit again?",
     )
+
+
+def _why_fit_again(found: Monitoring) -> str:
+    """The heading where the verdict is yes: whether the forecast failed, or what it rests on has become another."""
+    results = found.evidence.set_index("check")["result"]
+    of_forecast = results[results.index.isin(OF_FORECAST)]
+    if (of_forecast == "refit").any():
+        return "Fit again: customers no longer do what the old forecast says"
+    if (of_forecast == FINE).all():
+        return "Fit again: the last forecast was not far off, but what it rests on has changed"
+    return "Fit again: what the forecast rests on has changed"
 
 
 def _alarms(found: Monitoring) -> Section:
@@ -158,7 +169,7 @@ def _alarms(found: Monitoring) -> Section:
             shorten(row["customer_id"], NAME),
             _WORDS[row["kind"]],
             f"{row['purchases']:,} ({row['usual_purchases']:,.1f} usual)",
-            f"{100 * row['p']:.2g}%",
+            "below 0.01%" if row["p"] < 1e-4 else f"{100 * row['p']:.2g}%",
             amount_of(found, row["value_at_stake"]),
         ]
         for row in shown.to_dict("records")
@@ -186,6 +197,12 @@ def _alarms(found: Monitoring) -> Section:
     )
     who = "customer has" if n == 1 else "customers have"
     return Section("alarms", f"{n:,.0f} valuable {who} fallen silent for their rhythm", blocks, short="Early warnings")
+
+
+def _total(found: Monitoring, what: str, amount: float) -> str:
+    """A total of the window: money in its currency, purchases as they are."""
+    currency = found.facts["currency"]
+    return money(float(amount), printable(currency) if currency and what == "revenue" else None, digits=0)
 
 
 def _of(found: Monitoring) -> str:
@@ -221,9 +238,9 @@ def _forecast(found: Monitoring) -> Section:
     rows = [
         [
             row["what"].capitalize(),
-            f"{row['expected']:,.0f}",
-            f"{row['low']:,.0f} to {row['high']:,.0f}",
-            f"{row['actual']:,.0f}",
+            _total(found, row["what"], row["expected"]),
+            f"{row['low']:,.0f} to {_total(found, row['what'], row['high'])}",
+            _total(found, row["what"], row["actual"]),
             percent(row["error"], sign=True),
         ]
         for row in totals.to_dict("records")
