@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,3 +73,16 @@ def test_a_budget_leaves_out_the_total(ax):
     plots.plot_budget(table, ax=ax)
     assert [bar.get_width() for bar in ax.patches] == [0.0, 50.0]
     assert "1 of 2 channels" in ax.get_title(loc="left").replace("\n", " ")
+
+
+@pytest.mark.parametrize("n", [1, 12])
+def test_attributes_have_room_however_few_they_are(n):
+    row = {"attribute": "plan", "value": "it's", "reference": "basic", "difference": 1.0, "low": -2.0, "high": 4.0}
+    figure = Figure(figsize=(5.0, 1.8 + 0.42 * n), layout="constrained")
+    ax = plots.plot_drivers(pd.DataFrame([{**row, "at_reference": 20.0, "unadjusted": 2.0}] * n), ax=figure.subplots())
+    figure.savefig(io.BytesIO())
+    # Warnings are errors: axes that leave no room for their words would have made one.
+    assert ax.get_window_extent().height > 0.3 * figure.bbox.height
+    legend = ax.get_legend().get_window_extent()
+    assert legend.y0 >= 0
+    assert legend.y1 < ax.xaxis.label.get_window_extent().y0

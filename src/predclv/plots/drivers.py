@@ -56,8 +56,8 @@ def plot_drivers(table: pd.DataFrame, *, label: str = "value", level: float = 0.
     ax.set_yticks([-i for i in range(len(shown))], names)
     ax.set_ylim(-len(shown) + 0.4, 0.6)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.percent(value, sign=True)))
-    below = -0.75 / (_ROW * max(len(shown), 1))
-    ax.legend(fontsize=8.5, frameon=False, loc="upper right", bbox_to_anchor=(1.0, below), ncols=2)
+    # So many letters below the axes, whatever their height: under the label.
+    ax.legend(fontsize=8.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=5.5, ncols=2)
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     rest = f"; {len(rows) - len(shown)} more not drawn" if len(rows) > len(shown) else ""
     x = f"Difference in {label}, with {level:.0%} interval{rest}"
