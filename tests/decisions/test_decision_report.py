@@ -190,8 +190,10 @@ def test_an_offer_that_cannot_pay_says_so(clv, rfm, tmp_path):
     [
         ({"cac": {"search": 30, "friends": 5}}, pc.errors.DataError, "lacks 1 of 3 channels"),
         ({"cac": {"search": 0, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "'search'"),
-        ({"cac": {"search": -3, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "must be above 0"),
+        ({"cac": {"search": -3, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "above 0"),
         ({"cac": {"serch": 3, "search": 3, "friends": 5, HOSTILE: 1}}, pc.errors.DataError, "Did you mean"),
+        ({"cac": 3.0, "confidence": 90}, ValueError, "0.9"),
+        ({"cac": 3.0, "target": 0.0}, ValueError, "'target'"),
         ({"margin": 1.5}, ValueError, "at most 1"),
         ({"margin": "kept"}, TypeError, "one number"),
         ({"level": 90}, ValueError, "0.9"),

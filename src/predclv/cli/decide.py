@@ -95,6 +95,8 @@ def show(
     horizon = steps.number_or_text(what["horizon"])
     clv, options = models.open(what["by"]), Asked(**asked)
     fitted = models.folder is not None
+    if isinstance(options.cac, Mapping) and what["by"] is None and not fitted:
+        raise DataError("--cac names channels, and there are no channels without --by, the column that holds them.")
     transactions = clv.get_params()["transactions"] if not fitted else clv.transactions_
     steps.require_opportunities(transactions.KEY, data)
     columns = [

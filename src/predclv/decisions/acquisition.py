@@ -26,7 +26,7 @@ from predclv.value import CLV
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BANDS", "Acquisition", "assess_acquisition"]
+__all__ = ["BANDS", "Acquisition", "assess_acquisition", "check_terms"]
 
 FloatArray = NDArray[np.float64]
 
@@ -177,9 +177,7 @@ def assess_acquisition(
     """
     settled = _settle_cac(clv, cac, profiles)
     bands = _check_bands(bands)
-    confidence = _share("confidence", confidence)
-    if check_number("target", target) <= 0:
-        raise ValueError(f"'target' must be above 0, a ratio of CLV to CAC. Got {target!r}.")
+    check_terms(cac, confidence, target)
     check_level(level)
     margins = {name: _of(margin, name, "margin") for name in settled}
     is_divided = bool(_segments(clv))
@@ -313,6 +311,16 @@ def _segments(clv: CLV) -> list[str]:
     return list(dict.fromkeys(name for model in models for name in model.segments_))
 
 
+def check_terms(cac: float | Mapping[Any, float] | pd.Series, confidence: float, target: float) -> None:
+    """Raise DataError or ValueError for what `assess_acquisition` would refuse whatever the models."""
+    given = cac if isinstance(cac, Mapping | pd.Series) else {ALL: cac}
+    for name, value in given.items():
+        _amount(str(name), value)
+    _share("confidence", confidence)
+    if check_number("target", target) <= 0:
+        raise ValueError(f"'target' must be above 0, a ratio of CLV to CAC. Got {target!r}.")
+
+
 def _settle_cac(
     clv: CLV, cac: float | Mapping[Any, float] | pd.Series, profiles: Mapping[Any, Any] | None
 ) -> dict[str, float]:
@@ -335,18 +343,18 @@ def _settle_cac(
                 f"'cac' names {count_of(len(unknown), len(given), 'channels')} that the models do not know (first: "
                 f"{unknown[0]!r}).{suggest(unknown[0], known)} Who was not there when they were fitted has no forecast."
             )
-    names = known or [ALL]
-    settled = {}
-    for name in names:
-        value = given[name]
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not (is_number and 0 < float(value) < np.inf):
-            raise DataError(
-                f"The CAC of {name!r} is {value!r}: it must be above 0. Where winning costs nothing there is no ratio; "
-                "`CLV.new_customer` says what such a customer is worth."
-            )
-        settled[name] = float(value)
-    return settled
+    return {name: _amount(name, given[name]) for name in known or [ALL]}
+
+
+def _amount(name: str, value: Any) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and 0 < float(value) < np.inf):
+        whose = "" if name == ALL else f" of {name!r}"
+        raise DataError(
+            f"The CAC{whose} is {value!r}: it must be above 0. Where winning costs nothing there is no "
+            "ratio; `CLV.new_customer` says what such a customer is worth."
+        )
+    return float(value)
 
 
 def _of(values: Any, name: str, option: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
+from predclv.decisions.acquisition import check_terms
 from predclv.decisions.report.customers import Base
 from predclv.decisions.retention import check_offer
 from predclv.decisions.tier_cuts import check_tiers
@@ -93,6 +94,8 @@ class Asked:
             raise ValueError(f"'top' must be a whole number from 1 on. Got {self.top!r}.")
         if self.offer is not None:
             check_offer(*self.offer)
+        if self.cac is not None:
+            check_terms(self.cac, self.confidence, self.target)
 
     @property
     def offer(self) -> tuple[float, float] | None:
