@@ -60,6 +60,8 @@ def test_tiers_are_drawn_with_customers_beside_value():
     widths = sorted(bar.get_width() for bar in ax.patches)
     np.testing.assert_allclose(widths, [0.2, 0.3, 0.7, 0.8])
     assert [label.get_text() for label in ax.get_yticklabels()] == [r"\$gold\$", "rest"]
+    alike = plots.plot_tiers(table(share_of_value=[0.499, 0.501, 1.0]))
+    assert alike.get_title(loc="left").startswith(r"\$gold\$")
     nothing = plots.plot_tiers(table(share_of_value=np.nan, share_low=np.nan, share_high=np.nan))
     assert "Nobody is expected" in nothing.get_title(loc="left")
     segments = table().rename(columns={"tier": "segment"})

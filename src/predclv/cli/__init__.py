@@ -1,7 +1,8 @@
-"""The command line: `predclv demo`, `run`, `decide`, `summarize`, `fit`, `predict`, `score`, `backtest`; `contracts`.
+"""The commands `demo`, `run`, `decide`, `monitor`, `summarize`, `fit`, `predict`, `score`, `backtest`, `contracts`.
 
-`doctor` looks at the installation. Exit codes: 0 done, 3 done with rows set aside (`score` alone), 2 the input or an
-option is at fault (one readable line on stderr), 1 predclv is, or its installation.
+`doctor` looks at the installation. Exit codes: 0 done, 3 done with rows set aside (`score` alone), 4 done and found
+what --fail-on asks for (`monitor` alone), 2 the input or an option is at fault (one readable line on stderr), 1 predclv
+is, or its installation.
 """
 
 from __future__ import annotations

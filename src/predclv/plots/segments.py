@@ -107,7 +107,8 @@ def plot_tiers(table: pd.DataFrame, *, level: float = 0.9, ax: Axes | None = Non
     style.legend(ax, "best")
     title = "Nobody is expected to bring anything"
     if known.any():
-        best = int(np.nanargmax(value))
+        # Of tiers that were made to hold as much as each other, the best one tells most.
+        best = int(np.argmax(np.nan_to_num(value) >= np.nanmax(value) - 0.01))
         share = rows["share_of_customers"].iloc[best]
         title = f"{style.shorten(names.iloc[best])}, {share:.0%} of the customers, holds {value[best]:.0%} of the value"
     return style.dress(ax, title=title, x=f"Share, with {level:.0%} interval of what will come", y="")

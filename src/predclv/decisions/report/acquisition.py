@@ -80,7 +80,10 @@ def _name(channel: object) -> str:
 
 
 def _ratio(number: float) -> str:
-    return "∞" if not np.isfinite(number) else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
+    if not np.isfinite(number):
+        return "∞"
+    # Near 1, where it matters most, a tenth would hide on which side of it the ends of an interval are.
+    return f"{number:.2f}" if number < 10 else f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
 def _title(table: pd.DataFrame) -> str:
@@ -90,7 +93,9 @@ def _title(table: pd.DataFrame) -> str:
         return f"Each 1 spent on winning a customer comes back as {_ratio(row['ratio'])}"
     pays, loses = (table["ratio_low"] > 1).sum(), (table["ratio_high"] < 1).sum()
     unsure = len(table) - pays - loses
-    said = f"{pays} of {len(table)} channels bring more than they cost"
+    said = (
+        f"{pays} of {len(table)} channels {'brings more than it costs' if pays == 1 else 'bring more than they cost'}"
+    )
     if loses:
         said += f", {loses} {'brings' if loses == 1 else 'bring'} less"
     return said + (f", and {unsure} may do either" if unsure else "")

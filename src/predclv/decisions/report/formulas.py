@@ -183,7 +183,7 @@ def _caveat(given: DecisionInputs, n: int) -> str:
         f"A formula's figure is of the time that its own terms imply. The test is of revenue in the "
         f"{given.asked.backtest_horizon} after one past date, with nothing known but what was known then; “off by "
         "customer” is how far a customer's own figure was off on average. The other figures are "
-        f"{given.what} ({given.basis})." + sample
+        f"{given.basis}." + sample
     )
 
 
