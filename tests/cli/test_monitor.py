@@ -87,6 +87,7 @@ def test_a_batch_job_learns_what_to_do_from_the_exit_code(snapshots, tmp_path, c
         (["NEW", "OLD"], ["not later"]),
         (["OLD", "nowhere"], ["'nowhere'", "does not exist"]),
         (["OLD/summary.parquet", "NEW"], ["holds no model", "--model"]),
+        (["OLD", "NEW/model"], ["no snapshot", "predclv summarize"]),
         (["OLD", "NEW", "--fail-on", "fire"], ["fail-on", "refit"]),
         (["OLD", "NEW", "--alarm-level", "5"], ["alarm_level", "did you mean 0.05?"]),
         (["OLD", "NEW", "--horizon", "2030-01-01"], ["span"]),

@@ -15,6 +15,7 @@ from predclv.cli import screen, steps
 from predclv.cli.console import Session
 from predclv.cli.tables import write_table
 from predclv.data.checks import check_option
+from predclv.data.units import read_units
 from predclv.decisions.monitor import Monitoring, compare_snapshots
 from predclv.decisions.report.monitor import write_monitor_report
 from predclv.errors import DataError
@@ -103,6 +104,11 @@ def _read(source: Path, columns: list[str]) -> RFMSummary:
                 f"'{source}' holds no {SUMMARY}. Run `predclv run` anew, which writes it, or give the summary that "
                 "`predclv summarize` wrote, with --model."
             )
+    if not {"time_unit", "opportunities"} & set(read_units(path)):
+        raise DataError(
+            f"'{path}' is no snapshot: it does not say in which unit its times are. Give a folder that `predclv run` "
+            "wrote, or a Parquet file that `predclv summarize` wrote."
+        )
     return steps.read_summary(str(path), list(dict.fromkeys(columns)))
 
 
