@@ -54,6 +54,21 @@ def test_the_section_says_what_its_tables_hold(whole):
     assert "segments" not in found.left_out
 
 
+def test_of_very_many_customers_a_sample_is_worked_out_and_told(clv, rfm, tmp_path, monkeypatch, whole):
+    monkeypatch.setattr("predclv.decisions.report.logs.AT_ONCE", 500)
+    monkeypatch.setattr("predclv.decisions.report.segments.LISTED", 100)
+    path = tmp_path / "decisions.html"
+    found = write_decision_report(path, clv=clv, rfm=rfm, by="channel", **MONEY)
+    page = path.read_text(encoding="utf-8")
+    assert "Worked out on 500 of your 800 customers, drawn at random" in page
+    assert "has the best 100 of those drawn, with" in page
+    assert found.tables["tiers"]["customers"].iloc[-1] == found.facts["segments"]["customers"] == 500
+    assert set(found.tables["tier_customers"]["customer_id"]) <= set(whole[1].tables["tier_customers"]["customer_id"])
+    # Shares are near those of all: within four standard errors of a share of 500.
+    drawn, all_of_them = (each.tables["segments"].iloc[0]["share_of_customers"] for each in (found, whole[1]))
+    assert abs(drawn - all_of_them) < 4 * np.sqrt(0.25 / 500)
+
+
 def test_names_from_the_data_are_no_markup(whole):
     page, _ = whole
     assert HOSTILE not in page

@@ -11,6 +11,7 @@ from predclv.decisions.experiment_words import LABELS, NOT_ENOUGH, format_amount
 from predclv.decisions.experiments import Experiment, read_experiment
 from predclv.decisions.report.customers import CHUNK
 from predclv.decisions.report.inputs import DecisionInputs
+from predclv.decisions.report.logs import customers_at_once
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.plots.experiments import plot_arm_draws, plot_differences
 from predclv.plots.style import percent, shorten
@@ -38,9 +39,9 @@ def experiment(given: DecisionInputs) -> Part | LeftOut:
         return LeftOut(
             f"an experiment on more than {CHUNK:,} existing customers takes the log to memory: read_experiment does so"
         )
-    found = _read(given)
+    found, drawn = _read(given)
     row = found.table.iloc[0]
-    blocks: list[Block] = [Paragraph(_lead(given, found), "lead")]
+    blocks: list[Block] = [Paragraph(_lead(given, found), "lead"), *([Paragraph(drawn)] if drawn else [])]
     if found.warnings:
         blocks.append(Findings([Finding("caution", "No fair comparison", _sentence(text)) for text in found.warnings]))
     blocks += [
@@ -64,7 +65,7 @@ def experiment(given: DecisionInputs) -> Part | LeftOut:
     return Part(section, tables, facts)
 
 
-def _read(given: DecisionInputs) -> Experiment:
+def _read(given: DecisionInputs) -> tuple[Experiment, str]:
     asked, transactions = given.asked, clone(given.clv.transactions_)
     assert asked.arm is not None
     alone = {"segment": None, "priors": None, "purchase_covariates": None, "dropout_covariates": None, "penalty": 0.0}
@@ -78,8 +79,9 @@ def _read(given: DecisionInputs) -> Experiment:
         options["observation_end"] = given.observation_end
         if given.clv.transactions_.needs_log_itt:
             options["regularity"] = True
-    return read_experiment(
-        given.log if from_log else given.summary,
+    customers, drawn = (given.log, "") if from_log else customers_at_once(given)
+    found = read_experiment(
+        customers,
         asked.arm,
         start=asked.arm_start,
         clv=CLV(transactions, spend),
@@ -91,6 +93,7 @@ def _read(given: DecisionInputs) -> Experiment:
         detect=asked.detect,
         **options,
     )
+    return found, drawn
 
 
 def _title(given: DecisionInputs, found: Experiment, row: pd.Series) -> str:

@@ -18,10 +18,12 @@ from predclv.data.rfm import RFMSummary
 from predclv.data.units import UNITS
 from predclv.decisions.report.inputs import DecisionInputs
 
-__all__ = ["SAMPLE", "open_log", "sample_customers"]
+__all__ = ["AT_ONCE", "SAMPLE", "customers_at_once", "open_log", "sample_customers"]
 
 #: Customers of a sample: what is said of their mean is sure to some tenths of a percent of the spread between them.
 SAMPLE = 50_000
+#: Customers of a section that needs each of them at once: memory is bounded by it.
+AT_ONCE = 500_000
 # Of DuckDB, while it looks for the purchases of a sample.
 _MEMORY = 512 << 20
 
@@ -43,9 +45,9 @@ def open_log(given: DecisionInputs) -> Iterator[tuple[Any, int]]:
         yield path, SAMPLE
 
 
-def draw_sample(given: DecisionInputs) -> list[RFMSummary]:
-    """A random sample of the customers, in parts."""
-    chosen = np.sort(np.random.default_rng(0).choice(given.n_customers, SAMPLE, replace=False))
+def draw_sample(given: DecisionInputs, size: int | None = None) -> list[RFMSummary]:
+    """A random sample of the customers, by default of `SAMPLE`, in parts."""
+    chosen = np.sort(np.random.default_rng(0).choice(given.n_customers, size or SAMPLE, replace=False))
     parts, start = [], 0
     for chunk in given.chunks():
         here = chosen[(chosen >= start) & (chosen < start + len(chunk))] - start
@@ -55,13 +57,24 @@ def draw_sample(given: DecisionInputs) -> list[RFMSummary]:
     return parts
 
 
-def sample_customers(given: DecisionInputs) -> RFMSummary:
+def sample_customers(given: DecisionInputs, size: int | None = None) -> RFMSummary:
     """A random sample of the customers as one summary."""
-    parts = draw_sample(given)
+    parts = draw_sample(given, size)
     first = parts[0]
     table = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
     units = {name: getattr(first, name) for name in UNITS}
     return RFMSummary.from_frame(table, carry=list(first.carried), **units)
+
+
+def customers_at_once(given: DecisionInputs) -> tuple[RFMSummary, str]:
+    """All customers as one summary where there are at most `AT_ONCE`, else as many at random; and what to say of it."""
+    if given.n_customers <= AT_ONCE:
+        return given.summary, ""
+    said = (
+        f"Worked out on {AT_ONCE:,} of your {given.n_customers:,} customers, drawn at random: shares and means are "
+        "those of all, counts and totals those of the ones drawn."
+    )
+    return sample_customers(given, AT_ONCE), said
 
 
 def _as_frame(given: DecisionInputs) -> Any:

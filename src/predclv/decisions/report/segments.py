@@ -11,6 +11,7 @@ import pandas as pd
 from predclv.decisions.groups import FEW
 from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.report.inputs import DecisionInputs
+from predclv.decisions.report.logs import customers_at_once
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
 from predclv.decisions.segments import value_by_segment
@@ -37,7 +38,7 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
         return LeftOut(
             f"not enough to say: {given.n_customers} customers make no groups, and at least {FEW} are needed"
         )
-    customers = given.summary
+    customers, drawn = customers_at_once(given)
     n_draws = int(np.clip(_BUDGET // len(customers), _FEWEST, _MOST_DRAWS))
     by_count = isinstance(given.asked.tiers, int)
     try:
@@ -62,6 +63,7 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
     tables |= {"pareto": curve.curve, "rfm": named.table}
     blocks: list[Block] = [
         Paragraph(_lead(given, curve), "lead"),
+        *([Paragraph(drawn)] if drawn else []),
         Figures([_pareto(given, curve), _tier_figure(given, settled)]),
         Paragraph(_about_curve(given, curve), "quiet"),
         _tier_table(given, settled),
@@ -74,6 +76,7 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
         blocks += _by_segment(given, by_segment)
     blocks += _names(given, named)
     facts = {
+        "customers": len(customers),
         "tiers": tables["tiers"].to_dict("records"),
         "cuts": dict(settled.cuts),
         "best_share": curve.settings["top"],
@@ -207,7 +210,8 @@ def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) 
     worst = filled.iloc[int(filled["p_right"].to_numpy().argmin())]
     lowest = tiers.outcomes.columns[-1]
     there = tiers.outcomes.loc[worst["tier"], lowest] / worst["customers"]
-    listed = "all" if n_customers <= LISTED else f"the best {LISTED:,}"
+    drawn = "of those drawn" if n_customers < given.n_customers else "of them"
+    listed = f"all {drawn}" if n_customers <= LISTED else f"the best {LISTED:,} {drawn}"
     how = "Each tier is to bring as much as another. " if tiers.settings["method"] == "value" else ""
     surprise = (
         f": {percent(there)} of them will bring what belongs in {_quoted(lowest)}" if worst["tier"] != lowest else ""
@@ -216,7 +220,7 @@ def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) 
         f"{how}A tier says what to expect of its customers, and “will be right for” is the share of them whose own "
         f"{given.what} will turn out to lie in the tier's range. It is lowest in {_quoted(worst['tier'])}"
         f"{surprise}. Tiers are for planning, not for promises to single customers. Customers with the same history "
-        f"are never parted. tier_customers.csv has {listed} of them, with the chance of every tier."
+        f"are never parted. tier_customers.csv has {listed}, with the chance of every tier."
     )
 
 
