@@ -11,7 +11,18 @@ import pytest
 from predclv.cli import doctor_checks, main
 from predclv.cli.doctor_checks import EXTRAS, Finding
 
-CORE = {"numpy", "scipy", "pandas", "numba", "scikit-learn", "matplotlib", "narwhals", "pyarrow"}
+CORE = {
+    "joblib",
+    "matplotlib",
+    "narwhals",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "threadpoolctl",
+}
 
 
 @pytest.fixture
