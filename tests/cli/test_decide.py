@@ -102,6 +102,8 @@ def test_bad_curves_are_refused(text, log, tmp_path, capsys):
 REFUSED = {
     "channel without a cost": (["--by", "channel", "--cac", "web=30"], ["lacks 1 of 2 channels", "'shop'"]),
     "cost of zero": (["--by", "channel", "--cac", "web=0,shop=5"], ["'web'", "above 0"]),
+    "one number of arrivals for channels": (["--by", "channel", "--arrivals", "100"], ["--arrivals", "each channel"]),
+    "arrivals of channels nobody named": (["--arrivals", "web=100"], ["--arrivals", "without --by"]),
     "cost below zero": (["--cac", "-4"], ["-4", "above 0"]),
     "cost of no channel": (["--by", "channel", "--cac", "web=3,shop=5,mall=2"], ["'mall'"]),
     "cost that is no number": (["--by", "channel", "--cac", "web=much,shop=5"], ["'web'", "'much'"]),

@@ -95,9 +95,15 @@ def show(
     horizon = steps.number_or_text(what["horizon"])
     clv, options = models.open(what["by"]), Asked(**asked)
     fitted = models.folder is not None
-    if isinstance(options.cac, Mapping) and what["by"] is None and not fitted:
-        raise DataError("--cac names channels, and there are no channels without --by, the column that holds them.")
+    if what["by"] is None and not fitted:
+        for name, amounts in (("--cac", options.cac), ("--arrivals", options.arrivals)):
+            if isinstance(amounts, Mapping):
+                raise DataError(
+                    f"{name} names channels, and there are no channels without --by, the column that holds them."
+                )
     transactions = clv.get_params()["transactions"] if not fitted else clv.transactions_
+    if transactions.segment is not None and isinstance(options.arrivals, float):
+        raise DataError("--arrivals is a number for each channel where --by tells them apart: search=40,mail=25.")
     steps.require_opportunities(transactions.KEY, data)
     columns = [
         *([what["by"]] if what["by"] else []),
