@@ -61,7 +61,7 @@ def plot_drivers(table: pd.DataFrame, *, label: str = "value", level: float = 0.
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     rest = f"; {len(rows) - len(shown)} more not drawn" if len(rows) > len(shown) else ""
     x = f"Difference in {label}, with {level:.0%} interval{rest}"
-    return style.dress(ax, title=f"Clear in {clear} of {len(rows)} comparisons: association, not cause", x=x, y="")
+    return style.dress(ax, title=f"{clear} of {len(rows)} clear: association, not cause", x=x, y="")
 
 
 def _name(row: Mapping[Any, Any]) -> str:
