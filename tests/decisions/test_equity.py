@@ -143,6 +143,7 @@ def test_arrivals_of_a_table_are_forecast_from_its_whole_periods(clv, rfm, log):
         ({"arrivals": [1, 2]}, DataError, "or 3 of them"),
         ({"arrivals": "many"}, DataError, "or 3 of them. Got 'many'"),
         ({"cac": -5}, DataError, "CAC of 'cac'"),
+        ({"cac": {"all": 5, "tv": 2}}, DataError, "'cac' names 'tv', which is none of"),
         ({"horizon": np.inf}, ValueError, "finite horizon"),
         ({"margin": "margin"}, TypeError, "must be a number here"),
         ({"n_draws": 3}, ValueError, "from 64 on"),

@@ -154,12 +154,15 @@ def customer_equity(
     length = _length(clv, data, horizon)
     if not np.isfinite(length):
         raise ValueError("Customers come for ever: equity needs a finite horizon, '5 years' for instance.")
+    n_periods, width = _steps(length, DAYS_PER_PERIOD[period] / days)
+    segments = _segment_names(clv, profiles)
+    coming = _settle_arrivals(arrivals, segments, n_periods, n_draws)
+    for option, amounts in (("cac", cac), ("price", price)):
+        _refuse_unknown(option, amounts, segments)
     by = _segment_column(clv)
     names, codes = portfolio_segments(data, by)
     outlook = clv._valuation.outlook(data, horizon, discount_rate=discount_rate, margin=margin, estimate=None)
     sums, totals = outlook.totals(codes, max(len(names), 1), n_draws)
-    n_periods, width = _steps(length, DAYS_PER_PERIOD[period] / days)
-    coming = _settle_arrivals(arrivals, _segment_names(clv, profiles), n_periods, n_draws)
     present = add(totals).value
     rows = [(PRESENT, str(name), present[:, i]) for i, name in enumerate(names)]
     rows.append((PRESENT, ALL, present[:, -1]))
@@ -401,6 +404,12 @@ def _segment_column(clv: CLV) -> str | None:
 def _segment_names(clv: CLV, profiles: Mapping[str, Any] | None) -> list[str]:
     names = list(dict.fromkeys(str(name) for model in clv._fitted().values() for name in model.segments_))
     return names or [str(name) for name in profiles or ()] or [ALL]
+
+
+def _refuse_unknown(option: str, amounts: Any, names: list[str]) -> None:
+    unknown = [name for name in amounts if name not in names] if isinstance(amounts, Mapping) else []
+    if unknown:
+        raise DataError(f"{option!r} names {unknown[0]!r}, which is none of {names}. Leave it out.")
 
 
 def _of(value: Any, name: str) -> float | None:

@@ -91,7 +91,7 @@ def retention_effect(
     clv : CLV
         Fitted, of purchases.
     rfm, horizon, discount_rate, margin
-        As in `CLV.predict`.
+        As in `CLV.predict`; where the margin is a column, a new customer has the mean of the existing ones.
     points : float or sequence of float, optional
         By how much retention of the existing customers is to rise: 0.05, from 60 to 65 %, for example. By default 0.05.
     saved : float or sequence of float, optional
@@ -140,7 +140,7 @@ def retention_effect(
         changes = [(float(base.retention(center, 1.0 - share).mean()) - before, 1.0 - share) for share in wanted]
     rows = _rows("existing customers", base, changes, level)
     if not (pair.transactions.is_divided or pair.spend.is_divided):
-        new = _Base([_new_customer(pair, task)], task, span.length, MEAN_DRAWS)
+        new = _Base([_new_customer(pair, groups)], task, span.length, MEAN_DRAWS)
         rows += _rows("a new customer", new, changes, level)
     return RetentionEffect(pd.DataFrame(rows), span.label, task.horizon.label, level)
 
@@ -220,9 +220,9 @@ def _groups(pair: Pair, rfm: RFMSummary, task: ValueTask) -> list[_Group]:
     return groups
 
 
-def _new_customer(pair: Pair, task: ValueTask) -> _Group:
+def _new_customer(pair: Pair, groups: list[_Group]) -> _Group:
     zero = np.zeros(1)
-    margin = np.array([task.customers.margin.mean()])
+    margin = np.array([np.average(groups[0].customers.margin, weights=groups[0].weight)])
     return _Group(pair, Customers(zero, zero, zero, zero, margin, zero.astype(np.int64)), np.ones(1))
 
 
