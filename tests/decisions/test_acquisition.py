@@ -9,7 +9,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import assess_acquisition
-from predclv.decisions.acquisition import _payback
+from predclv.decisions.acquisition.assess import _payback
 from predclv.errors import DataError, DependenceWarning
 from predclv.forecast.value_path import _discounted_path, path_times
 from predclv.models.bg_family import BGFamily

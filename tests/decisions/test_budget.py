@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from predclv.decisions import Saturating, allocate_budget
-from predclv.decisions.acquisition import Acquisition
+from predclv.decisions.acquisition.assess import Acquisition
 from predclv.errors import DataError
 
 CURVES = {"search": Saturating(400, 2_000), "<b>mail": Saturating(150, 900), "fair": lambda money: 0.02 * money}

@@ -9,8 +9,8 @@ from scipy.stats import binom
 
 import predclv as pc
 from predclv.decisions import cohort_table, compare_cohorts, continue_cohorts
-from predclv.decisions.cohorts import NOT_ENOUGH
-from predclv.decisions.shares import difference_of_shares, ratio_interval, share_interval
+from predclv.decisions.cohorts.shares import difference_of_shares, ratio_interval, share_interval
+from predclv.decisions.cohorts.table import NOT_ENOUGH
 from predclv.errors import DataError, DependenceWarning, HorizonWarning
 
 END = "1997-09-30"

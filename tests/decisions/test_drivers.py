@@ -12,10 +12,10 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import find_drivers
-from predclv.decisions.driver_rows import CAVEAT
-from predclv.decisions.drivers import _profiles, _standardiser
+from predclv.decisions.drivers.find import _profiles, _standardiser
+from predclv.decisions.drivers.rows import CAVEAT
+from predclv.decisions.drivers.standardisation import regress_spend
 from predclv.decisions.report import write_decision_report
-from predclv.decisions.standardisation import regress_spend
 from predclv.errors import DataError
 
 PURCHASE = {"plan=pro": 0.6, "channel=shop": -0.5}

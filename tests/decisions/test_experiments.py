@@ -12,7 +12,7 @@ from scipy import stats
 import predclv as pc
 from predclv.cli import main
 from predclv.decisions import read_experiment
-from predclv.decisions.forecast_means import fit_customers
+from predclv.decisions.experiments.forecast_means import fit_customers
 from predclv.decisions.report import write_decision_report
 from predclv.errors import ConvergenceWarning, DataError, DataQualityWarning, DependenceWarning
 

@@ -7,7 +7,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import FormulaComparison, compare_formulas, five_step_formula, retention_formula_of_log
-from predclv.decisions.formula_methods import FiveStep, PastGoesOn, RetentionFormula
+from predclv.decisions.formulas.methods import FiveStep, PastGoesOn, RetentionFormula
 from predclv.errors import DataError, DependenceWarning
 
 OPTIONS = {"amount": "amount", "observation_end": "1998-06-30"}

@@ -11,7 +11,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import assign_tiers, tier_migration
-from predclv.decisions.migration import GONE, NEW
+from predclv.decisions.segments.migration import GONE, NEW
 from predclv.errors import DataError, UnitError
 
 CUTS = {"top": 60.0, "middle": 10.0, "low": 0.0}

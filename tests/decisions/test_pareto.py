@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import predclv as pc
-from predclv.decisions import pareto, pareto_curve
+from predclv.decisions import pareto_curve
+from predclv.decisions.segments import pareto
 from predclv.forecast.concentration import share_of_top
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import activity, retention_metrics
-from predclv.decisions.gaps import gap_table
+from predclv.decisions.cohorts.gaps import gap_table
 from predclv.errors import DataError
 
 END = "1998-06-30"

@@ -8,7 +8,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import assign_rfm_segments
-from predclv.decisions.rfm_segments import DEFINITION
+from predclv.decisions.segments.rfm import DEFINITION
 from predclv.errors import DataError
 
 

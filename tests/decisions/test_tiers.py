@@ -10,7 +10,7 @@ import pytest
 
 import predclv as pc
 from predclv.decisions import assign_tiers, pareto_curve, value_by_segment
-from predclv.decisions.tier_cuts import cut_by_shares, tier_codes
+from predclv.decisions.segments.tier_cuts import cut_by_shares, tier_codes
 from predclv.errors import ConvergenceWarning, DataError, DataQualityWarning, UnitError
 
 

@@ -18,7 +18,7 @@ from predclv.cli import screen, steps
 from predclv.cli.console import Session, jsonable
 from predclv.cli.tables import write_table
 from predclv.data.columns import check_margin
-from predclv.decisions.budget import Saturating
+from predclv.decisions.acquisition.budget import Saturating
 from predclv.decisions.report.customers import CHUNK, Base, FileBase, MemoryBase
 from predclv.decisions.report.inputs import Asked, DecisionInputs, settle_inputs
 from predclv.decisions.report.writer import Decisions, compose_decisions

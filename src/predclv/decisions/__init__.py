@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from predclv.decisions.acquisition import BANDS, Acquisition, assess_acquisition
-from predclv.decisions.activity import Activity, activity
-from predclv.decisions.arrivals import ArrivalForecast, forecast_arrivals
-from predclv.decisions.budget import BudgetPlan, Saturating, allocate_budget
-from predclv.decisions.cohort_comparison import compare_cohorts
-from predclv.decisions.cohort_forecast import CohortForecast, continue_cohorts
-from predclv.decisions.cohorts import CohortTable, cohort_table
+from predclv.decisions.acquisition import (
+    BANDS,
+    Acquisition,
+    BudgetPlan,
+    Saturating,
+    allocate_budget,
+    assess_acquisition,
+)
+from predclv.decisions.cohorts import (
+    Activity,
+    ArrivalForecast,
+    CohortForecast,
+    CohortTable,
+    CustomerEquity,
+    RetentionMetrics,
+    activity,
+    cohort_table,
+    compare_cohorts,
+    continue_cohorts,
+    customer_equity,
+    forecast_arrivals,
+    retention_metrics,
+)
 from predclv.decisions.drivers import Drivers, find_drivers
-from predclv.decisions.equity import CustomerEquity, customer_equity
 from predclv.decisions.experiments import Experiment, read_experiment
-from predclv.decisions.formula_comparison import FormulaComparison, compare_formulas
-from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula
-from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
-from predclv.decisions.migration import TierMigration, tier_migration
+from predclv.decisions.formulas import (
+    FormulaComparison,
+    FormulaValue,
+    compare_formulas,
+    five_step_formula,
+    historical_value,
+    purchase_formula,
+    retention_formula,
+    retention_formula_of_log,
+)
 from predclv.decisions.monitor import Monitoring, Watch, compare_snapshots, watch_snapshots
-from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.report import write_decision_report
-from predclv.decisions.retention import list_at_risk, list_to_win_back, weigh_offer
-from predclv.decisions.retention_effect import RetentionEffect, retention_effect
-from predclv.decisions.retention_metrics import RetentionMetrics, retention_metrics
-from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
-from predclv.decisions.segments import value_by_segment
-from predclv.decisions.tiers import CustomerTiers, assign_tiers
+from predclv.decisions.retention import RetentionEffect, list_at_risk, list_to_win_back, retention_effect, weigh_offer
+from predclv.decisions.segments import (
+    CustomerTiers,
+    ParetoCurve,
+    RFMSegments,
+    TierMigration,
+    assign_rfm_segments,
+    assign_tiers,
+    pareto_curve,
+    tier_migration,
+    value_by_segment,
+)
 
 __all__ = [
     "BANDS",

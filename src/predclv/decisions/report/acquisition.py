@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predclv.decisions.acquisition import UNCERTAIN, Acquisition, assess_acquisition
-from predclv.decisions.formulas import ALL
+from predclv.decisions.acquisition.assess import UNCERTAIN, Acquisition, assess_acquisition
+from predclv.decisions.formulas.plain import ALL
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.errors import HorizonWarning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from predclv.decisions.budget import BudgetPlan, allocate_budget
+from predclv.decisions.acquisition.budget import BudgetPlan, allocate_budget
 from predclv.decisions.report.acquisition import assess
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part

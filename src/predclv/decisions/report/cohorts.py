@@ -11,15 +11,15 @@ import pandas as pd
 
 from predclv.data.activity import Activity
 from predclv.data.calendar import CALENDAR
-from predclv.decisions.activity import activity
-from predclv.decisions.cohort_comparison import compare_cohorts
-from predclv.decisions.cohort_forecast import CohortForecast, continue_cohorts
-from predclv.decisions.cohorts import NOT_ENOUGH, CohortTable, cohort_table
-from predclv.decisions.equity import COST, PRESENT, TO_COME, TOTAL, CustomerEquity, customer_equity
+from predclv.decisions.cohorts.active import activity
+from predclv.decisions.cohorts.comparison import compare_cohorts
+from predclv.decisions.cohorts.equity import COST, PRESENT, TO_COME, TOTAL, CustomerEquity, customer_equity
+from predclv.decisions.cohorts.forecast import CohortForecast, continue_cohorts
+from predclv.decisions.cohorts.metrics import RetentionMetrics, retention_metrics
+from predclv.decisions.cohorts.table import NOT_ENOUGH, CohortTable, cohort_table
 from predclv.decisions.report.customers import CHUNK
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
-from predclv.decisions.retention_metrics import RetentionMetrics, retention_metrics
 from predclv.errors import DataQualityWarning, HorizonWarning
 from predclv.plots.cohorts import plot_cohorts, plot_continuation
 from predclv.plots.style import percent, shorten

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from predclv.decisions.driver_rows import CAVEAT, MEASURES, format_value
-from predclv.decisions.drivers import Drivers, find_drivers
+from predclv.decisions.drivers.find import Drivers, find_drivers
+from predclv.decisions.drivers.rows import CAVEAT, MEASURES, format_value
 from predclv.decisions.report.customers import FileBase
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part

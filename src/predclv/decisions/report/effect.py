@@ -9,7 +9,7 @@ import pandas as pd
 from predclv.decisions.report.customers import CHUNK
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import sample_customers
-from predclv.decisions.retention_effect import retention_effect
+from predclv.decisions.retention.effect import retention_effect
 from predclv.plots.style import percent
 from predclv.report.blocks import Block, Paragraph, Table
 

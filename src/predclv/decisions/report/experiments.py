@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from predclv.decisions.experiment_words import LABELS, NOT_ENOUGH, format_amount
-from predclv.decisions.experiments import Experiment, read_experiment
+from predclv.decisions.experiments.experiment import Experiment, read_experiment
+from predclv.decisions.experiments.words import LABELS, NOT_ENOUGH, format_amount
 from predclv.decisions.report.customers import CHUNK
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import customers_at_once

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from predclv.decisions.formula_comparison import PREDICTED, FormulaComparison, compare_formulas
-from predclv.decisions.formula_methods import FiveStep, PastGoesOn, RetentionFormula
-from predclv.decisions.formulas import ALL
+from predclv.decisions.formulas.comparison import PREDICTED, FormulaComparison, compare_formulas
+from predclv.decisions.formulas.methods import FiveStep, PastGoesOn, RetentionFormula
+from predclv.decisions.formulas.plain import ALL
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import open_log
 from predclv.decisions.report.parts import LeftOut, Part

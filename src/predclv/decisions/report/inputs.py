@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.acquisition import check_terms
+from predclv.decisions.acquisition.assess import check_terms
 from predclv.decisions.report.customers import Base
-from predclv.decisions.retention import check_offer
-from predclv.decisions.tier_cuts import check_tiers
+from predclv.decisions.retention.lists import check_offer
+from predclv.decisions.segments.tier_cuts import check_tiers
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 from predclv.models.horizons import check_discount_rate
@@ -21,7 +21,7 @@ from predclv.report.words import ValueWords
 from predclv.value import CLV
 
 if TYPE_CHECKING:
-    from predclv.decisions.budget import Curve
+    from predclv.decisions.acquisition.budget import Curve
 
 __all__ = ["Asked", "DecisionInputs", "settle_inputs"]
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predclv.decisions.groups import FEW
-from predclv.decisions.pareto import ParetoCurve, pareto_curve
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import customers_at_once
 from predclv.decisions.report.parts import LeftOut, Part
-from predclv.decisions.rfm_segments import RFMSegments, assign_rfm_segments
-from predclv.decisions.segments import value_by_segment
-from predclv.decisions.tiers import CustomerTiers, assign_tiers
+from predclv.decisions.segments.by_segment import value_by_segment
+from predclv.decisions.segments.groups import FEW
+from predclv.decisions.segments.pareto import ParetoCurve, pareto_curve
+from predclv.decisions.segments.rfm import RFMSegments, assign_rfm_segments
+from predclv.decisions.segments.tiers import CustomerTiers, assign_tiers
 from predclv.errors import DataError, DataQualityWarning
 from predclv.models.valuation import TOTAL
 from predclv.plots.segments import plot_pareto, plot_tiers

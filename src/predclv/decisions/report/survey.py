@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.report.inputs import DecisionInputs
-from predclv.decisions.retention import Some, stakes_by_draw, walk
+from predclv.decisions.retention.lists import Some, stakes_by_draw, walk
 from predclv.forecast.customers import times_margin
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, choose_theta

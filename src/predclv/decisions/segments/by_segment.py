@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from predclv.decisions.groups import Question, group_table
+from predclv.decisions.segments.groups import Question, group_table
 from predclv.models.estimates import Estimate
 from predclv.models.valuation import portfolio_segments
 from predclv.value import CLV

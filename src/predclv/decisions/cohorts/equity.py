@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.periods import DAYS_PER_PERIOD, check_period
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
-from predclv.decisions.arrivals import ArrivalForecast, forecast_arrivals
-from predclv.decisions.cohorts import CohortTable
-from predclv.decisions.newcomers import luck_of_newcomers
+from predclv.decisions.cohorts.arrivals import ArrivalForecast, forecast_arrivals
+from predclv.decisions.cohorts.newcomers import luck_of_newcomers
+from predclv.decisions.cohorts.table import CohortTable
 from predclv.errors import DataError
 from predclv.forecast.portfolio import add, expected_totals
 from predclv.inference.posterior import check_level, check_number

@@ -14,11 +14,11 @@ import pandas as pd
 
 from predclv.data.calendar import check_calendar, last_whole_number, number_of_day, period_index
 from predclv.data.subscriptions import Subscriptions
-from predclv.decisions.activity import Activity, as_activity
-from predclv.decisions.cohorts import NOT_ENOUGH, whole_number
-from predclv.decisions.contract_metrics import CONTRACT_DEFINITIONS, contract_table
-from predclv.decisions.gaps import gap_table
-from predclv.decisions.shares import ratio_interval, share_interval
+from predclv.decisions.cohorts.active import Activity, as_activity
+from predclv.decisions.cohorts.contract_metrics import CONTRACT_DEFINITIONS, contract_table
+from predclv.decisions.cohorts.gaps import gap_table
+from predclv.decisions.cohorts.shares import ratio_interval, share_interval
+from predclv.decisions.cohorts.table import NOT_ENOUGH, whole_number
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from predclv.decisions.experiments import Experiment
+    from predclv.decisions.experiments.experiment import Experiment
 
 __all__ = [
     "EDGE",

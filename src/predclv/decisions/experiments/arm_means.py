@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from predclv.decisions.forecast_means import FittedCustomers
+from predclv.decisions.experiments.forecast_means import FittedCustomers
 
 __all__ = ["ArmMeans", "Comparison", "adjusted_means", "separate_means"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from predclv.backtesting import Forecast
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.formulas import FormulaValue
-from predclv.decisions.log_formulas import five_step_formula, retention_formula_of_log
+from predclv.decisions.formulas.from_log import five_step_formula, retention_formula_of_log
+from predclv.decisions.formulas.plain import FormulaValue
 from predclv.errors import DataQualityWarning
 
 __all__ = ["FiveStep", "PastGoesOn", "RetentionFormula"]

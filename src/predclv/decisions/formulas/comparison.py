@@ -13,9 +13,9 @@ import pandas as pd
 from predclv.backtesting import Backtest, backtest
 from predclv.data.durations import parse_horizon
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.formula_methods import FiveStep, PastGoesOn, RetentionFormula
-from predclv.decisions.formulas import ALL, FormulaValue
-from predclv.decisions.log_formulas import five_step_formula, historical_value, retention_formula_of_log
+from predclv.decisions.formulas.from_log import five_step_formula, historical_value, retention_formula_of_log
+from predclv.decisions.formulas.methods import FiveStep, PastGoesOn, RetentionFormula
+from predclv.decisions.formulas.plain import ALL, FormulaValue
 from predclv.errors import DataError
 from predclv.value import CLV
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.checks import count_of
-from predclv.decisions.acquisition import Acquisition
+from predclv.decisions.acquisition.assess import Acquisition
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number
 

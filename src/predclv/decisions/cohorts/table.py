@@ -16,8 +16,8 @@ from predclv.data.calendar import last_whole_number, number_of_day, period_index
 from predclv.data.checks import check_option
 from predclv.data.columns import check_margin
 from predclv.data.opportunities import last_days
-from predclv.decisions.activity import Activity, as_activity
-from predclv.decisions.shares import share_interval
+from predclv.decisions.cohorts.active import Activity, as_activity
+from predclv.decisions.cohorts.shares import share_interval
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level, check_number
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.decisions.groups import FEW, Question, group_table, require_finite
-from predclv.decisions.tier_cuts import (
+from predclv.decisions.segments.groups import FEW, Question, group_table, require_finite
+from predclv.decisions.segments.tier_cuts import (
     Method,
     check_cuts,
     check_tiers,

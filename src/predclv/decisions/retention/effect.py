@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.inputs import check_share, require_purchases
+from predclv.decisions.retention.inputs import check_share, require_purchases
 from predclv.errors import DataError
 from predclv.forecast.customers import Customers, times_margin
 from predclv.kernels.gamma_gamma_compiled import expected_spend

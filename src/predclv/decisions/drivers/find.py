@@ -14,8 +14,8 @@ from sklearn.base import clone
 
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.attributes import Prepared, prepare_attributes
-from predclv.decisions.driver_rows import (
+from predclv.decisions.drivers.attributes import Prepared, prepare_attributes
+from predclv.decisions.drivers.rows import (
     MEASURES,
     compare_values,
     differences_at_point,
@@ -23,7 +23,13 @@ from predclv.decisions.driver_rows import (
     make_notes,
     make_table,
 )
-from predclv.decisions.standardisation import Profiles, SpendRegression, Standardiser, regress_spend, take_profiles
+from predclv.decisions.drivers.standardisation import (
+    Profiles,
+    SpendRegression,
+    Standardiser,
+    regress_spend,
+    take_profiles,
+)
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level, check_number
 from predclv.models import BGNBD

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import count_of
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.inputs import check_share, require_purchases
+from predclv.decisions.retention.inputs import check_share, require_purchases
 from predclv.errors import DataError
 from predclv.forecast.customers import times_margin
 from predclv.inference.posterior import check_number

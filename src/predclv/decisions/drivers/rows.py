@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from predclv.decisions.attributes import RARE, Contrast, Prepared
-from predclv.decisions.standardisation import Profiles, Standardiser
+from predclv.decisions.drivers.attributes import RARE, Contrast, Prepared
+from predclv.decisions.drivers.standardisation import Profiles, Standardiser
 from predclv.models.estimates import choose_theta
 
 __all__ = ["CAVEAT", "MEASURES", "compare_values", "differences_at_point", "format_value", "make_notes", "make_table"]

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from predclv.decisions.arm_means import ArmMeans, adjusted_means, separate_means
-from predclv.decisions.experiment_options import Models, Plan
-from predclv.decisions.experiment_words import EDGE, NOT_ENOUGH, design_notes, thin_note
-from predclv.decisions.forecast_means import FittedCustomers, fit_customers
-from predclv.decisions.trial import Trial
+from predclv.decisions.experiments.arm_means import ArmMeans, adjusted_means, separate_means
+from predclv.decisions.experiments.forecast_means import FittedCustomers, fit_customers
+from predclv.decisions.experiments.options import Models, Plan
+from predclv.decisions.experiments.trial import Trial
+from predclv.decisions.experiments.words import EDGE, NOT_ENOUGH, design_notes, thin_note
 from predclv.errors import DataQualityWarning, warn
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.decisions.arm_means import ArmMeans
-from predclv.decisions.experiment_options import Plan, settle_exposed, settle_models, settle_shares
-from predclv.decisions.experiment_words import LABELS, say_experiment
-from predclv.decisions.readout import read_out
-from predclv.decisions.trial import read_trial
+from predclv.decisions.experiments.arm_means import ArmMeans
+from predclv.decisions.experiments.options import Plan, settle_exposed, settle_models, settle_shares
+from predclv.decisions.experiments.readout import read_out
+from predclv.decisions.experiments.trial import read_trial
+from predclv.decisions.experiments.words import LABELS, say_experiment
 from predclv.inference.posterior import check_level, check_number
 
 if TYPE_CHECKING:
@@ -191,9 +191,10 @@ def read_experiment(
     Notes
     -----
     Customers are counted once. An interval holds what chance did to customers and what is not known of the models'
-    parameters, which are one error, as both come from the same customers: see `predclv.decisions.forecast_means`. It is
-    right for the population that the customers are a sample of, and for one look: to look every week and to stop
-    when the interval leaves out 0 finds a difference far too often where there is none.
+    parameters, which are one error, as both come from the same customers
+    (`predclv.decisions.experiments.forecast_means`). It is right for the population that the customers are a sample
+    of, and for one look: to look every week and to stop when the interval leaves out 0 finds a difference far too
+    often where there is none.
     """
     check_level(level)
     if not 0 < check_number("power", power) < 1:

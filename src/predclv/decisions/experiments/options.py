@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.data.checks import quote_list
-from predclv.decisions.trial import Trial
+from predclv.decisions.experiments.trial import Trial
 from predclv.errors import DataError
 from predclv.models import BGNBD, GammaGamma
 from predclv.models.transactions import TransactionModel

@@ -17,8 +17,8 @@ from predclv.data.columns import segments
 from predclv.data.opportunities import last_days, number_periods
 from predclv.data.periods import renewal_date
 from predclv.data.subscriptions import Subscriptions
-from predclv.decisions.cohorts import NOT_ENOUGH
-from predclv.decisions.shares import ratio_interval, share_interval
+from predclv.decisions.cohorts.shares import ratio_interval, share_interval
+from predclv.decisions.cohorts.table import NOT_ENOUGH
 from predclv.errors import DataError
 
 __all__ = ["CONTRACT_DEFINITIONS", "contract_table"]

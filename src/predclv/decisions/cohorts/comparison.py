@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from predclv.data.checks import check_option, suggest
-from predclv.decisions.cohorts import NOT_ENOUGH, CohortTable
-from predclv.decisions.shares import difference_of_means, difference_of_shares
+from predclv.decisions.cohorts.shares import difference_of_means, difference_of_shares
+from predclv.decisions.cohorts.table import NOT_ENOUGH, CohortTable
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
 

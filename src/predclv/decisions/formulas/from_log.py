@@ -13,7 +13,7 @@ from predclv.data.checks import count_of
 from predclv.data.columns import check_margin
 from predclv.data.durations import parse_moment
 from predclv.data.spending import Spending, read_spending
-from predclv.decisions.formulas import FormulaValue, purchase_formula, retention_formula, subtract_cost
+from predclv.decisions.formulas.plain import FormulaValue, purchase_formula, retention_formula, subtract_cost
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number
 from predclv.models.horizons import check_discount_rate

@@ -21,8 +21,8 @@ from predclv.data.durations import Horizon
 from predclv.data.opportunities import OPPORTUNITIES, last_days, last_whole_day, number_periods
 from predclv.data.periods import parse_periods
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.cohort_shocks import PastPeriods, Shocks, shock
-from predclv.decisions.cohorts import CohortTable
+from predclv.decisions.cohorts.shocks import PastPeriods, Shocks, shock
+from predclv.decisions.cohorts.table import CohortTable
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level, check_number
 from predclv.kernels.period_paths import MEASURES

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.decisions.groups import FEW, Question, require_finite
+from predclv.decisions.segments.groups import FEW, Question, require_finite
 from predclv.errors import PredCLVWarning
 from predclv.forecast.concentration import lorenz_curve
 from predclv.inference.posterior import check_number

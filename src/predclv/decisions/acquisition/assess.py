@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import count_of, suggest
 from predclv.data.periods import parse_periods
-from predclv.decisions.formulas import ALL
+from predclv.decisions.formulas.plain import ALL
 from predclv.errors import DataError
 from predclv.forecast.value_path import ValuePath
 from predclv.inference.posterior import check_level, check_number

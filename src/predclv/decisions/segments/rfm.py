@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.decisions.groups import Question, group_table, require_finite
+from predclv.decisions.segments.groups import Question, group_table, require_finite
 from predclv.errors import DataError
 from predclv.models.base import require_summary
 from predclv.models.contracts import ContractModel

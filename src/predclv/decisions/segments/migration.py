@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from predclv.data.durations import DAYS_PER_UNIT
-from predclv.decisions.groups import FEW
-from predclv.decisions.tier_cuts import tier_codes
-from predclv.decisions.tiers import CustomerTiers
+from predclv.decisions.segments.groups import FEW
+from predclv.decisions.segments.tier_cuts import tier_codes
+from predclv.decisions.segments.tiers import CustomerTiers
 from predclv.errors import DataError, UnitError
 from predclv.kernels.discounting import continuous_rate
 
