@@ -13,8 +13,9 @@ from predclv.data.activity import Activity
 from predclv.data.calendar import CALENDAR
 from predclv.decisions.cohorts.active import activity
 from predclv.decisions.cohorts.comparison import compare_cohorts
+from predclv.decisions.cohorts.continuation import CohortForecast
 from predclv.decisions.cohorts.equity import COST, PRESENT, TO_COME, TOTAL, CustomerEquity, customer_equity
-from predclv.decisions.cohorts.forecast import CohortForecast, continue_cohorts
+from predclv.decisions.cohorts.forecast import continue_cohorts
 from predclv.decisions.cohorts.metrics import RetentionMetrics, retention_metrics
 from predclv.decisions.cohorts.table import NOT_ENOUGH, CohortTable, cohort_table
 from predclv.decisions.report.customers import CHUNK
