@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.periods import DAYS_PER_PERIOD, check_period
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
-from predclv.decisions.cohorts.arrivals import ArrivalForecast, forecast_arrivals
-from predclv.decisions.cohorts.newcomers import luck_of_newcomers
+from predclv.decisions.cohorts.arrivals import ArrivalForecast
+from predclv.decisions.cohorts.arrivals_given import ALL, settle_arrivals
+from predclv.decisions.cohorts.newcomers import Plan, value_newcomers
 from predclv.decisions.cohorts.table import CohortTable
 from predclv.errors import DataError
 from predclv.forecast.portfolio import add, expected_totals
@@ -31,9 +32,6 @@ __all__ = ["CustomerEquity", "customer_equity"]
 
 FloatArray = NDArray[np.float64]
 
-#: Who comes within a period comes at the middle of one of so many equal parts of it.
-_PARTS = 4
-ALL = "all"
 PRESENT, TO_COME, COST, TOTAL = "present customers", "customers to come", "cost of winning them", "customer equity"
 
 
@@ -156,7 +154,7 @@ def customer_equity(
         raise ValueError("Customers come for ever: equity needs a finite horizon, '5 years' for instance.")
     n_periods, width = _steps(length, DAYS_PER_PERIOD[period] / days)
     segments = _segment_names(clv, profiles)
-    coming = _settle_arrivals(arrivals, segments, n_periods, n_draws)
+    coming = settle_arrivals(arrivals, segments, n_periods, n_draws)
     for option, amounts in (("cac", cac), ("price", price)):
         _refuse_unknown(option, amounts, segments)
     by = _segment_column(clv)
@@ -167,11 +165,11 @@ def customer_equity(
     rows = [(PRESENT, str(name), present[:, i]) for i, name in enumerate(names)]
     rows.append((PRESENT, ALL, present[:, -1]))
     rate = continuous_rate(discount_rate, unit)
-    plan = _Plan(length, n_periods, width, rate, discount_rate, margin, include_first, level, n_draws)
+    plan = Plan(length, n_periods, width, rate, discount_rate, margin, include_first, level, n_draws)
     tables, worth, costs = [], np.zeros(n_draws), np.zeros(n_draws)
     for number, (name, forecast) in enumerate(coming.items()):
         about = None if name == ALL else name
-        found, spent = _newcomers(clv, plan, forecast, about, profiles, _of(price, name), _of(cac, name), number)
+        found, spent = value_newcomers(clv, plan, forecast, about, profiles, _of(price, name), _of(cac, name), number)
         tables.append(_arrival_table(name, forecast, found, level))
         worth, costs = worth + found.sum(axis=1), costs + spent
         if len(coming) > 1:
@@ -202,80 +200,6 @@ def customer_equity(
         MappingProxyType(methods),
         MappingProxyType(settings),
     )
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Until when, in which steps and at what rate, in the models' time unit."""
-
-    length: float
-    n_periods: int
-    width: float
-    rate: float
-    discount_rate: float
-    margin: float
-    include_first: bool
-    level: float
-    n_draws: int
-
-    def arrival_times(self) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-        """Times of arrival, (n_times,), the period of each and the share of the period's customers that come then."""
-        time = (np.arange(self.n_periods * _PARTS) + 0.5) * self.width / _PARTS
-        period = np.repeat(np.arange(self.n_periods), _PARTS)
-        # The last period may be cut by the horizon.
-        inside = time < self.length
-        return time[inside], period[inside], np.full(int(inside.sum()), 1.0 / _PARTS)
-
-
-def _newcomers(
-    clv: CLV,
-    plan: _Plan,
-    forecast: ArrivalForecast,
-    segment: str | None,
-    profiles: Mapping[str, Mapping[str, Any]] | None,
-    price: float | None,
-    cac: float | None,
-    number: int,
-) -> tuple[FloatArray, FloatArray]:
-    """Value of those who come in each period, (n_draws, n_periods), and the cost of winning all, (n_draws,)."""
-    of_covariates = None if profiles is None else profiles[str(segment)]
-    path = clv.new_customer_path(
-        plan.length,
-        segment=segment if clv.transactions_.segments_ or _spend_segments(clv) else None,
-        covariates=of_covariates,
-        include_first=plan.include_first,
-        price=price,
-        discount_rate=plan.discount_rate,
-        margin=plan.margin,
-        n_times=max(4 * plan.n_periods, 48),
-        n_draws=plan.n_draws,
-    )
-    times, periods, shares = plan.arrival_times()
-    grid, values = np.r_[0.0, path.times], np.column_stack((path.start_draws, path.draws))
-    is_whole = isinstance(clv.transactions_, ContractModel) or clv.transactions_.bindings.counts_opportunities
-    found, spent = np.zeros((plan.n_draws, plan.n_periods)), np.zeros(plan.n_draws)
-    # Chance in what single customers do is that of who comes in the middle of the period.
-    middle = np.array([times[periods == period].mean() for period in np.unique(periods)])
-    luck = luck_of_newcomers(clv, plan.length - middle, segment, of_covariates, path, plan, price, number)
-    for time, period, share in zip(times, periods, shares, strict=True):
-        left, now = plan.length - time, np.exp(-plan.rate * time)
-        mean = values[:, np.searchsorted(grid, left + 1e-9, side="right") - 1] if is_whole else _at(grid, values, left)
-        n = forecast.draws[:, period] * share
-        found[:, period] += now * n * mean
-        spent += now * n * (cac or 0.0)
-    for i, period in enumerate(np.unique(periods)):
-        n = forecast.draws[:, period] * shares[periods == period].sum()
-        found[:, period] += np.exp(-plan.rate * middle[i]) * np.sqrt(n) * luck[:, i]
-    return found, spent
-
-
-def _at(grid: FloatArray, values: FloatArray, time: float) -> FloatArray:
-    """Values at a time between those of the grid, straight between them; (n_draws,)."""
-    i = int(np.clip(np.searchsorted(grid, time), 1, len(grid) - 1))
-    part = (time - grid[i - 1]) / (grid[i] - grid[i - 1])
-    mean: FloatArray = values[:, i - 1] + part * (values[:, i] - values[:, i - 1])
-    # An infinite mean is infinite at once.
-    return np.where(np.isfinite(values[:, i]), mean, np.inf)
 
 
 def _arrival_table(name: str, forecast: ArrivalForecast, found: FloatArray, level: float) -> pd.DataFrame:
@@ -310,55 +234,6 @@ def _levels(level: float) -> list[float]:
     return [(1 - level) / 2, (1 + level) / 2]
 
 
-def _settle_arrivals(arrivals: Any, names: list[str], n_periods: int, n_draws: int) -> dict[str, ArrivalForecast]:
-    if isinstance(arrivals, CohortTable):
-        arrivals = _past_arrivals(arrivals, names, n_periods, n_draws)
-    if not isinstance(arrivals, Mapping):
-        if len(names) > 1:
-            raise DataError(f"The models have segments, {names}: give arrivals of each, as a mapping.")
-        arrivals = {names[0]: arrivals}
-    given = {str(name): value for name, value in arrivals.items()}
-    lacking, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
-    if lacking or unknown:
-        what = f"lacks {lacking[0]!r}" if lacking else f"names {unknown[0]!r}, which is none of {names}"
-        raise DataError(f"'arrivals' {what}. Give new customers a period of each segment.")
-    return {name: _settle_one(given[name], n_periods, n_draws) for name in names}
-
-
-def _settle_one(value: Any, n_periods: int, n_draws: int) -> ArrivalForecast:
-    if isinstance(value, ArrivalForecast):
-        if value.draws.shape[1] < n_periods:
-            raise DataError(f"Arrivals are forecast for {value.draws.shape[1]} periods, and {n_periods} are needed.")
-        draws = value.draws[np.arange(n_draws) % len(value.draws), :n_periods]
-        return ArrivalForecast(draws, value.past, value.method)
-    try:
-        numbers = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.") from None
-    is_one = numbers.ndim == 0
-    numbers = np.full(n_periods, float(numbers)) if is_one else numbers
-    if numbers.ndim != 1 or len(numbers) < n_periods or not ((numbers >= 0) & np.isfinite(numbers)).all():
-        raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.")
-    words = f"{float(value):g} a period, as given" if is_one else "as given by period"
-    return ArrivalForecast(np.tile(numbers[:n_periods], (n_draws, 1)), np.zeros(0), f"{words}, taken as certain")
-
-
-def _past_arrivals(table: CohortTable, names: list[str], n_periods: int, n_draws: int) -> dict[str, ArrivalForecast]:
-    whole = table.cells[table.cells["is_whole"]]
-    periods = pd.period_range(whole["period"].min(), table.settings["last_whole"], freq=whole["period"].dt.freq)
-    if names == [ALL]:
-        groups = {ALL: table.cohorts}
-    else:
-        if table.settings["by"] is None:
-            raise DataError(f"The models have segments, {names}, and the table has none. Make it with by=.")
-        groups = {str(name): part for name, part in table.cohorts.groupby("segment")}
-    found = {}
-    for i, (name, part) in enumerate(groups.items()):
-        counts = part.groupby("cohort")["customers"].sum().reindex(periods, fill_value=0)
-        found[name] = forecast_arrivals(counts, n_periods, n_draws=n_draws, random_state=i)
-    return found
-
-
 def _check(clv: object, level: float, period: str, n_draws: int, margin: object, cac: Any) -> None:
     if not isinstance(clv, CLV):
         raise TypeError(f"'clv' must be a fitted CLV. Got {type(clv).__name__}.")
@@ -388,10 +263,6 @@ def _steps(length: float, width: float) -> tuple[int, float]:
     if abs(length / width - nearest) < 0.1:
         return nearest, length / nearest
     return int(np.ceil(length / width)), width
-
-
-def _spend_segments(clv: CLV) -> bool:
-    return bool(getattr(clv, "spend_", None) is not None and clv.spend_.segments_)
 
 
 def _segment_column(clv: CLV) -> str | None:

@@ -1,120 +1,100 @@
-"""Chance in what single new customers bring, around what they bring on average."""
+"""What those who are yet to come are worth, and what winning them costs, by the period in which they come."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.forecast import contracts as forecast_contracts
-from predclv.forecast.contracts import Contracts
-from predclv.forecast.value_path import ValuePath
-from predclv.models.contract_value import ContractValue
-from predclv.models.purchase_value import PurchaseValue
+from predclv.decisions.cohorts.arrivals import ArrivalForecast
+from predclv.decisions.cohorts.luck import luck_of_newcomers
+from predclv.models.contracts import ContractModel
 from predclv.value import CLV
 
-__all__ = ["luck_of_newcomers"]
+__all__ = ["Plan", "value_newcomers"]
 
 FloatArray = NDArray[np.float64]
 
-# Simulated newcomers in all, for each draw: their spread is wanted, and the mean is known.
-_LIVES = 4_096
-_FEWEST = 8
+#: Who comes within a period comes at the middle of one of so many equal parts of it.
+_PARTS = 4
 
 
-class Plan(Protocol):
-    """What of a valuation's settings matters here."""
+@dataclass(frozen=True)
+class Plan:
+    """Until when, in which steps and at what rate, in the models' time unit."""
 
+    length: float
+    n_periods: int
+    width: float
     rate: float
+    discount_rate: float
     margin: float
     include_first: bool
+    level: float
     n_draws: int
 
+    def arrival_times(self) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
+        """Times of arrival, (n_times,), the period of each and the share of the period's customers that come then."""
+        time = (np.arange(self.n_periods * _PARTS) + 0.5) * self.width / _PARTS
+        period = np.repeat(np.arange(self.n_periods), _PARTS)
+        # The last period may be cut by the horizon.
+        inside = time < self.length
+        return time[inside], period[inside], np.full(int(inside.sum()), 1.0 / _PARTS)
 
-def luck_of_newcomers(
+
+def value_newcomers(
     clv: CLV,
-    left: FloatArray,
+    plan: Plan,
+    forecast: ArrivalForecast,
     segment: str | None,
-    covariates: Mapping[str, Any] | None,
-    path: ValuePath,
-    plan: Any,
+    profiles: Mapping[str, Mapping[str, Any]] | None,
     price: float | None,
+    cac: float | None,
     number: int,
-) -> FloatArray:
-    """Deviation of a newcomer's value from its mean, (n_draws, n_times): of n together it is the root of n times that.
-
-    Parameters
-    ----------
-    left : (n_times,) array
-        Time from each arrival to the horizon.
-    path : ValuePath
-        Of the mean newcomer.
-    plan : Plan
-    number : int
-        Of the segment, for the seed.
-
-    Returns
-    -------
-    (n_draws, n_times) array
-        One sum of independent newcomers' deviations over the root of their number; 0 where the mean is infinite.
-    """
-    n = max(_LIVES // len(left), _FEWEST)
-    seed = int(np.random.SeedSequence([int(clv.transactions_.random_state), 7, number]).generate_state(1)[0])
-    value = clv._valuation
-    if isinstance(value, ContractValue):
-        return _of_contracts(value, left, segment, path, plan, float(price or 0.0), n, seed)
-    assert isinstance(value, PurchaseValue)
-    pair = value.pair.of_segment(segment if _has_segments(value) else None).of_covariates(covariates)
-    bindings = value.pair.transactions.bindings
-    theta, theta_spend = pair.draws(plan.n_draws)
-    zero, margin = np.zeros(n), np.full(n, plan.margin)
-    out = np.empty((plan.n_draws, len(left)))
-    for i, time in enumerate(left):
-        if bindings.counts_opportunities:
-            time = np.floor(time + 1e-9)
-        rows = zero, zero, zero, zero, margin, np.zeros(n, dtype=np.int64), 1
-        about = float(time), plan.rate, theta, theta_spend, seed + i
-        out[:, i] = bindings.simulate_totals(*rows, *about, first_purchase=plan.include_first)[1][:, 0]
-    return _centered(out, left, path, n, whole=bindings.counts_opportunities)
-
-
-def _of_contracts(
-    value: ContractValue,
-    left: FloatArray,
-    segment: str | None,
-    path: ValuePath,
-    plan: Any,
-    price: float,
-    n: int,
-    seed: int,
-) -> FloatArray:
-    model = value.of_segment(segment).model
-    theta = model.full_theta(model.posterior_.draws_array(plan.n_draws))
-    one = np.ones(n)
-    out = np.empty((plan.n_draws, len(left)))
-    for i, time in enumerate(left):
-        due = forecast_contracts.renewals_due(one, float(time))
-        contracts = Contracts(0 * one, due, one, price * one, plan.margin * one, np.zeros(n, dtype=np.int64))
-        total = forecast_contracts.simulate(contracts, plan.rate, 1, theta, seed=seed + i).value[:, -1]
-        out[:, i] = total + n * path.start_draws
-    return _centered(out, left, path, n, whole=True)
-
-
-def _centered(totals: FloatArray, left: FloatArray, path: ValuePath, n: int, *, whole: bool) -> FloatArray:
+) -> tuple[FloatArray, FloatArray]:
+    """Value of those who come in each period, (n_draws, n_periods), and the cost of winning all, (n_draws,)."""
+    of_covariates = None if profiles is None else profiles[str(segment)]
+    path = clv.new_customer_path(
+        plan.length,
+        segment=segment if clv.transactions_.segments_ or _has_spend_segments(clv) else None,
+        covariates=of_covariates,
+        include_first=plan.include_first,
+        price=price,
+        discount_rate=plan.discount_rate,
+        margin=plan.margin,
+        n_times=max(4 * plan.n_periods, 48),
+        n_draws=plan.n_draws,
+    )
+    times, periods, shares = plan.arrival_times()
     grid, values = np.r_[0.0, path.times], np.column_stack((path.start_draws, path.draws))
-    for i, time in enumerate(left):
-        j = int(np.clip(np.searchsorted(grid, time + 1e-9, side="right"), 1, len(grid)))
-        mean = values[:, j - 1]
-        if not whole and j < len(grid):
-            share = (time - grid[j - 1]) / (grid[j] - grid[j - 1])
-            mean = mean + share * (values[:, j] - mean)
-        with np.errstate(invalid="ignore"):
-            luck = (totals[:, i] - n * mean) / np.sqrt(n)
-        totals[:, i] = np.where(np.isfinite(mean), luck, 0.0)
-    return totals
+    is_whole = isinstance(clv.transactions_, ContractModel) or clv.transactions_.bindings.counts_opportunities
+    found, spent = np.zeros((plan.n_draws, plan.n_periods)), np.zeros(plan.n_draws)
+    # Chance in what single customers do is that of who comes in the middle of the period.
+    middle = np.array([times[periods == period].mean() for period in np.unique(periods)])
+    luck = luck_of_newcomers(clv, plan.length - middle, segment, of_covariates, path, plan, price, number)
+    for time, period, share in zip(times, periods, shares, strict=True):
+        left, now = plan.length - time, np.exp(-plan.rate * time)
+        mean = values[:, np.searchsorted(grid, left + 1e-9, side="right") - 1] if is_whole else _at(grid, values, left)
+        n = forecast.draws[:, period] * share
+        found[:, period] += now * n * mean
+        spent += now * n * (cac or 0.0)
+    for i, period in enumerate(np.unique(periods)):
+        n = forecast.draws[:, period] * shares[periods == period].sum()
+        found[:, period] += np.exp(-plan.rate * middle[i]) * np.sqrt(n) * luck[:, i]
+    return found, spent
 
 
-def _has_segments(value: PurchaseValue) -> bool:
-    return bool(value.pair.transactions.segments_ or value.pair.spend.segments_)
+def _at(grid: FloatArray, values: FloatArray, time: float) -> FloatArray:
+    """Values at a time between those of the grid, straight between them; (n_draws,)."""
+    i = int(np.clip(np.searchsorted(grid, time), 1, len(grid) - 1))
+    part = (time - grid[i - 1]) / (grid[i] - grid[i - 1])
+    mean: FloatArray = values[:, i - 1] + part * (values[:, i] - values[:, i - 1])
+    # An infinite mean is infinite at once.
+    return np.where(np.isfinite(values[:, i]), mean, np.inf)
+
+
+def _has_spend_segments(clv: CLV) -> bool:
+    return bool(getattr(clv, "spend_", None) is not None and clv.spend_.segments_)
