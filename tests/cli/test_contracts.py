@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -205,16 +204,6 @@ def test_models_of_the_other_kind_are_pointed_to_their_command(log, steps, tmp_p
     twice = ["--out", str(tmp_path / "x.csv"), "--tenure", str(tmp_path / "x.csv")]
     code = main(["contracts", "predict", steps["subs.parquet"], "--model", steps["model"], *twice])
     check_refusal(code, capsys.readouterr(), ["go to one file"])
-
-
-def test_the_readme_shows_options_that_exist(capsys):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    shown = next(block for block in readme.split("```") if "predclv contracts run" in block and "--out" in block)
-    assert main(["contracts", "run", "--help"]) == 0
-    help_text = capsys.readouterr().out
-    options = re.findall(r"--[a-z-]+", shown)
-    assert len(options) > 5
-    assert all(option in help_text for option in options)
 
 
 def test_backtest_scores_methods(log, tmp_path, capsys):
