@@ -18,7 +18,8 @@ from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
 from predclv.decisions.cohorts.arrivals import ArrivalForecast
 from predclv.decisions.cohorts.arrivals_given import ALL, settle_arrivals
-from predclv.decisions.cohorts.newcomers import Plan, value_newcomers
+from predclv.decisions.cohorts.newcomers import value_newcomers
+from predclv.decisions.cohorts.plan import Plan
 from predclv.decisions.cohorts.table import CohortTable
 from predclv.errors import DataError
 from predclv.forecast.portfolio import add, expected_totals

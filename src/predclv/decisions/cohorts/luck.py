@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.decisions.cohorts.plan import Plan
 from predclv.forecast import contracts as forecast_contracts
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.value_path import ValuePath
 from predclv.models.contract_value import ContractValue
 from predclv.models.purchase_value import PurchaseValue
 from predclv.value import CLV
-
-if TYPE_CHECKING:
-    from predclv.decisions.cohorts.newcomers import Plan
 
 __all__ = ["luck_of_newcomers"]
 
