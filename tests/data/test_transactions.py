@@ -296,6 +296,18 @@ class TestReturns:
         log = engine(returns_log(*self.BUYS, ("2024-01-15", -30.0), ("2024-01-20", -1.0)))
         assert self.spend(log, returns="ignore") == (2, 25.0)
 
+    @pytest.mark.filterwarnings(ONCE)
+    def test_rows_at_nothing_are_purchases_and_counted(self, engine: Any) -> None:
+        log = returns_log(*self.BUYS, ("2024-01-22", 0.0), ("2024-01-23", -1.0), ("2024-03-05", 0.0))
+        rfm = summarise(engine(log), observation_end="2024-02-01")
+        assert int(rfm.frequency[0]) == 3
+        [line] = rfm.quality[rfm.quality["what"].str.startswith("rows with an amount of 0")].to_dict("records")
+        # Of those observed; that after the end is none of them.
+        assert (line["count"], line["total"], line["step"]) == (1, 5, "check")
+        assert "leave them out" in line["note"]
+        none = summarise(engine(returns_log(*self.BUYS)))
+        assert not none.quality["what"].str.contains("amount of 0").any()
+
     def test_rounding_leaves_no_ghost_of_spend(self) -> None:
         free = returns_log(("2024-01-01", 0.1), ("2024-01-01", 0.2), ("2024-01-08", 0.0))
         rfm = summarise(free)

@@ -30,8 +30,8 @@ class Window:
     rows : LazyFrame
         customer; period (start of the period, in ticks of `collapse`); day (ordinal); amount, acquired and carry_i
         where the log has them; moment (in microseconds), where the first or last value of those is asked for.
-    n_rows, n_returns : int
-        Rows, and those of them with a negative amount.
+    n_rows, n_returns, n_free : int
+        Rows, and those of them with a negative amount and with one of zero.
     n_after : int
         Rows that were set aside because they lie after the end.
     start_day : int
@@ -45,6 +45,7 @@ class Window:
     rows: nw.LazyFrame[Any]
     n_rows: int
     n_returns: int
+    n_free: int
     n_after: int
     start_day: int
     end: dt.date
@@ -110,6 +111,7 @@ def observe(
         rows.drop("date", *(["micro"] if fine else [])),
         counts["rows"] - counts["late"],
         counts["returns"],
+        counts["free"],
         counts["late"],
         counts["first_day"],
         end,
@@ -163,7 +165,9 @@ def local_moment(option: str, moment: dt.date | None, log: Log) -> dt.date | Non
 
 def _count(dated: nw.LazyFrame[Any], has_amount: bool, fine: bool) -> dict[str, int]:
     kept = ~nw.col("late")
-    flags = {"late": nw.col("late")} | ({"returns": kept & (nw.col("amount") < 0)} if has_amount else {})
+    flags = {"late": nw.col("late")}
+    if has_amount:
+        flags |= {"returns": kept & (nw.col("amount") < 0), "free": kept & (nw.col("amount") == 0)}
     totals = dated.select(
         rows=nw.len(),
         days=nw.col("day").count(),
@@ -172,7 +176,7 @@ def _count(dated: nw.LazyFrame[Any], has_amount: bool, fine: bool) -> dict[str, 
         last=nw.col("micro" if fine else "day").max(),
         **{name: flag.cast(nw.Int64).sum() for name, flag in flags.items()},
     )
-    return {"returns": 0} | collect_counts(totals)
+    return {"returns": 0, "free": 0} | collect_counts(totals)
 
 
 def _check_calendar(counts: dict[str, int], dated: nw.LazyFrame[Any], options: LogOptions) -> None:
