@@ -122,8 +122,8 @@ def labels(seen: Observed, start: Any) -> dict[str, Any]:
 def settle_returns(window: Window, options: LogOptions, notes: QualityNotes) -> tuple[nw.LazyFrame[Any], bool]:
     """Apply the policy for negative amounts: the rows to total, and whether returns are among them."""
     if window.n_free:
-        note = "leave them out of the log where they are none"
-        notes.add("check", "rows with an amount of 0, purchases like others", window.n_free, window.n_rows, "rows", note)
+        what, note = "rows with an amount of 0, purchases like others", "leave them out of the log where they are none"
+        notes.add("check", what, window.n_free, window.n_rows, "rows", note)
     if window.n_returns == 0:
         return window.rows, False
     if options.returns == "error":
