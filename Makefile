@@ -9,7 +9,7 @@ OUT ?= demo-results
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench notebooks docs constraints clean
+.PHONY: help demo test test-fast lint format bench bench-quick notebooks docs constraints clean
 
 help:
 	@echo "make demo       set up and run the demonstration; the results go to $(OUT)/"
@@ -19,7 +19,8 @@ help:
 	@echo "make format     ruff's formatting and its safe fixes, written to the files"
 	@echo "make notebooks  make notebooks/*.ipynb anew from the .py beside them, and run them"
 	@echo "make docs       the documentation, to open at docs/_build/html/index.html"
-	@echo "make bench      the benchmarks, each printing its own figures"
+	@echo "make bench      every benchmark, into benchmarks/RESULTS.md (an hour); RESUME=1 goes on after an interruption"
+	@echo "make bench-quick  a shorter set, in minutes, into benchmarks/results/QUICK.md"
 	@echo "make clean      remove what was made here (the environment, caches, $(OUT)/)"
 
 demo: $(VENV)/.demo
@@ -41,8 +42,12 @@ format: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Each case is a process of its own; other packages are in the extras.
 bench: $(VENV)/.all
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/run.py $(if $(RESUME),--resume)
+
+bench-quick: $(VENV)/.all
+	$(BIN)/python benchmarks/run.py --quick
 
 # Offline; a warning is an error. Cells of pages and the gallery are run, and kept until code or package change.
 docs: $(VENV)/.all

@@ -1,69 +1,57 @@
-"""What a million contracts cost, in CPU seconds of one run: a fit, with what it merges, and the table of values.
+"""What a million contracts cost, in CPU seconds: a fit, with what it merges, and the table of values.
 
 The target is 3 seconds for a fit, as for models of purchases; a forecast has none.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from typing import Any, NamedTuple
+from functools import partial
+from pathlib import Path
 
-MOST_SECONDS = 3.0
+from harness import Case, Cost, Target, clock, main, peak_mib
 
-
-class Row(NamedTuple):
-    """A model, contracts of its own kind, and for how many renewals they have been watched at most."""
-
-    key: str
-    customers: int
-    renewals: int
-    repeats: int = 3
+SUBJECT = "Contracts"
+NAMES = {"sbg": "sBG", "bdw": "BdW"}
+RENEWALS = (24, 120)
+MILLION = 1_000_000
 
 
-ROWS = (
-    Row("sbg", 1_000_000, 24),
-    Row("bdw", 1_000_000, 24),
-    Row("sbg", 1_000_000, 120),
-    Row("bdw", 1_000_000, 120),
+def run(model: str, renewals: int, task: str, folder: Path) -> Cost:
+    """Fit, or forecast 12 renewals ahead after a fit."""
+    import predclv as pc
+
+    def simulate(n: int) -> object:
+        return pc.datasets.simulate_contracts(model, n_customers=n, observed=(0, renewals), seed=1).subs
+
+    few, many = simulate(1_000), simulate(MILLION)
+    pc.CLV(pc.MODELS[model]()).fit(few).predict(few, 12)  # reads compiled code
+    fitted, clv = clock(pc.CLV(pc.MODELS[model]()).fit, lambda: many)
+    if task == "fit":
+        return Cost(fitted, peak_mib(), dict(clv.transactions_.posterior_.point))
+    return Cost(clock(lambda _: clv.predict(many, 12))[0], peak_mib())
+
+
+CASES = tuple(
+    Case(
+        f"contracts/{model}/{renewals}/{task}",
+        SUBJECT,
+        f"{what} of {NAMES[model]}, up to {renewals} renewals",
+        partial(run, model, renewals, task),
+        customers=MILLION,
+        repeats=3 if task == "fit" else 1,
+        sets=("full", "quick") if (model, renewals, task) == ("bdw", 24, "fit") else ("full",),
+    )
+    for model in NAMES
+    for renewals in RENEWALS
+    for task, what in (("fit", "fit"), ("predict", "CLV.predict"))
+)
+DATA: dict[str, object] = {}
+TARGETS = tuple(
+    Target(SUBJECT, f"{case.what}, a million contracts: CPU", case.key, most=3.0, unit="s")
+    for case in CASES
+    if case.key.endswith("/fit")
 )
 
-
-def simulate(row: Row) -> Any:
-    import predclv as pc
-
-    return pc.datasets.simulate_contracts(row.key, n_customers=row.customers, observed=(0, row.renewals), seed=1).subs
-
-
-def seconds(row: Row, subs: Any) -> tuple[float, float, Any]:
-    """CPU seconds of a fit and of a forecast; the model."""
-    import predclv as pc
-
-    start = time.process_time()
-    clv = pc.CLV(pc.MODELS[row.key]()).fit(subs)
-    fitted = time.process_time()
-    clv.predict(subs, 12)
-    return fitted - start, time.process_time() - fitted, clv.transactions_
-
-
-def main() -> int:
-    missed = 0
-    for row in ROWS:
-        seconds(row, simulate(row._replace(customers=1_000)))  # compiles, or reads what was compiled
-        subs = simulate(row)
-        runs = [seconds(row, subs) for _ in range(row.repeats)]
-        fitted, forecast = (statistics.median(run[i] for run in runs) for i in range(2))
-        met = fitted <= MOST_SECONDS
-        missed += not met
-        estimates = ", ".join(f"{name} {value:.4f}" for name, value in runs[0][2].posterior_.point.items())
-        print(
-            f"{row.key}, {row.customers:,} contracts, up to {row.renewals} renewals: fit "
-            f"{fitted:.3f} s CPU ({'met' if met else 'MISSED'}), CLV.predict {forecast:.2f} s; {estimates}",
-            flush=True,
-        )
-    return missed
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.modules[__name__]))

@@ -1,76 +1,34 @@
-"""What covariates cost, in CPU seconds: fits and forecasts of customers no two of whom have the same, and a peer's fit.
+"""What covariates cost: fits and forecasts of customers no two of whom have the same, and pymc-marketing's fit.
 
-    python benchmarks/covariates.py
-    python benchmarks/covariates.py --only bg_nbd --customers 10_000 --no-peers
-
-A row is a line in ROWS. Every repeat begins with a summary made anew outside the clock. The peer is pymc-marketing,
-whose BG/NBD takes covariates too, with its own MAP estimate and what it compiles in its own process counted; there is
-no target.
+Customers have two numbers each that move purchases and dropout. The peer is pymc-marketing, whose BG/NBD takes
+covariates too, with its own MAP estimate and what it compiles in its own process counted; there is no target.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import statistics
 import sys
-import time
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+from harness import Case, Cost, clock, main, peak_mib
 
+SUBJECT = "Covariates"
 COLUMNS = ["age", "income"]
 EFFECTS = {"age": 0.02, "income": -0.2}
+NAMES = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """A task on simulated customers with two numbers each, that move purchases and dropout.
+def make_summary(model: str, n: int) -> Any:
+    import numpy as np
 
-    Attributes
-    ----------
-    task : str
-        In TASKS.
-    key : str
-        Of the model, in `MODELS`.
-    customers : int
-    repeats : int
-    peer : bool
-        Whether pymc-marketing fits them too.
-    """
-
-    task: str
-    key: str
-    customers: int
-    repeats: int = 3
-    peer: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.task}, {self.key}, {self.customers:,} customers, all covariates distinct"
-
-
-ROWS = (
-    Row("fit", "bg_nbd", 10_000, peer=True),
-    Row("fit", "bg_nbd", 100_000, repeats=1),
-    Row("fit", "mbg_nbd", 100_000, repeats=1),
-    Row("fit", "pareto_nbd", 100_000, repeats=1),
-    Row("CLV.predict", "bg_nbd", 10_000, repeats=1),
-    Row("CLV.predict", "pareto_nbd", 10_000, repeats=1),
-)
-
-
-def make_summary(row: Row) -> Any:
     import predclv as pc
 
     rng = np.random.default_rng(0)
-    covariates = {"age": rng.normal(0.0, 20.0, row.customers), "income": rng.normal(0.0, 1.0, row.customers)}
+    covariates = {"age": rng.normal(0.0, 20.0, n), "income": rng.normal(0.0, 1.0, n)}
     return pc.datasets.simulate_rfm(
-        row.key,
-        n_customers=row.customers,
+        model,
+        n_customers=n,
         covariates=covariates,
         purchase_effects=EFFECTS,
         dropout_effects={name: -value for name, value in EFFECTS.items()},
@@ -80,80 +38,67 @@ def make_summary(row: Row) -> Any:
     ).rfm
 
 
-def make_model(key: str) -> Any:
+def make_model(model: str) -> Any:
     import predclv as pc
 
-    return pc.MODELS[key](purchase_covariates=COLUMNS, dropout_covariates=COLUMNS)
+    return pc.MODELS[model](purchase_covariates=COLUMNS, dropout_covariates=COLUMNS)
 
 
-def fit(row: Row, rfm: Any) -> float:
-    start = time.process_time()
-    make_model(row.key).fit(rfm)
-    return time.process_time() - start
+def fit(model: str, n: int, folder: Path) -> Cost:
+    """By us."""
+    make_model(model).fit(make_summary(model, 500))
+    seconds, fitted = clock(lambda rfm: make_model(model).fit(rfm), partial(make_summary, model, n))
+    return Cost(seconds, peak_mib(), dict(fitted.posterior_.point))
 
 
-def predict(row: Row, rfm: Any) -> float:
+def predict(model: str, n: int, folder: Path) -> Cost:
     """All columns of a year ahead, intervals of value with parameter uncertainty among them."""
     import predclv as pc
 
-    clv = pc.CLV(make_model(row.key)).fit(rfm)
-    start = time.process_time()
-    clv.predict(rfm, "1 year")
-    return time.process_time() - start
+    few = make_summary(model, 500)
+    pc.CLV(make_model(model)).fit(few).predict(few, "1 year")
+    rfm = make_summary(model, n)
+    clv = pc.CLV(make_model(model)).fit(rfm)
+    return Cost(clock(lambda _: clv.predict(rfm, "1 year"))[0], peak_mib())
 
 
-TASKS: dict[str, Callable[[Row, Any], float]] = {"fit": fit, "CLV.predict": predict}
-
-
-def peer_seconds(rfm: Any) -> tuple[float, pd.Series]:
-    """CPU seconds of pymc-marketing's MAP, and its coefficients."""
+def fit_peer(model: str, n: int, folder: Path) -> Cost:
+    """By pymc-marketing's MAP."""
+    import numpy as np
     from pymc_marketing.clv import BetaGeoModel
 
-    table = rfm.to_pandas()
-    data = table[["frequency", "recency", "T"]].assign(customer_id=np.arange(len(table)))
+    rfm = make_summary(model, n)
+    data = rfm.to_pandas()[["frequency", "recency", "T"]].assign(customer_id=np.arange(n))
     for name in COLUMNS:
         data[name] = rfm.carried[name]
     config = {"purchase_covariate_cols": COLUMNS, "dropout_covariate_cols": COLUMNS}
-    start = time.process_time()
-    model = BetaGeoModel(data=data, model_config=config)
-    model.fit(method="map", progressbar=False)
-    spent = time.process_time() - start
-    found = model.fit_summary()
+
+    def task(_: object) -> Any:
+        peer = BetaGeoModel(data=data, model_config=config)
+        peer.fit(method="map", progressbar=False)
+        return peer.fit_summary()
+
+    seconds, found = clock(task)
     # Without the parameters of each customer.
-    return spent, found[~found.index.str.contains(r"\[\d+\]$")]
+    told = found[~found.index.str.contains(r"\[\d+\]$")]
+    return Cost(seconds, peak_mib(), {name: float(value) for name, value in told.items()})
 
 
-def run(row: Row, with_peers: bool) -> None:
-    """Print a row."""
-    TASKS[row.task](row, make_summary(replace(row, customers=500)))  # compiles, or reads what was compiled
-    seconds = [TASKS[row.task](row, make_summary(row)) for _ in range(row.repeats)]
-    print(f"{row}: {statistics.median(seconds):.2f} s CPU (median of {row.repeats})", flush=True)
-    if not (row.peer and with_peers):
-        return
-    if importlib.util.find_spec("pymc_marketing") is None:
-        print("  pymc-marketing is not installed: no comparison (pip install 'predclv[peers]')")
-        return
-    peer, found = peer_seconds(make_summary(row))
-    print(f"  pymc-marketing {peer:.2f} s CPU, {peer / statistics.median(seconds):.0f} times as much")
-    print("  " + found.round(3).to_string().replace("\n", "\n  "))
-    ours = make_model(row.key).fit(make_summary(row)).summary[["parameter", "estimate", "std_error"]]
-    print("  ours:\n  " + ours.round(3).to_string(index=False).replace("\n", "\n  "))
+def case(model: str, n: int, task: str, **settings: Any) -> Case:
+    who, work = settings.pop("who", "predclv"), {"fit": fit, "predict": predict, "peer": fit_peer}[task]
+    what = "CLV.predict" if task == "predict" else "fit"
+    key, said = f"covariates/{task}/{model}/{n}", f"{what} of {NAMES[model]}, all covariates distinct"
+    return Case(key, SUBJECT, said, partial(work, model, n), who, customers=n, **settings)
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="CPU seconds of models with covariates.")
-    parser.add_argument("--only", nargs="+", metavar="KEY", help="models, by key")
-    parser.add_argument("--task", choices=TASKS)
-    parser.add_argument("--customers", type=lambda text: int(text.replace("_", "")), help="instead of each row's own")
-    parser.add_argument("--no-peers", action="store_true")
-    asked = parser.parse_args(arguments)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of horizons and of chance, and the peer's of newer packages
-        for row in ROWS:
-            if (asked.only is None or row.key in asked.only) and asked.task in (None, row.task):
-                run(row if asked.customers is None else replace(row, customers=asked.customers), not asked.no_peers)
-    return 0
-
+CASES = (
+    case("bg_nbd", 10_000, "fit", sets=("full", "quick")),
+    case("bg_nbd", 10_000, "peer", who="pymc-marketing"),
+    *(case(model, 100_000, "fit") for model in NAMES),
+    *(case(model, 10_000, "predict", repeats=1, sets=("large",)) for model in ("bg_nbd", "pareto_nbd")),
+)
+DATA: dict[str, object] = {}
+TARGETS = ()
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.modules[__name__]))

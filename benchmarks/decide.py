@@ -1,33 +1,38 @@
-"""What `predclv decide` costs, from a log in Parquet to the page: CPU seconds and peak memory of the whole program.
+"""What `predclv decide` and `predclv monitor` cost: CPU seconds and peak memory of the whole programs.
 
     python benchmarks/decide.py            100,000 customers
     python benchmarks/decide.py --large    5 million as well, of some 20 million purchases
 
-The target: 5 million customers, compared by channel, within 2 GiB. Purchases are simulated, in two years, with text
-for ids and six channels. Compiled code is in numba's cache before the clock starts: a small log goes before.
+The target: 5 million customers within 2 GiB. Purchases are simulated, in two years, with text for ids and six channels;
+`decide` goes from the log in Parquet to the page, `monitor` from summaries of the log at two dates, 13 weeks apart,
+with a model fitted to the first. Compiled code is in numba's cache before the clock starts: a small log goes before.
 """
 
 from __future__ import annotations
 
-import resource
+import shutil
 import subprocess
 import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
+from harness import Case, Cost, Target, main, run_program
+
+SUBJECT = "Decisions"
 MOST_MIB = 2048.0
 PART = 250_000
-CUSTOMERS, LARGE = 100_000, 5_000_000
+SMALL, CUSTOMERS, LARGE = 1_000, 100_000, 5_000_000
 CHANNELS = ("search", "friends", "fair", "paper", "video", "shop")
 PARAMETERS = {"r": 0.7, "alpha": 7.0, "a": 0.6, "b": 2.8}
-ABOUT = ["--customer-id", "customer_id", "--date", "date", "--amount", "amount", "--observation-end", "2025-12-30"]
+ENDS = {"old": "2025-09-30", "new": "2025-12-30"}
+ABOUT = ["--customer-id", "customer_id", "--date", "date", "--amount", "amount"]
 ASKED = ["--by", "channel", "--margin", "0.4", "--cac", ",".join(f"{name}=12" for name in CHANNELS)]
 OFFER = ["--offer-cost", "3", "--lift", "0.1"]
+PROGRAM = Path(sys.executable).with_name("predclv")
 
 
-def make_log(folder: Path, n: int) -> int:
-    """Write purchases, a file for each 250,000 customers; return how many there are."""
+def make_log(n: int, folder: Path) -> None:
+    """Write purchases, a file for each 250,000 customers."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -35,7 +40,7 @@ def make_log(folder: Path, n: int) -> int:
     import predclv as pc
 
     folder.mkdir()
-    names, total = np.array(CHANNELS), 0
+    names = np.array(CHANNELS)
     for start in range(0, n, PART):
         made = pc.datasets.simulate(
             n_customers=min(PART, n - start),
@@ -53,51 +58,72 @@ def make_log(folder: Path, n: int) -> int:
             "channel": names[number * 7_919 % len(names)],
         }
         pq.write_table(pa.table(table), folder / f"part-{start // PART:03}.parquet")
-        total += len(made)
-    return total
 
 
-def decide(log: Path, out: Path) -> tuple[float, float, float]:
-    """Run the program: CPU seconds, elapsed seconds, MiB at most."""
-    program = Path(sys.executable).with_name("predclv")
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([program, "decide", log, *ABOUT, *ASKED, *OFFER, "--out", out, "--quiet"], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.perf_counter() - start, after.ru_maxrss / 1024
+def make_snapshots(n: int, folder: Path) -> None:
+    """Summaries at two dates, and a model of the first."""
+    folder.mkdir()
+    log, engine = folder.with_name(f"log-{n}"), ["--engine", "duckdb", "--memory-limit", "1GB"]
+    for name, end in ENDS.items():
+        table = folder / f"{name}.parquet"
+        command = [PROGRAM, "summarize", log, *ABOUT, "--observation-end", end, *engine, "--out", table]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = [PROGRAM, "fit", folder / "old.parquet", *engine, "--out", folder / "model"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def in_a_process(*task: object) -> str:
-    """Run a part of this script by itself, so that its memory is on nobody else's account."""
-    command = [sys.executable, "-W", "ignore", __file__, *map(str, task)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def decide(n: int, folder: Path) -> Cost:
+    """From the log to the page, after a small one."""
+    cost = Cost(0.0, 0.0)
+    for size in (SMALL, n):
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        about = [*ABOUT, "--observation-end", ENDS["new"], *ASKED, *OFFER]
+        cost = run_program([PROGRAM, "decide", folder / f"log-{size}", *about, "--out", folder / "out", "--quiet"])
+    return Cost(cost.cpu, cost.peak, {"elapsed": cost.found["elapsed"]})
 
 
-def main(options: list[str]) -> int:
-    missed = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for n in (1_000, CUSTOMERS, *([LARGE] if "--large" in options else [])):
-            log = folder / f"log-{n}"
-            purchases = int(in_a_process("make", log, n))
-            cpu, elapsed, peak = map(float, in_a_process("decide", log, folder / f"out-{n}").split())
-            if n == 1_000:
-                continue
-            met = peak <= MOST_MIB
-            missed += not met
-            print(
-                f"{n:,} customers, {purchases:,} purchases: {cpu:.0f} s CPU in {elapsed:.0f} s, {peak:.0f} MiB at "
-                f"most; wanted {MOST_MIB:g} MiB: {'met' if met else 'MISSED'}",
-                flush=True,
-            )
-    return missed
+def monitor(n: int, folder: Path) -> Cost:
+    """From two snapshots to the page, after two small ones."""
+    cost = Cost(0.0, 0.0)
+    for size in (SMALL, n):
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        place = folder / f"snapshots-{size}"
+        tables = [place / f"{name}.parquet" for name in ENDS]
+        cost = run_program(
+            [PROGRAM, "monitor", *tables, "--model", place / "model", "--out", folder / "out", "--quiet"]
+        )
+    return Cost(cost.cpu, cost.peak, {"elapsed": cost.found["elapsed"]})
 
+
+TASKS = {
+    "decide": (decide, "log", "predclv decide, by channel, from a log to the page"),
+    "monitor": (monitor, "snapshots", "predclv monitor, from two snapshots to the page"),
+}
+CASES = tuple(
+    Case(
+        f"{task}/{n}",
+        SUBJECT,
+        what,
+        partial(work, n),
+        customers=n,
+        data=tuple(f"{kind}-{size}" for size in (SMALL, n) for kind in dict.fromkeys(("log", needs))),
+        repeats=1,
+        sets=(chosen,),
+        limit=3_600.0,
+    )
+    for n, chosen in ((CUSTOMERS, "full"), (LARGE, "large"))
+    for task, (work, needs, what) in TASKS.items()
+)
+DATA = {
+    name: partial(make, n)
+    for n in (SMALL, CUSTOMERS, LARGE)
+    for name, make in ((f"log-{n}", make_log), (f"snapshots-{n}", make_snapshots))
+}
+TARGETS = tuple(
+    Target(SUBJECT, f"predclv {task}, {n:,} customers: memory", f"{task}/{n}", name="peak", most=MOST_MIB, unit="MiB")
+    for task in TASKS
+    for n in (CUSTOMERS, LARGE)
+)
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["make", folder, n]:
-            print(make_log(Path(folder), int(n)))
-        case ["decide", log, out]:
-            print(*decide(Path(log), Path(out)))
-        case options:
-            sys.exit(main(options))
+    sys.exit(main(sys.modules[__name__]))

@@ -1,41 +1,47 @@
 """What a fit to a table beyond memory costs, from Parquet to parameters, and what cells of times do to estimates.
 
-    python benchmarks/fit_large.py            3 million customers; cells on CDNOW and on a simulated million
-    python benchmarks/fit_large.py --large    100 million customers: a gigabyte of Parquet where temporary files go
-    python benchmarks/fit_large.py --cells    the cells alone
+    python benchmarks/fit_large.py            3 million customers; cells on CDNOW
+    python benchmarks/fit_large.py --large    100 million customers: a gigabyte of Parquet where temporary files go;
+                                              cells on a simulated million of three models
 
 Customers of BG/NBD and Gamma-Gamma, of ages up to three years in days, with money in cents, are written in pieces.
-`collapse_customers` groups them within 1 GB, and CLV is fitted to the rows that come of it, in a process of its own:
-CPU seconds and peak memory are of the whole process, from its start. Where cells had to be made, how far estimates are
-from a fit to all distinct rows, which takes more memory, is told in standard errors. Then the cells: how many rows are
-left at each `time_step`, and how far the estimates move. Compiled code is in numba's cache before the clock starts.
+`collapse_customers` groups them within 1 GB, and CLV is fitted to the rows that come of it: CPU seconds and peak memory
+are of the whole process, from its start. Where cells had to be made, how far estimates are from a fit to all distinct
+rows, which takes more memory, is told in standard errors: the "whole" case is that fit. Then the cells: how many rows
+are left at each `time_step`, and how far the parameter that moves most moves.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
-import tempfile
-import time
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from harness import Case, Cost, Target, clock, main, peak_mib
 
+SUBJECT = "Fits beyond memory"
 MILLION = 1_000_000
 PIECE = 2 * MILLION
 DAYS = 3 * 365
 # Those of CDNOW, about; times in weeks.
-COUNTS = np.array([0.243, 4.414, 0.793, 2.426])
-SPEND = np.array([6.25, 3.74, 15.44])
-MOST_MIB = 1e9 / 2**20
+COUNTS = [0.243, 4.414, 0.793, 2.426]
+SPEND = [6.25, 3.74, 15.44]
+STEPS = (1, 2, 4, 7, 14, 28)
+# Model, settings, customers (0: CDNOW), set.
+CELLS = (
+    ("bg_nbd", {}, 0, "full"),
+    ("pareto_nbd", {}, 0, "full"),
+    ("bg_nbd", {}, MILLION, "large"),
+    ("pareto_nbd", {}, MILLION, "large"),
+    ("mbg_cnbd", {"k": 2}, MILLION, "large"),
+)
 
 
-def make_customers(path: Path, n: int) -> None:
+def make_customers(n: int, path: Path) -> None:
     """Write customers piece by piece."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -47,11 +53,12 @@ def make_customers(path: Path, n: int) -> None:
         generator = np.random.default_rng([11, start])
         size = min(PIECE, n - start)
         age = generator.integers(1, DAYS + 1, size)
-        x, last = replicate_histories(generator, age / 7.0, COUNTS, 1, False)
+        x, last = replicate_histories(generator, age / 7.0, np.array(COUNTS), 1, False)
         # Purchases of a day count as of its end.
         day = np.where(x > 0, np.minimum(np.maximum(np.ceil(last * 7.0), 1.0), age), 0.0)
         times = np.maximum(x, 1.0)
-        money = np.maximum(np.round(100.0 * times * replicate_mean_spend(generator, times, SPEND)), 1.0) / 100.0
+        spend = replicate_mean_spend(generator, times, np.array(SPEND))
+        money = np.maximum(np.round(100.0 * times * spend), 1.0) / 100.0
         table = pa.table(
             {
                 "customer_id": np.arange(start, start + size),
@@ -67,112 +74,97 @@ def make_customers(path: Path, n: int) -> None:
     writer.close()
 
 
-def fit(path: str, memory_limit: str, max_rows: str) -> dict[str, Any]:
-    """Collapse and fit, in this process."""
+def fit(name: str, memory_limit: str, asked: dict[str, Any], folder: Path) -> Cost:
+    """Collapse and fit; the small table goes before."""
     import predclv as pc
 
-    asked = {"max_rows": int(max_rows)} if int(max_rows) else {}
-    start = time.process_time()
-    rfm = pc.batch.collapse_customers(path, memory_limit=memory_limit, **asked)
-    collapsed = time.process_time()
-    clv = pc.CLV().fit(rfm)
-    end = time.process_time()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "collapse": collapsed - start,
-        "fit": end - collapsed,
-        "cpu": used.ru_utime + used.ru_stime,
-        "peak": used.ru_maxrss / 1024,
-        "estimate": clv.summary["estimate"].tolist(),
-        "std_error": clv.summary["std_error"].tolist(),
-        "quality": rfm.quality[["what", "count", "note"]].to_dict("records"),
-    }
+    pc.CLV().fit(pc.batch.collapse_customers(folder / "small.parquet", memory_limit=memory_limit))
+    collapsing, rfm = clock(lambda _: pc.batch.collapse_customers(folder / name, memory_limit=memory_limit, **asked))
+    fitting, clv = clock(lambda _: pc.CLV().fit(rfm))
+    table = clv.summary
+    found: dict[str, float] = {"collapse": collapsing, "fit": fitting, "rows": len(rfm)}
+    for label, estimate, error in zip(table["parameter"], table["estimate"], table["std_error"], strict=True):
+        found |= {str(label): float(estimate), f"{label} error": float(error)}
+    return Cost(collapsing + fitting, peak_mib(), found)
 
 
-def fit_apart(path: Path, memory_limit: str, max_rows: int = 0) -> dict[str, Any]:
-    """Fit in a process of its own."""
-    command = [sys.executable, __file__, "--fit", str(path), memory_limit, str(max_rows)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found
+def move(model: str, settings: dict[str, Any], n: int, folder: Path) -> Cost:
+    """How many rows each step leaves, and the largest move of an estimate in standard errors."""
+    import numpy as np
+
+    import predclv as pc
+
+    if n:
+        table = pc.datasets.simulate_rfm(model, n_customers=n, T=(0.0, 104.0), lattice=7, seed=3).rfm.to_pandas()
+    else:
+        log = pc.datasets.load_cdnow()
+        table = pc.RFMSummary.from_transactions(log, observation_end="1997-09-30").to_pandas()
+
+    def collapse(**step: Any) -> Any:
+        return pc.batch.collapse_customers(table, time_unit="week", spend=False, max_rows=10**9, **step)
+
+    def task(_: object) -> dict[str, float]:
+        rfm = collapse()
+        whole = pc.MODELS[model](**settings).fit(rfm)
+        error = whole.summary["std_error"].to_numpy()
+        found: dict[str, float] = {"distinct": len(rfm)}
+        for days in STEPS:
+            rfm = collapse(time_step=f"{days} days")
+            at = pc.MODELS[model](**settings).fit(rfm).posterior_.point_array
+            moved = float(np.abs((at - whole.posterior_.point_array) / error).max())
+            found |= {f"rows, {days} days": len(rfm), f"moved, {days} days": moved}
+        return found
+
+    seconds, found = clock(task)
+    return Cost(seconds, peak_mib(), found)
 
 
-def show_costs(found: dict[str, Any]) -> None:
-    print(
-        f"  collapse {found['collapse']:.1f} CPU s, fit {found['fit']:.1f}, all {found['cpu']:.1f}; "
-        f"peak {found['peak']:,.0f} MiB"
+FITS = (("3000000", 3 * MILLION, "full"), ("100000000", 100 * MILLION, "large"))
+CASES = (
+    *(
+        Case(
+            f"collapse/{name}/{how}",
+            SUBJECT,
+            f"collapse in DuckDB and fit of CLV, {'limit of 1 GB' if how == 'limited' else 'all distinct rows'}",
+            partial(fit, f"{name}.parquet", limit, asked),
+            customers=n,
+            data=("small.parquet", f"{name}.parquet"),
+            repeats=1,
+            sets=(chosen,),
+            limit=3_600.0,
+            memory=12.0,
+        )
+        for name, n, chosen in FITS
+        for how, limit, asked in (("limited", "1GB", {}), ("whole", "8GB", {"max_rows": 10**9}))
+    ),
+    *(
+        Case(
+            f"cells/{model}/{n or 'cdnow'}",
+            SUBJECT,
+            f"seven fits of {model} on cells of time, {'two years in days' if n else 'CDNOW'}",
+            partial(move, model, settings, n),
+            customers=n or 2_357,
+            repeats=1,
+            sets=(chosen,),
+        )
+        for model, settings, n, chosen in CELLS
+    ),
+)
+DATA = {
+    "small.parquet": partial(make_customers, 20_000),
+    **{f"{name}.parquet": partial(make_customers, n) for name, n, _ in FITS},
+}
+TARGETS = tuple(
+    Target(
+        SUBJECT,
+        f"{n // MILLION} million customers, from Parquet to parameters within 1 GB: memory",
+        f"collapse/{name}/limited",
+        name="peak",
+        most=1e9 / 2**20,
+        unit="MiB",
     )
-
-
-def show_fit(path: Path, n: int) -> bool:
-    found = fit_apart(path, "1GB")
-    print(f"{n:,} customers, {path.stat().st_size / 1e6:,.0f} MB of Parquet, within 1 GB")
-    for line in found["quality"]:
-        print(f"  {line['what']}: {line['count']:,} {line['note']}")
-    show_costs(found)
-    if any(line["what"].startswith("cells") for line in found["quality"]):
-        exact = fit_apart(path, "8GB", 10**9)
-        print("  on all distinct rows, within 8 GB:")
-        show_costs(exact)
-        moved = (np.array(found["estimate"]) - np.array(exact["estimate"])) / np.array(exact["std_error"])
-        print("  moved, in standard errors:", " ".join(f"{m:+.3f}" for m in moved))
-    missed = found["peak"] > MOST_MIB
-    if missed:
-        print(f"  MISSED: peak above {MOST_MIB:,.0f} MiB")
-    return not missed
-
-
-def show_cells(name: str, table: Any, model: Any, unit: str) -> None:
-    """Fit to the rows that each step leaves, and print how far the estimates move."""
-    import predclv as pc
-
-    distinct = pc.batch.collapse_customers(table, time_unit=unit, spend=False, max_rows=10**9)
-    whole = model.fit(distinct)
-    error = whole.summary["std_error"].to_numpy()
-    at = whole.posterior_.point_array
-    print(
-        f"{name}: {len(distinct):,} distinct histories, moved in standard errors of {', '.join(whole.posterior_.point)}"
-    )
-    for days in (1, 2, 4, 7, 14, 28):
-        rfm = pc.batch.collapse_customers(table, time_unit=unit, spend=False, time_step=f"{days} days", max_rows=10**9)
-        moved = (model.fit(rfm).posterior_.point_array - at) / error
-        print(f"  time_step {days:>2} days: {len(rfm):>8,} rows, moved", " ".join(f"{m:+.3f}" for m in moved))
-
-
-def show_all_cells() -> None:
-    import predclv as pc
-
-    warnings.simplefilter("ignore", pc.errors.PredCLVWarning)
-    log = pc.datasets.load_cdnow()
-    cdnow = pc.RFMSummary.from_transactions(log, observation_end="1997-09-30")
-    show_cells("CDNOW, bg_nbd", cdnow.to_pandas(), pc.BGNBD(), "week")
-    show_cells("CDNOW, pareto_nbd", cdnow.to_pandas(), pc.ParetoNBD(), "week")
-    for key, settings in (("bg_nbd", {}), ("pareto_nbd", {}), ("mbg_cnbd", {"k": 2})):
-        rfm = pc.datasets.simulate_rfm(key, n_customers=MILLION, T=(0.0, 104.0), lattice=7, seed=3).rfm
-        show_cells(f"1 million customers, {key}", rfm.to_pandas(), pc.MODELS[key](**settings), "week")
-
-
-def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["--fit"]:
-        import predclv as pc
-
-        warnings.simplefilter("ignore", pc.errors.PredCLVWarning)
-        print(json.dumps(fit(*arguments[1:])))
-        return 0
-    missed = False
-    if "--cells" not in arguments:
-        with tempfile.TemporaryDirectory(prefix="fit-large-") as folder:
-            small = Path(folder) / "small.parquet"
-            make_customers(small, 20_000)
-            fit_apart(small, "1GB")
-            for n in (3 * MILLION, *([100 * MILLION] if "--large" in arguments else [])):
-                path = Path(folder) / f"{n}.parquet"
-                make_customers(path, n)
-                missed |= not show_fit(path, n)
-                path.unlink()
-    if "--large" not in arguments:
-        show_all_cells()
-    return int(missed)
-
+    for name, n, _ in FITS
+)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.modules[__name__]))

@@ -1,4 +1,4 @@
-"""What forecasts cost: CPU seconds and peak memory, each in a process of its own, and lifetimes where it has a peer.
+"""What forecasts cost: CPU seconds and peak memory, and those of lifetimes where it has the same.
 
 Compiled code is read before the clock starts. The targets are for 500 draws of the parameters times a million customers
 of expected purchases, times counted in days over two years: 3 seconds of CPU and 1 GiB of memory, data included.
@@ -6,154 +6,187 @@ of expected purchases, times counted in days over two years: 3 seconds of CPU an
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
 import sys
-import tempfile
-import time
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness import Case, Cost, Target, clock, main, peak_mib
+
+SUBJECT = "Forecasts"
 MOST_SECONDS, MOST_MIB = 3.0, 1024.0
 N_DRAWS = 500
+WEEKS = 39.0
 
 
-def make_data(folder: Path) -> None:
-    """Write the histories, so that a measured process only reads them."""
+def make_cdnow(path: Path, master: bool = False) -> None:
     import predclv as pc
 
-    logs = {"cdnow": pc.datasets.load_cdnow(), "master": pc.datasets.load_cdnow_master()}
-    summaries = {
-        name: pc.RFMSummary.from_transactions(log, amount="amount", observation_end="1997-09-30")
-        for name, log in logs.items()
-    }
-    for name, n, lattice in (("100,000", 100_000, 7), ("million", 1_000_000, 7), ("continuous", 100_000, None)):
-        two_years = (0.0, 730 / 7)
-        summaries[name] = pc.datasets.simulate_rfm(n_customers=n, T=two_years, lattice=lattice, seed=1).rfm
-    for name, rfm in summaries.items():
-        rfm.to_pandas()[["frequency", "recency", "T", "monetary_value"]].to_parquet(folder / f"{name}.parquet")
+    log = pc.datasets.load_cdnow_master() if master else pc.datasets.load_cdnow()
+    write(pc.RFMSummary.from_transactions(log, amount="amount", observation_end="1997-09-30"), path)
+
+
+def make_customers(n: int, lattice: int | None, path: Path) -> None:
+    import predclv as pc
+
+    write(pc.datasets.simulate_rfm(n_customers=n, T=(0.0, 730 / 7), lattice=lattice, seed=1).rfm, path)
+
+
+def write(rfm: Any, path: Path) -> None:
+    rfm.to_pandas()[["frequency", "recency", "T", "monetary_value"]].to_parquet(path)
+
+
+DATA = {
+    "cdnow": make_cdnow,
+    "master": partial(make_cdnow, master=True),
+    "100,000": partial(make_customers, 100_000, 7),
+    "million": partial(make_customers, 1_000_000, 7),
+    "continuous": partial(make_customers, 100_000, None),
+}
+# Customers, and who they are.
+TABLES = {
+    "cdnow": (2_357, "CDNOW"),
+    "master": (23_570, "CDNOW, the whole log"),
+    "100,000": (100_000, "two years in days"),
+    "million": (1_000_000, "two years in days"),
+    "continuous": (100_000, "no two histories alike"),
+}
 
 
 def expected_purchases(clv: Any, rfm: Any) -> Any:
     rows = rfm.collapsed
     draws = clv.transactions_.posterior_.draws_array(N_DRAWS)
     bindings = clv.transactions_.bindings
-    return bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, 39.0, draws)[rows.inverse]
+    return bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, WEEKS, draws)[rows.inverse]
 
 
-TASKS: dict[str, Callable[[Any, Any], Any]] = {
-    f"expected purchases, {N_DRAWS} draws": expected_purchases,
-    "BGNBD.predict": lambda clv, rfm: clv.transactions_.predict(rfm, "1 year"),
-    "CLV.predict": lambda clv, rfm: clv.predict(rfm, "1 year"),
-    "CLV.portfolio": lambda clv, rfm: clv.portfolio(rfm, "1 year"),
+TASKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "draws": (f"expected purchases at {N_DRAWS} draws", expected_purchases),
+    "purchases": ("BGNBD.predict, a year", lambda clv, rfm: clv.transactions_.predict(rfm, "1 year")),
+    "value": ("CLV.predict, a year, all columns", lambda clv, rfm: clv.predict(rfm, "1 year")),
+    "total": ("CLV.portfolio, a year", lambda clv, rfm: clv.portfolio(rfm, "1 year")),
 }
-DATA = {
-    "cdnow": "2,357 customers (CDNOW)",
-    "master": "23,570 customers (CDNOW)",
-    "100,000": "100,000 customers, 2 years in days",
-    "million": "1,000,000 customers, 2 years in days",
-    "continuous": "100,000 customers, no two histories alike",
-}
-EXPECTED, BY_COUNT, BY_VALUE, TOTALS = TASKS
-CASES = [
-    *((EXPECTED, data) for data in ("million", "continuous")),
-    *((BY_COUNT, data) for data in ("cdnow", "million")),
-    *((BY_VALUE, data) for data in DATA if data != "continuous"),
-    *((TOTALS, data) for data in DATA if data != "continuous"),
-]
 
 
-def peak() -> float:
-    """MiB this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def measure(task: str, data: str, folder: str) -> dict[str, float]:
+def forecast(task: str, data: str, folder: Path) -> Cost:
+    """By us; the model is fitted to CDNOW."""
     import pandas as pd
 
     import predclv as pc
 
-    warnings.simplefilter("ignore", pc.errors.PredCLVWarning)  # known of these data and horizons
-    table = pd.read_parquet(f"{folder}/cdnow.parquet")
+    table = pd.read_parquet(folder / "cdnow")
     clv = pc.CLV().fit(pc.RFMSummary.from_frame(table, time_unit="week"))
-    TASKS[task](clv, pc.RFMSummary.from_frame(table.head(9), time_unit="week"))
-    imported = peak()
-    rfm = pc.RFMSummary.from_frame(pd.read_parquet(f"{folder}/{data}.parquet"), time_unit="week")
-    loaded, start = peak(), time.process_time()
-    TASKS[task](clv, rfm)
-    return {"seconds": time.process_time() - start, "imported": imported, "loaded": loaded, "peak": peak()}
+    run = TASKS[task][1]
+    run(clv, pc.RFMSummary.from_frame(table.head(9), time_unit="week"))
+    imported = peak_mib()
+    rfm = pc.RFMSummary.from_frame(pd.read_parquet(folder / data), time_unit="week")
+    loaded = peak_mib()
+    return Cost(clock(lambda _: run(clv, rfm))[0], peak_mib(), {"MiB after imports": imported, "with data": loaded})
 
 
-def compare_with_lifetimes(folder: str) -> None:
-    """Point predictions of 23,570 customers."""
-    import numpy as np
+def points(what: str, folder: Path) -> Cost:
+    """Point forecasts of CDNOW's whole log by us; merging equal histories is part of it."""
+    import pandas as pd
+
+    import predclv as pc
+
+    table = pd.read_parquet(folder / "master")
+
+    def summary() -> Any:
+        return pc.RFMSummary.from_frame(table, time_unit="week")
+
+    model = pc.BGNBD().fit(summary())
+    tasks: dict[str, Callable[[Any], Any]] = {
+        "expected_purchases": lambda rfm: model.expected_purchases(rfm, WEEKS)["expected_purchases"],
+        "p_alive": lambda rfm: model.p_alive(rfm)["p_alive"],
+    }
+    tasks[what](summary())
+    seconds, found = clock(tasks[what], summary, 5)
+    return Cost(seconds, peak_mib(), {"sum": float(found.sum())})
+
+
+def points_peer(what: str, folder: Path) -> Cost:
+    """The same by lifetimes."""
     import pandas as pd
     from lifetimes import BetaGeoFitter
 
-    import predclv as pc
-
-    table = pd.read_parquet(f"{folder}/master.parquet")
-    rfm = pc.RFMSummary.from_frame(table, time_unit="week")
-    own, peer, columns = pc.BGNBD().fit(rfm), BetaGeoFitter(), [table[name] for name in ("frequency", "recency", "T")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # its search leaves the domain on the way
-        peer.fit(*columns)
-    forecasts: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-        "expected_purchases": (
-            lambda fresh: own.expected_purchases(fresh, 39)["expected_purchases"],
-            lambda _: peer.conditional_expected_number_of_purchases_up_to_time(39, *columns),
-        ),
-        "p_alive": (
-            lambda fresh: own.p_alive(fresh)["p_alive"],
-            lambda _: peer.conditional_probability_alive(*columns),
-        ),
+    table = pd.read_parquet(folder / "master")
+    columns = [table[name] for name in ("frequency", "recency", "T")]
+    model = BetaGeoFitter().fit(*columns)
+    tasks: dict[str, Callable[[Any], Any]] = {
+        "expected_purchases": lambda _: model.conditional_expected_number_of_purchases_up_to_time(WEEKS, *columns),
+        "p_alive": lambda _: model.conditional_probability_alive(*columns),
     }
-    for name, pair in forecasts.items():
-        seconds, results = [], []
-        for forecast in pair:
-            forecast(rfm)
-            # Merging equal histories is part of a forecast.
-            fresh, start = pc.RFMSummary.from_frame(table, time_unit="week"), time.process_time()
-            results.append(np.asarray(forecast(fresh)))
-            seconds.append(time.process_time() - start)
-        apart = np.abs(results[0] - results[1]).max()
-        print(
-            f"{name}, point, 23,570 customers: {seconds[0]:.4f} s CPU, lifetimes {seconds[1]:.4f} s, "
-            f"{seconds[1] / seconds[0]:.1f} times; at most {apart:.1g} apart"
+    tasks[what](None)
+    seconds, found = clock(tasks[what], repeats=5)
+    return Cost(seconds, peak_mib(), {"sum": float(found.sum())})
+
+
+def task_cases() -> list[Case]:
+    asked = (
+        *(("draws", data) for data in ("million", "continuous")),
+        *(("purchases", data) for data in ("cdnow", "million")),
+        *((task, data) for task in ("value", "total") for data in TABLES if data != "continuous"),
+    )
+    quick = (("draws", "million"), ("value", "master"), ("total", "master"))
+    return [
+        Case(
+            f"forecast/{task}/{data}",
+            SUBJECT,
+            f"{TASKS[task][0]}, {TABLES[data][1]}",
+            partial(forecast, task, data),
+            customers=TABLES[data][0],
+            draws=N_DRAWS if task == "draws" else None,
+            data=("cdnow", data),
+            repeats=1 if data == "million" and task in ("value", "total") else 3,
+            sets=("full", "quick") if (task, data) in quick else ("full",),
         )
+        for task, data in asked
+    ]
 
 
-def main() -> int:
-    missed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        # A process starts with its parent's peak on its account, so this one stays small until the end.
-        subprocess.run([sys.executable, __file__, folder], check=True)
-        for task, data in CASES:
-            command = [sys.executable, __file__, task, data, folder]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            cost = json.loads(done.stdout)
-            verdict = ""
-            if (task, data) == (EXPECTED, "million"):
-                met = cost["seconds"] <= MOST_SECONDS and cost["peak"] <= MOST_MIB
-                missed += not met
-                verdict = f"; wanted {MOST_SECONDS:g} s and {MOST_MIB:g} MiB: {'met' if met else 'MISSED'}"
-            print(
-                f"{task}, {DATA[data]}: {cost['seconds']:.2f} s CPU, {cost['peak']:.0f} MiB at most "
-                f"({cost['imported']:.0f} after imports, {cost['loaded']:.0f} with the data){verdict}",
-                flush=True,
-            )
-        compare_with_lifetimes(folder)
-    return missed
-
+POINTS = {"expected_purchases": "expected purchases", "p_alive": "p_alive"}
+CASES = (
+    *task_cases(),
+    *(
+        Case(
+            f"forecast/point/{what}/{who}",
+            SUBJECT,
+            f"{name}, points, CDNOW, the whole log",
+            partial(work, what),
+            who,
+            customers=23_570,
+            data=("master",),
+            sets=("full", "quick"),
+        )
+        for what, name in POINTS.items()
+        for who, work in (("predclv", points), ("lifetimes", points_peer))
+    ),
+)
+TARGETS = (
+    Target(
+        SUBJECT,
+        "expected purchases of a million customers at 500 draws: CPU",
+        "forecast/draws/million",
+        most=MOST_SECONDS,
+        unit="s",
+    ),
+    Target(SUBJECT, "the same: memory", "forecast/draws/million", name="peak", most=MOST_MIB, unit="MiB"),
+    *(
+        Target(
+            SUBJECT,
+            f"{name} of 23,570 customers: sum, against that of lifetimes",
+            f"forecast/point/{what}/predclv",
+            f"forecast/point/{what}/lifetimes",
+            name="sum",
+            most=1e-4,
+            unit="relative",
+            gap=True,
+        )
+        for what, name in POINTS.items()
+    ),
+)
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case [folder]:
-            make_data(Path(folder))
-        case [task, data, folder]:
-            print(json.dumps(measure(task, data, folder)))
-        case _:
-            sys.exit(main())
+    sys.exit(main(sys.modules[__name__]))

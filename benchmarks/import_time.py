@@ -5,36 +5,38 @@
 
 from __future__ import annotations
 
-import statistics
-import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
-RUNS = 7
-LIMIT = 0.7
-CASES = {
-    "python alone": "pass",
-    "import predclv": "import predclv",
-    "first access of pc.BGNBD": "import predclv as pc; pc.BGNBD",
-    "predclv --help": "from predclv.cli import main; main(['--help'])",
+from harness import Case, Cost, Target, main, run_program
+
+SUBJECT = "Start"
+CODE = {
+    "python": "pass",
+    "import": "import predclv",
+    "model": "import predclv as pc; pc.BGNBD",
+    "help": "from predclv.cli import main; main(['--help'])",
 }
-TIMER = "import sys, time; print(time.process_time(), file=sys.stderr)"  # since the process began
+WHAT = {
+    "python": "python alone",
+    "import": "import predclv",
+    "model": "first access of pc.BGNBD",
+    "help": "predclv --help",
+}
 
 
-def cpu_seconds(code: str) -> float:
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{TIMER}"], capture_output=True, text=True, check=True)
-    return float(done.stderr.split()[-1])
+def start(code: str, folder: Path) -> Cost:
+    """Run a fresh interpreter; the whole of it counts."""
+    return Cost((cost := run_program([sys.executable, "-c", code])).cpu, cost.peak)
 
 
-def main() -> int:
-    medians = {}
-    for name, code in CASES.items():
-        cpu_seconds(code)  # writes bytecode
-        medians[name] = statistics.median(cpu_seconds(code) for _ in range(RUNS))
-        print(f"{name:26} {medians[name]:6.3f} s CPU (median of {RUNS})")
-    cost = medians["import predclv"] - medians["python alone"]
-    print(f"import predclv adds {cost:.3f} s; the limit is {LIMIT} s")
-    return int(medians["import predclv"] >= LIMIT)
-
+CASES = tuple(
+    Case(f"start/{name}", SUBJECT, WHAT[name], partial(start, code), repeats=5, sets=("full", "quick"))
+    for name, code in CODE.items()
+)
+DATA: dict[str, object] = {}
+TARGETS = (Target(SUBJECT, "import predclv: CPU of a fresh interpreter", "start/import", most=0.7, unit="s"),)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.modules[__name__]))

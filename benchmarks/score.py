@@ -1,51 +1,44 @@
 """What `predclv score` costs, Parquet to Parquet: CPU seconds and peak memory of the whole program, from its start.
 
-    python benchmarks/score.py                  1 million customers, times counted in days over two years
-    python benchmarks/score.py --large          10 million as well
-    python benchmarks/score.py --pymc-marketing  expected purchases alone beside it, 20,000 customers at 2,000 draws
-    python benchmarks/score.py --largest        likewise, 100,000 customers at 4,000 draws; it takes 19 GB for that
+    python benchmarks/score.py                   1 million customers, times counted in days over two years
+    python benchmarks/score.py --large           10 million as well, and 100,000 customers at 4,000 draws beside
+                                                 pymc-marketing, which takes 19 GB for that
 
 The targets: all columns, intervals of value and parameter uncertainty included, of a million customers within 60
 seconds of CPU and 1 GiB; 10 million in ten times that and within 1 GiB; 10 million of the point columns within 30
-seconds. Compiled code is in numba's cache before the clock starts: a small job goes before.
-
-On two cores that were busy otherwise, under the default limit of 1 GB (954 MiB):
-
-    1 million, all columns        41.3 s,  816 MiB
-    10 million, all columns      311.7 s,  895 MiB
-    10 million, point columns     13.4 s,  556 MiB
-
-    expected purchases, 20,000 customers at 2,000 draws: pymc-marketing 16.4 s and 2,270 MiB, predclv 1.2 s and 445 MiB,
-    the same sum. For 100,000 at 4,000 it once took 145 s and 18.7 GB.
+seconds. Compiled code is in numba's cache before the clock starts: a small job goes before. Beside pymc-marketing
+stands its part that we have too: expected purchases at given draws.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
+import shutil
 import sys
-import tempfile
-import time
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from harness import Case, Cost, Target, clock, main, peak_mib, run_program
 
+SUBJECT = "Batch"
 MILLION = 1_000_000
 POINTS = "p_alive,p_purchase,expected_purchases,expected_spend,expected_clv"
 MOST_MIB = 1024.0
-# Rows, columns, most CPU seconds.
-CASES = [(MILLION, "all", 60.0), (MILLION, POINTS, 30.0)]
-LARGE = [(10 * MILLION, POINTS, 30.0), (10 * MILLION, "all", 600.0)]
-# Customers and draws beside pymc-marketing: what fits into 4 GB, and about as much as it survives in 24.
-PEER, LARGEST_PEER = (20_000, 2_000), (100_000, 4_000)
+# Customers, columns, most CPU seconds, set.
+JOBS = (
+    (MILLION, "all", 60.0, "full"),
+    (MILLION, "points", None, "full"),
+    (10 * MILLION, "points", 30.0, "large"),
+    (10 * MILLION, "all", 600.0, "large"),
+)
+# Customers and draws beside pymc-marketing; the second is about as much as it survives in 24 GB.
+PEER = ((20_000, 2_000, "full"), (100_000, 4_000, "large"))
 PEER_HORIZON = 52.0
 
 
-def make_rows(path: Path, n: int) -> None:
+def make_rows(n: int, path: Path) -> None:
     """Write customers, half a million at a time."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -53,9 +46,8 @@ def make_rows(path: Path, n: int) -> None:
 
     writer = None
     for start in range(0, n, MILLION // 2):
-        rfm = pc.datasets.simulate_rfm(
-            n_customers=min(MILLION // 2, n - start), T=(0.0, 730 / 7), lattice=7, seed=start
-        ).rfm
+        size = min(MILLION // 2, n - start)
+        rfm = pc.datasets.simulate_rfm(n_customers=size, T=(0.0, 730 / 7), lattice=7, seed=start).rfm
         columns = {name: getattr(rfm, name) for name in ("frequency", "recency", "T", "monetary_value")}
         table = pa.table({"customer_id": np.arange(start, start + len(rfm)), **columns})
         writer = writer or pq.ParquetWriter(path, table.schema)
@@ -64,30 +56,27 @@ def make_rows(path: Path, n: int) -> None:
     writer.close()
 
 
-def make_model(folder: Path) -> None:
+def make_model(path: Path) -> None:
     import predclv as pc
 
-    warnings.simplefilter("ignore", pc.errors.PredCLVWarning)  # known of these data
     rfm = pc.datasets.simulate_rfm(n_customers=20_000, T=(0.0, 730 / 7), lattice=7, seed=-1 % 2**32).rfm
-    pc.CLV().fit(rfm).save(folder)
+    pc.CLV().fit(rfm).save(path)
 
 
-def score(folder: Path, n: int, columns: str, out: str) -> dict[str, float]:
-    """Run the program; what it cost."""
-    program = Path(sys.executable).with_name("predclv")
-    command = [program, "score", folder / f"{n}.parquet", "--model", folder / "model", "--out", folder / out, "--quiet"]
-    chosen = [] if columns == "all" else ["--columns", columns]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*map(str, command), *chosen], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak": after.ru_maxrss / 1024,
-    }
+def score(n: int, columns: str, folder: Path) -> Cost:
+    """Run the program, after a small job that reads compiled code."""
+    program, out = Path(sys.executable).with_name("predclv"), folder / "out"
+    cost = Cost(0.0, 0.0)
+    for rows in (1_000, n):
+        shutil.rmtree(out, ignore_errors=True)
+        command = [program, "score", folder / f"{rows}.parquet", "--model", folder / "model", "--out", out, "--quiet"]
+        cost = run_program([*command, *([] if columns == "all" else ["--columns", POINTS])])
+    return Cost(cost.cpu, cost.peak, {"elapsed": cost.found["elapsed"]})
 
 
-def peer_task(folder: Path, n: int, n_draws: int) -> tuple[Any, np.ndarray, Any]:
+def shared_task(n: int, n_draws: int, folder: Path) -> tuple[Any, Any, Any]:
     """The customers, the draws (those that there are, over and over) and the model behind them."""
+    import numpy as np
     import pandas as pd
 
     import predclv as pc
@@ -98,97 +87,109 @@ def peer_task(folder: Path, n: int, n_draws: int) -> tuple[Any, np.ndarray, Any]
     return table, np.ascontiguousarray(np.resize(known, (n_draws, known.shape[1]))), model
 
 
-def cost(start: float, found: np.ndarray) -> dict[str, float]:
-    """CPU since the start, the process's peak of memory, and the sum of what was found."""
-    seconds, peak = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peak": peak, "sum": float(np.sum(found))}
-
-
-def peer(folder: Path, n: int, n_draws: int) -> dict[str, float]:
+def expect_peer(n: int, n_draws: int, folder: Path) -> Cost:
     """Expected purchases by pymc-marketing, whose results hold every draw of every customer."""
     import arviz as az
+    import numpy as np
     import xarray as xr
     from pymc_marketing.clv import BetaGeoModel
 
-    table, draws, ours = peer_task(folder, n, n_draws)
+    table, draws, ours = shared_task(n, n_draws, folder)
     model = BetaGeoModel(data=table)
     model.build_model()
     values = {name: (("chain", "draw"), draws[np.newaxis, :, i]) for i, name in enumerate(ours.posterior_.names)}
     model.idata = az.InferenceData(posterior=xr.Dataset(values), fit_data=model.data.to_xarray())
-    start = time.process_time()
-    found = model.expected_purchases(data=model.data, future_t=PEER_HORIZON).mean(("chain", "draw"))
-    return cost(start, found.to_numpy())
+    seconds, found = clock(
+        lambda _: model.expected_purchases(data=model.data, future_t=PEER_HORIZON).mean(("chain", "draw"))
+    )
+    return Cost(seconds, peak_mib(), {"sum": float(found.sum())})
 
 
-def own_twin(folder: Path, n: int, n_draws: int) -> dict[str, float]:
+def expect(n: int, n_draws: int, folder: Path) -> Cost:
     """The same by us: the mean over the same draws of the same customers."""
+    import numpy as np
+
     from predclv.kernels.collapse import collapse
 
-    table, draws, model = peer_task(folder, n, n_draws)
+    table, draws, model = shared_task(n, n_draws, folder)
     columns = [table[name].to_numpy(np.float64) for name in ("frequency", "recency", "T")]
-    few = collapse(*(column[:10] for column in columns))
-    model.bindings.mean_expected_purchases(few.x, few.t_x, few.T, PEER_HORIZON, draws[:10])  # compiles
-    start = time.process_time()
-    rows = collapse(*columns)
-    found = model.bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, PEER_HORIZON, draws)[rows.inverse]
-    return cost(start, found)
+
+    def task(taken: list[Any]) -> Any:
+        rows = collapse(*taken)
+        return model.bindings.mean_expected_purchases(rows.x, rows.t_x, rows.T, PEER_HORIZON, draws)[rows.inverse]
+
+    task([column[:10] for column in columns])
+    seconds, found = clock(task, lambda: columns)
+    return Cost(seconds, peak_mib(), {"sum": float(found.sum())})
 
 
-def compare(folder: Path, n: int, n_draws: int) -> None:
-    """Run both, each in a process of its own, and print what they cost."""
-    theirs, ours = (json.loads(in_a_process(task, folder, str(n), str(n_draws))) for task in ("peer", "own"))
-    print(f"expected purchases, {n:,} customers, {n_draws:,} draws:")
-    for name, found in (("pymc-marketing", theirs), ("predclv", ours)):
-        print(f"  {name}: {found['seconds']:.2f} s CPU, {found['peak']:.0f} MiB at most, sum {found['sum']:.6f}")
-    ratios = theirs["seconds"] / ours["seconds"], theirs["peak"] / ours["peak"]
-    print(f"  {ratios[0]:.0f} times the CPU and {ratios[1]:.1f} times the memory for the same sum", flush=True)
-    # Both average the same closed form over the same draws.
-    assert abs(theirs["sum"] / ours["sum"] - 1) < 1e-6
+def job_cases() -> list[Case]:
+    return [
+        Case(
+            f"score/{n}/{columns}",
+            SUBJECT,
+            f"predclv score, {'all' if columns == 'all' else 'point'} columns, Parquet to Parquet",
+            partial(score, n, columns),
+            customers=n,
+            data=("model", "1000.parquet", f"{n}.parquet"),
+            repeats=1 if columns == "all" or chosen == "large" else 3,
+            sets=(chosen,),
+            limit=3_600.0,
+        )
+        for n, columns, _, chosen in JOBS
+    ]
 
 
-def in_a_process(task: str, folder: Path, *arguments: str) -> str:
-    """Run a part of this script by itself, so that its memory is on nobody else's account."""
-    command = [sys.executable, __file__, task, str(folder), *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def peer_cases() -> list[Case]:
+    return [
+        Case(
+            f"score/expected/{n}-{draws}/{who}",
+            SUBJECT,
+            "expected purchases at given draws",
+            partial(work, n, draws),
+            who,
+            customers=n,
+            draws=draws,
+            data=("model", f"{MILLION}.parquet"),
+            repeats=3 if chosen == "full" and who == "predclv" else 1,
+            sets=(chosen,),
+            limit=900.0,
+            memory=22.0,
+        )
+        for n, draws, chosen in PEER
+        for who, work in (("predclv", expect), ("pymc-marketing", expect_peer))
+    ]
 
 
-def main(options: list[str]) -> int:
-    missed = 0
-    cases = [*CASES, *(LARGE if "--large" in options else [])]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        in_a_process("model", folder)
-        for n in sorted({1_000, MILLION, *(case[0] for case in cases)}):
-            in_a_process("rows", folder, str(n))
-        score(folder, 1_000, "all", "warm")
-        for number, (n, columns, most) in enumerate(cases):
-            spent = json.loads(in_a_process("score", folder, str(n), columns, f"out-{number}"))
-            met = spent["seconds"] <= most and spent["peak"] <= MOST_MIB
-            missed += not met
-            what = "all columns" if columns == "all" else "point columns"
-            print(
-                f"{n:,} customers, {what}: {spent['seconds']:.1f} s CPU, {spent['peak']:.0f} MiB at most; wanted "
-                f"{most:g} s and {MOST_MIB:g} MiB: {'met' if met else 'MISSED'}",
-                flush=True,
-            )
-        if "--pymc-marketing" in options:
-            compare(folder, *PEER)
-        if "--largest" in options:
-            compare(folder, *LARGEST_PEER)
-    return missed
-
+CASES = (*job_cases(), *peer_cases())
+DATA = {"model": make_model, **{f"{n}.parquet": partial(make_rows, n) for n in (1_000, MILLION, 10 * MILLION)}}
+TARGETS = (
+    *(
+        target
+        for n, columns, most, _ in JOBS
+        if most
+        for said in [
+            f"predclv score, {n // MILLION} million customers, {'all' if columns == 'all' else 'point'} columns"
+        ]
+        for target in (
+            Target(SUBJECT, f"{said}: CPU", f"score/{n}/{columns}", most=most, unit="s"),
+            Target(SUBJECT, f"{said}: memory", f"score/{n}/{columns}", name="peak", most=MOST_MIB, unit="MiB"),
+        )
+    ),
+    *(
+        Target(
+            SUBJECT,
+            f"expected purchases of {n:,} customers at {draws:,} draws: sum, against pymc-marketing's",
+            f"score/expected/{n}-{draws}/predclv",
+            f"score/expected/{n}-{draws}/pymc-marketing",
+            name="sum",
+            most=1e-6,
+            unit="relative",
+            gap=True,
+        )
+        for n, draws, _ in PEER
+    ),
+)
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["rows", folder, n]:
-            make_rows(Path(folder) / f"{n}.parquet", int(n))
-        case ["model", folder]:
-            make_model(Path(folder) / "model")
-        case ["score", folder, n, columns, out]:
-            print(json.dumps(score(Path(folder), int(n), columns, out)))
-        case ["peer", folder, n, n_draws]:
-            print(json.dumps(peer(Path(folder), int(n), int(n_draws))))
-        case ["own", folder, n, n_draws]:
-            print(json.dumps(own_twin(Path(folder), int(n), int(n_draws))))
-        case options:
-            sys.exit(main(options))
+    sys.exit(main(sys.modules[__name__]))

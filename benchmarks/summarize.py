@@ -1,27 +1,25 @@
 """RFM summary of purchases in Parquet, on disk and within a memory limit, against a hand-written query of DuckDB.
 
-Purchases are simulated by DuckDB, a file at a time. Ours and the query are a process of their own each, with the same
-limit; both write Parquet. Prints CPU seconds (all threads, start of Python included), elapsed seconds, peak resident
-memory and rows, and compares the two tables: whole numbers and money (in cents) must be equal.
+    python benchmarks/summarize.py            5 million purchases
+    python benchmarks/summarize.py --large    100 million of 15 million customers: 0.9 GB of Parquet, and several GB of
+                                              temporary files to spill into
 
-    python benchmarks/summarize.py [--purchases 5000000] [--large] [--memory-limit 2GB] [--folder DIR]
-
-`--large` is 100 million purchases of 15 million customers: some 0.9 GB of Parquet, and several GB to spill into.
+Purchases are simulated by DuckDB, a file at a time. Ours and the query have the same limit of 2 GB; both write Parquet.
+CPU seconds are of the whole process, start of Python included. The two tables must be equal, money in cents.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import resource
-import subprocess
 import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
+from harness import Case, Cost, Target, main, run_program
+
+SUBJECT = "Summaries of logs"
+LIMIT = "2GB"
 PER_FILE = 5_000_000
+SIZES = {5_000_000: "full", 100_000_000: "large"}
 
 MAKE_PART = """
 COPY (
@@ -53,93 +51,100 @@ COPY (
 ) TO '{out}' (FORMAT parquet)
 """
 
+APART = """
+SELECT count(*), count(*) FILTER (
+    a.customer_id IS DISTINCT FROM b.customer_id OR a.frequency IS DISTINCT FROM b.frequency
+    OR a.recency IS DISTINCT FROM b.recency OR a.T IS DISTINCT FROM b.T
+    OR round(a.monetary_value * a.frequency * 100)::BIGINT IS DISTINCT FROM b.repeat_cents
+)
+FROM read_parquet(?) AS a POSITIONAL JOIN read_parquet(?) AS b
+"""
 
-def make_log(folder: Path, purchases: int) -> None:
+
+def make_log(purchases: int, folder: Path) -> None:
     import duckdb
 
+    folder.mkdir()
     with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
         for number, first in enumerate(range(0, purchases, PER_FILE)):
-            last = min(first + PER_FILE, purchases)
-            path = folder / f"purchases-{number:03}.parquet"
-            connection.execute(
-                MAKE_PART.format(customers=max(purchases * 3 // 20, 1), first=first, last=last, path=path)
-            )
+            last, path = min(first + PER_FILE, purchases), folder / f"purchases-{number:03}.parquet"
+            customers = max(purchases * 3 // 20, 1)
+            connection.execute(MAKE_PART.format(customers=customers, first=first, last=last, path=path))
 
 
-def by_hand(log: str, out: str, memory_limit: str) -> None:
+def by_hand(log: str, out: str) -> None:
     import duckdb
 
-    config = {"memory_limit": memory_limit, "temp_directory": f"{out}.spill", "preserve_insertion_order": "false"}
+    config = {"memory_limit": LIMIT, "temp_directory": f"{out}.spill", "preserve_insertion_order": "false"}
     with duckdb.connect(config=config) as connection:
         connection.execute(BY_HAND.format(log=log, out=out))
 
 
-def by_predclv(log: str, out: str, memory_limit: str) -> None:
+def by_predclv(log: str, out: str) -> None:
     import predclv as pc
 
     options = {"amount": "amount", "minor_unit": 0.01, "observation_end": "2023-12-31"}
-    pc.batch.summarize(log, out, memory_limit=memory_limit, observation_start="2022-01-01", **options)
+    pc.batch.summarize(log, out, memory_limit=LIMIT, observation_start="2022-01-01", **options)
 
 
-WAYS = {"by hand": by_hand, "predclv": by_predclv}
+WAYS = {"query by hand": by_hand, "predclv": by_predclv}
 
 
-def measure(way: str, log: Path, out: Path, memory_limit: str) -> dict[str, float]:
-    command = [sys.executable, "-W", "ignore", __file__, "--way", way, "--log", str(log), "--out", str(out)]
-    start = time.perf_counter()
-    done = subprocess.run([*command, "--memory-limit", memory_limit], check=True, capture_output=True, text=True)
-    return {**json.loads(done.stdout), "elapsed": time.perf_counter() - start}
+def summarise(way: str, purchases: int, folder: Path) -> Cost:
+    """Write the table; ours is then compared with the query's, which comes first."""
+    tables = {name: folder / f"{name.replace(' ', '-')}-{purchases}.parquet" for name in WAYS}
+    tables[way].unlink(missing_ok=True)
+    cost = run_program([sys.executable, "-W", "ignore", __file__, "--way", way, folder / str(purchases), tables[way]])
+    found = {"elapsed": cost.found["elapsed"]}
+    if way == "predclv" and tables["query by hand"].is_file():
+        import duckdb
+
+        with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
+            counts = connection.execute(APART, [str(tables[name]) for name in ("predclv", "query by hand")]).fetchone()
+        found |= {"rows": counts[0], "rows apart": counts[1]}
+    return Cost(cost.cpu, cost.peak, found)
 
 
-def compare(ours: Path, theirs: Path) -> tuple[int, int]:
-    """Rows, and how many of them differ."""
-    import duckdb
-
-    with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
-        query = """
-            SELECT count(*), count(*) FILTER (
-                a.customer_id IS DISTINCT FROM b.customer_id OR a.frequency IS DISTINCT FROM b.frequency
-                OR a.recency IS DISTINCT FROM b.recency OR a.T IS DISTINCT FROM b.T
-                OR round(a.monetary_value * a.frequency * 100)::BIGINT IS DISTINCT FROM b.repeat_cents
-            )
-            FROM read_parquet(?) AS a POSITIONAL JOIN read_parquet(?) AS b
-        """
-        return connection.execute(query, [str(ours), str(theirs)]).fetchone()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--purchases", type=int, default=5_000_000)
-    parser.add_argument("--large", action="store_true", help="100 million purchases")
-    parser.add_argument("--memory-limit", default="2GB")
-    parser.add_argument("--folder", help="where to put the purchases while it runs")
-    for name in ("--way", "--log", "--out"):
-        parser.add_argument(name, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.way:
-        WAYS[arguments.way](arguments.log, arguments.out, arguments.memory_limit)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        print(json.dumps({"cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}))
-        return
-    purchases = 100_000_000 if arguments.large else arguments.purchases
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        log = Path(folder) / "log"
-        log.mkdir()
-        make_log(log, purchases)
-        size = sum(file.stat().st_size for file in log.iterdir())
-        print(f"RFM summary of {purchases:,} purchases in {len(os.listdir(log))} files of {size >> 20:,} MiB in all")
-        outs = {way: Path(folder) / f"{way.replace(' ', '-')}.parquet" for way in WAYS}
-        for way, out in outs.items():
-            found = measure(way, log, out, arguments.memory_limit)
-            print(
-                f"  {way:8s} {found['cpu']:7.1f} s CPU  {found['elapsed']:7.1f} s elapsed  {found['peak']:6.0f} MiB at "
-                f"most, of a limit of {arguments.memory_limit}",
-                flush=True,
-            )
-        rows, odd = compare(outs["predclv"], outs["by hand"])
-    print(f"  {rows:,} customers, of whom {odd:,} differ")
-    assert odd == 0, "the two disagree"
-
+CASES = tuple(
+    Case(
+        f"summarize/{purchases}/{way.replace(' ', '-')}",
+        SUBJECT,
+        f"RFM summary of {purchases:,} purchases, Parquet to Parquet, limit of {LIMIT}",
+        partial(summarise, way, purchases),
+        way,
+        customers=purchases * 3 // 20,
+        data=(str(purchases),),
+        repeats=3 if chosen == "full" else 1,
+        sets=(chosen,),
+        limit=3_600.0,
+    )
+    for purchases, chosen in SIZES.items()
+    for way in WAYS
+)
+DATA = {str(purchases): partial(make_log, purchases) for purchases in SIZES}
+TARGETS = (
+    *(
+        Target(
+            SUBJECT,
+            f"{purchases // 1_000_000} million purchases, Parquet to Parquet: rows unlike those of a query",
+            f"summarize/{purchases}/predclv",
+            name="rows apart",
+            most=0,
+        )
+        for purchases in SIZES
+    ),
+    Target(
+        SUBJECT,
+        "100 million purchases, Parquet to Parquet, limit of 2 GB: memory",
+        "summarize/100000000/predclv",
+        name="peak",
+        most=2e9 / 2**20,
+        unit="MiB",
+    ),
+)
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--way"]:
+        WAYS[sys.argv[2]](*sys.argv[3:])
+        sys.exit()
+    sys.exit(main(sys.modules[__name__]))
