@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-results
-# Two test processes suit two cores; conftest.py gives each its own cache of compiled kernels.
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+# Two test processes suit two cores; a file is run by one of them, and conftest.py puts the costly first.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint format bench bench-quick notebooks docs constraints clean

@@ -1,4 +1,4 @@
-"""What every test may use: tools and data that may be absent, and a cache of compiled kernels for each process."""
+"""What every test may use: tools and data that may be absent, and compiled kernels; and which files come first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from workers import Garbage, KernelCache, sort_by_cost
+
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI") == "true"
 ABSENT_DATA = "data absent: "
@@ -17,20 +19,40 @@ ABSENT_DATA = "data absent: "
 ABSENT_EXTENSION = "extension absent: "
 
 
-def _give_worker_its_own_kernel_cache() -> None:
-    # Two processes that compile one kernel at the same moment for different argument types may overwrite each
-    # other's entry in numba's cache. The name holds a hash of the sources, because numba does not notice a change
-    # in a kernel that another one calls. Set before numba is imported; a process started by a test inherits it.
+def _give_worker_its_own_kernel_cache() -> KernelCache | None:
+    # The name holds a hash of the sources, because numba does not notice a change in a kernel that another one calls,
+    # and of their times, by which numba knows whether an entry is stale. Set before numba is imported; a process
+    # started by a test inherits it.
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
-        return
-    sources = sorted((ROOT / "src" / "predclv").rglob("*.py"))
-    digest = hashlib.sha256(b"".join(s.read_bytes() for s in sources if b"numba" in s.read_bytes())).hexdigest()[:12]
-    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / digest / worker)
+        return None
+    digest = hashlib.sha256()
+    for source in sorted((ROOT / "src" / "predclv").rglob("*.py")):
+        if b"numba" in (text := source.read_bytes()):
+            digest.update(text + str(source.stat().st_mtime_ns).encode())
+    folder = ROOT / ".pytest_cache" / "numba" / digest.hexdigest()[:12] / worker
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    return KernelCache(folder)
 
 
-_give_worker_its_own_kernel_cache()
+_KERNELS = _give_worker_its_own_kernel_cache()
 os.environ.setdefault("MPLBACKEND", "agg")
+# XLA takes seconds to compile a model, and would for every fit of it anew.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # As plugins, and not hooks of this file, they serve notebooks too, which stand in a folder of their own.
+    config.pluginmanager.register(Garbage())
+    if _KERNELS is not None:
+        config.pluginmanager.register(_KERNELS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    sort_by_cost(items)
 
 
 @pytest.fixture(scope="session")
