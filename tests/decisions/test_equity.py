@@ -48,7 +48,7 @@ def test_the_parts_are_what_they_are_elsewhere(clv, rfm):
     expected = found["present customers"] + found["customers to come"] - found["cost of winning them"]
     assert found["customer equity"] == pytest.approx(expected, rel=1e-9)
     assert len(equity.arrivals) == 6
-    assert equity.methods == {"all": "100 a period, as given, taken as certain"}
+    assert equity.methods == {"all": "100 a month, as given, taken as certain"}
     assert "less" in repr(equity)
 
 
@@ -72,6 +72,14 @@ def test_intervals_hold_the_chance_of_single_customers(clv, rfm):
     assert found["expected"] == pytest.approx(total.mean(), rel=0.03)
 
 
+def test_where_nobody_came_hardly_anybody_is_expected():
+    """The mean of the draws does not rest on a few of them in which thousands come."""
+    for past, most in (([0] * 12, 4.0), ([3, 0, 0, 0, 0, 0, 0], 120.0)):
+        total = forecast_arrivals(past, 36).draws.sum(axis=1)
+        assert 0.5 < total.mean() < most
+        assert total.mean() < np.quantile(total, 0.95)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::predclv.errors.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::predclv.errors.DependenceWarning")
@@ -82,7 +90,7 @@ def test_segments_have_arrivals_of_their_own(rfm):
     to_come = equity.table[equity.table["part"] == "customers to come"].set_index("segment")["expected"]
     assert to_come["all"] == pytest.approx(to_come["paid"] + to_come["organic"])
     assert set(equity.table.loc[equity.table["part"] == "present customers", "segment"]) == {"paid", "organic", "all"}
-    with pytest.raises(DataError, match="lacks 'organic'"):
+    with pytest.raises(DataError, match="lacks 1 of 2 channels"):
         customer_equity(clv, rfm, "3 months", arrivals={"paid": 50})
     with pytest.raises(DataError, match="names 'radio'"):
         customer_equity(clv, rfm, "3 months", arrivals={"paid": 50, "organic": 1, "radio": 3})

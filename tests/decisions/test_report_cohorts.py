@@ -70,7 +70,7 @@ def test_findings_are_those_of_the_tables(clv, rfm, log):
     captions = [block.caption for block in part.section.blocks if getattr(block, "kind", "") == "table"]
     assert "Channels at the same age" in captions
     assert "Worth of present and future customers" in captions
-    assert "50 a period, as given, taken as certain" in texts(part)
+    assert "50 a month, as given, taken as certain" in texts(part)
     assert part.facts["period"] == "month"
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from predclv.errors import DataError
 
-__all__ = ["OWN_COLUMNS", "check_carry", "check_option", "count_of", "pick_column", "quote_list", "suggest"]
+__all__ = [
+    "OWN_COLUMNS",
+    "check_carry",
+    "check_channels",
+    "check_option",
+    "count_of",
+    "pick_column",
+    "quote_list",
+    "suggest",
+]
 
 #: What a summary calls its own columns, so that no carried column may be called so.
 OWN_COLUMNS = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_purchase", "log_itt", "weight")
@@ -37,6 +46,26 @@ def check_option(option: str, value: object, allowed: Sequence[str]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     raise DataError(f"{option!r} must be one of {quote_list(allowed)}. Got {value!r}.{suggest(value, allowed)}")
+
+
+def check_channels(option: str, given: Iterable[object], channels: Sequence[str]) -> None:
+    """Raise DataError where what is given by channel leaves one out, or names one that there is not."""
+    names = [str(name) for name in given]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise DataError(f"{option!r} names {twice[0]!r} more than once. Give one value for each channel.")
+    lacking = [name for name in channels if name not in names]
+    unknown = [name for name in names if name not in channels]
+    if unknown:
+        raise DataError(
+            f"{option!r} names {count_of(len(unknown), len(names), 'channels')} that the customers do not have (first: "
+            f"{unknown[0]!r}).{suggest(unknown[0], lacking or channels)} Theirs are {quote_list(channels)}."
+        )
+    if lacking:
+        raise DataError(
+            f"{option!r} lacks {count_of(len(lacking), len(channels), 'channels')} (first: {lacking[0]!r}). Give a "
+            f"value for each of {quote_list(channels)}."
+        )
 
 
 def check_carry(carry: Sequence[str], option: str = "carry") -> None:

@@ -24,6 +24,8 @@ _FEWEST = 4
 _GRID = 41
 # Slopes of the logarithm, a period, that are thought of: prior standard deviation.
 _SLOPE = 0.05
+# Levels far above every past period are not thought of: else the mean of rare arrivals would be infinite.
+_BEYOND = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +47,10 @@ class ArrivalForecast:
     method: str
 
     def table(self, level: float = 0.9) -> pd.DataFrame:
-        """Period (1 is the next), expected, low and high: the predictive interval of each."""
+        """Period (1 is the next), expected, low and high: the predictive interval of each.
+
+        Of rare arrivals the mean may lie above the interval: most often nobody comes, and now and then somebody does.
+        """
         check_level(level)
         low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
         period = np.arange(1, self.draws.shape[1] + 1)
@@ -143,17 +148,19 @@ def _posterior(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Draw log level at the middle of the past, slope, and size of the negative binomial, from a grid.
 
-    Priors: flat in the log level but for a factor m^(1/2), as Jeffreys' of a Poisson mean; log size normal about log 20
-    with standard deviation 2, which spans periods alike but for chance and periods that differ by several times.
+    Priors: flat in the log level but for a factor m^(1/2), as Jeffreys' of a Poisson mean, and exp(-m / M), with M ten
+    times one more than the largest of the past; log size normal about log 20 with standard deviation 2, which spans
+    periods alike but for chance and periods that differ by several times.
     """
     n = len(past)
+    most = _BEYOND * (past.max() + 1.0)
     center, spread = np.log(past.mean() + 0.5), 8.0 / np.sqrt(past.sum() + 1.0) + 4.0 / np.sqrt(n)
     level = np.linspace(center - spread, center + spread, 2 * _GRID)
     size = np.linspace(np.log(20.0) - 6.0, np.log(20.0) + 8.0, _GRID)
     slope = np.linspace(-4 * _SLOPE, 4 * _SLOPE, _GRID) if method == "trend" else np.zeros(1)
     time = np.arange(n) - (n - 1) / 2
     a, b, c = (part.ravel() for part in np.meshgrid(level, slope, size, indexing="ij"))
-    log_weight = 0.5 * a - 0.5 * ((c - np.log(20.0)) / 2.0) ** 2 - 0.5 * (b / _SLOPE) ** 2
+    log_weight = 0.5 * a - np.exp(a) / most - 0.5 * ((c - np.log(20.0)) / 2.0) ** 2 - 0.5 * (b / _SLOPE) ** 2
     k = np.exp(c)
     for t, count in zip(time, past, strict=True):
         mean = np.exp(a + b * t)

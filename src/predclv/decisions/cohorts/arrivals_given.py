@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from predclv.data.checks import check_channels, quote_list
 from predclv.decisions.cohorts.arrivals import ArrivalForecast, forecast_arrivals
 from predclv.decisions.cohorts.table import CohortTable
 from predclv.errors import DataError
@@ -18,23 +19,22 @@ __all__ = ["ALL", "settle_arrivals"]
 ALL = "all"
 
 
-def settle_arrivals(arrivals: Any, names: list[str], n_periods: int, n_draws: int) -> dict[str, ArrivalForecast]:
+def settle_arrivals(
+    arrivals: Any, names: list[str], n_periods: int, n_draws: int, period: str
+) -> dict[str, ArrivalForecast]:
     """Forecasts of each segment from what `customer_equity` takes; DataError where segments are missing or unknown."""
     if isinstance(arrivals, CohortTable):
         arrivals = _past_arrivals(arrivals, names, n_periods, n_draws)
     if not isinstance(arrivals, Mapping):
         if len(names) > 1:
-            raise DataError(f"The models have segments, {names}: give arrivals of each, as a mapping.")
+            raise DataError(f"The models have segments, {quote_list(names)}: give arrivals of each, as a mapping.")
         arrivals = {names[0]: arrivals}
+    check_channels("arrivals", arrivals, names)
     given = {str(name): value for name, value in arrivals.items()}
-    lacking, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
-    if lacking or unknown:
-        what = f"lacks {lacking[0]!r}" if lacking else f"names {unknown[0]!r}, which is none of {names}"
-        raise DataError(f"'arrivals' {what}. Give new customers a period of each segment.")
-    return {name: _settle_one(given[name], n_periods, n_draws) for name in names}
+    return {name: _settle_one(given[name], n_periods, n_draws, period) for name in names}
 
 
-def _settle_one(value: Any, n_periods: int, n_draws: int) -> ArrivalForecast:
+def _settle_one(value: Any, n_periods: int, n_draws: int, period: str) -> ArrivalForecast:
     if isinstance(value, ArrivalForecast):
         if value.draws.shape[1] < n_periods:
             raise DataError(f"Arrivals are forecast for {value.draws.shape[1]} periods, and {n_periods} are needed.")
@@ -48,7 +48,7 @@ def _settle_one(value: Any, n_periods: int, n_draws: int) -> ArrivalForecast:
     numbers = np.full(n_periods, float(numbers)) if is_one else numbers
     if numbers.ndim != 1 or len(numbers) < n_periods or not ((numbers >= 0) & np.isfinite(numbers)).all():
         raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.")
-    words = f"{float(value):g} a period, as given" if is_one else "as given by period"
+    words = f"{float(value):,g} a {period}, as given" if is_one else f"as given by {period}"
     return ArrivalForecast(np.tile(numbers[:n_periods], (n_draws, 1)), np.zeros(0), f"{words}, taken as certain")
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from predclv.data.checks import quote_list
 from predclv.data.periods import DAYS_PER_PERIOD, check_period
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
@@ -46,6 +47,8 @@ class CustomerEquity:
         part ("present customers", "customers to come", "cost of winning them", "customer equity"), segment ("all" for
         the sum; others where the models have segments), expected, low, high. The interval of the sum comes from joint
         draws: the same draw of the parameters values both, so it is not the sum of the ends.
+        Where customers to come are rare or their number hardly known, the expected value, a mean, may lie above the
+        interval: few of the draws then hold most of it.
     arrivals : pandas.DataFrame
         segment, period (1 is the next), expected (new customers) with low, high, value (of those who come in it, within
         the horizon, discounted to the as-of date, first purchase included as asked for) with value_low, value_high.
@@ -155,7 +158,7 @@ def customer_equity(
         raise ValueError("Customers come for ever: equity needs a finite horizon, '5 years' for instance.")
     n_periods, width = _steps(length, DAYS_PER_PERIOD[period] / days)
     segments = _segment_names(clv, profiles)
-    coming = settle_arrivals(arrivals, segments, n_periods, n_draws)
+    coming = settle_arrivals(arrivals, segments, n_periods, n_draws, period)
     for option, amounts in (("cac", cac), ("price", price)):
         _refuse_unknown(option, amounts, segments)
     by = _segment_column(clv)
@@ -281,7 +284,7 @@ def _segment_names(clv: CLV, profiles: Mapping[str, Any] | None) -> list[str]:
 def _refuse_unknown(option: str, amounts: Any, names: list[str]) -> None:
     unknown = [name for name in amounts if name not in names] if isinstance(amounts, Mapping) else []
     if unknown:
-        raise DataError(f"{option!r} names {unknown[0]!r}, which is none of {names}. Leave it out.")
+        raise DataError(f"{option!r} names {unknown[0]!r}, which is none of {quote_list(names)}. Leave it out.")
 
 
 def _of(value: Any, name: str) -> float | None:
