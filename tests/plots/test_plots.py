@@ -263,3 +263,23 @@ def test_shares_have_a_minus_sign():
     assert style.percent(-0.123, sign=True) == "−12%"
     assert style.percent(0.5, sign=True) == "+50%"
     assert style.percent(float("nan")) == "–"
+
+
+def test_small_shares_keep_their_digits_and_zeros_no_sign():
+    assert [style.percent(share) for share in (0.0043, 0.00043, 1e-9, 0.0, 0.0099)] == [
+        "0.43%", "0.043%", "0%", "0%", "0.99%",
+    ]  # fmt: skip
+    assert [style.percent(share, sign=True) for share in (-0.003, -1e-9, 0.003)] == ["−0.3%", "0%", "+0.3%"]
+    assert [style.points(share) for share in (0.0131, -0.0004, 1e-7, float("nan"))] == ["+1.3", "−0.04", "0", "–"]
+    assert style.share_range(0.7931, 0.8012) == "79% to 80%"
+    assert style.share_range(0.9161, 0.9233) == "91.6% to 92.3%"
+    assert style.share_range(0.25, 0.25) == "25% to 25%"
+    assert [style.chance(share) for share in (0.001, 0.31, 0.999)] == ["below 1%", "31%", "above 99%"]
+
+
+def test_periods_are_named_as_people_say():
+    named = ("1997-03", "1997Q2", "1997-03-03/1997-03-09", "1997")
+    assert [style.period_name(period) for period in named] == [
+        "March 1997", "quarter 2 of 1997", "the week from 1997-03-03", "1997",
+    ]  # fmt: skip
+    assert style.period_name(pd.Period("2024-12", freq="M")) == "December 2024"

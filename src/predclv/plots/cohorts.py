@@ -180,7 +180,8 @@ def plot_continuation(forecast: Any, table: Any, measure: str = "active", *, ax:
     ax.set_ylim(bottom=0)
     style.legend(ax)
     last = future.iloc[-1]
-    title = f"{last[measure]:,.0f} predicted in {last['period']}, {low.iloc[-1]:,.0f} to {high.iloc[-1]:,.0f}"
+    when = style.period_name(last["period"])
+    title = f"{last[measure]:,.0f} predicted in {when}, {low.iloc[-1]:,.0f} to {high.iloc[-1]:,.0f}"
     unit = style.units(currency) if measure in ("revenue", "margin") else ""
     words = f"{_WORDS[measure]}{unit}"
     return style.dress(ax, title=title, x=f"{forecast.settings['period'].capitalize()}", y=words)

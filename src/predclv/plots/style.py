@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ __all__ = [
     "HIGHLIGHT",
     "MODEL",
     "QUIET",
+    "chance",
     "count_axis",
     "date_axis",
     "dress",
@@ -30,8 +32,11 @@ __all__ = [
     "money",
     "money_axis",
     "percent",
+    "period_name",
+    "points",
     "printable",
     "share_axis",
+    "share_range",
     "shorten",
     "units",
 ]
@@ -48,6 +53,12 @@ _SIZE = (6.4, 4.0)
 # A bold letter of the title, in inches, on average.
 _LETTER = 0.088
 _LONGEST_NAME = 32
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+# Percent below which a share is told as none.
+_LEAST = 0.005
 
 
 def get_axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Axes:
@@ -140,10 +151,54 @@ def share_axis(axis: Axis) -> None:
 
 
 def percent(share: float, *, sign: bool = False) -> str:
-    """'12%', or '+12%' and '−12%' with `sign`; a dash for what is not a number."""
+    """'12%', or '+12%' and '−12%' with `sign`; below 1 percent two digits, '0.43%'; a dash for what is not a number."""
     if not math.isfinite(share):
         return "–"
-    return f"{share:{'+' if sign else ''}.0%}".replace("-", "−")
+    return f"{_per_hundred(share, 0, sign)}%"
+
+
+def points(share: float) -> str:
+    """A difference of shares in points of percent, '+1.3' or '−0.043', which never reads as a zero with a sign."""
+    return _per_hundred(share, 1, True) if math.isfinite(share) else "–"
+
+
+def _per_hundred(share: float, digits: int, sign: bool) -> str:
+    """A hundred times the share to so many digits after the point; two digits where these would all be zeros."""
+    number = 100 * share
+    if abs(number) < _LEAST:
+        return "0"
+    kind = f".{digits}f" if abs(number) >= 10.0**-digits else ".2g"
+    return f"{number:{'+' if sign else ''}{kind}}".replace("-", "−")
+
+
+def chance(share: float) -> str:
+    """A probability that is not known to be 0 or 1, as '31%', 'below 1%' or 'above 99%'."""
+    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else percent(share)
+
+
+def share_range(low: float, high: float, *, joint: str = "to") -> str:
+    """'79% to 81%', with a digit more where both ends would read alike."""
+    for digits in range(3):
+        ends = [f"{100 * end:.{digits}f}%" for end in (low, high)]
+        if ends[0] != ends[1]:
+            break
+    else:
+        ends = [percent(end) for end in (low, high)]
+    if digits == 0 or not math.isfinite(high - low):
+        ends = [percent(end) for end in (low, high)]
+    return f"{ends[0]} {joint} {ends[1]}"
+
+
+def period_name(period: object) -> str:
+    """A period as people say it: 'March 1997', 'quarter 1 of 1997', 'the week from 1997-03-03', '1997'."""
+    text = str(period)
+    if found := re.fullmatch(r"(\d{4})-(\d{2})", text):
+        return f"{_MONTHS[int(found[2]) - 1]} {found[1]}"
+    if found := re.fullmatch(r"(\d{4})Q(\d)", text):
+        return f"quarter {found[2]} of {found[1]}"
+    if found := re.fullmatch(r"(\d{4}-\d{2}-\d{2})/.*", text):
+        return f"the week from {found[1]}"
+    return text
 
 
 def units(currency: str | None) -> str:

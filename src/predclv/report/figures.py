@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
 from predclv.report.blocks import Figure
+from predclv.report.room import make_room
 
 __all__ = ["draw"]
 
@@ -47,12 +48,14 @@ def draw(
     size : (float, float)
         Inches.
     """
-    canvas = Canvas(figsize=size, layout="constrained")
+    # What SVG is written with, so that what is measured here is what is drawn.
+    canvas = Canvas(figsize=size, dpi=72, layout="constrained")
     buffer = io.BytesIO()
     # Text stays text, which a reader can select and a browser shows in scripts that matplotlib's own font lacks.
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         plot(*arguments, ax=canvas.subplots(), **options)
+        make_room(canvas)
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return Figure(_for_page(buffer.getvalue(), name, label), label, caption)
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predclv.data.durations import Horizon
+from predclv.data.durations import DAYS_PER_UNIT, Horizon
 from predclv.plots.style import money, percent, printable
 
-__all__ = ["NAME", "ReportWords", "ValueWords", "same_customers"]
+__all__ = ["NAME", "ReportWords", "ValueWords", "same_customers", "say_time"]
 
+# What time is told in, its days, and up to how many of it.
+_SPANS = (("day", 1.0, 21.0), ("week", 7.0, 13.0), ("month", 365.25 / 12, 24.0), ("year", 365.25, np.inf))
 #: Letters of a name that a table shows.
 NAME = 60
 
@@ -122,6 +124,17 @@ class ReportWords(ValueWords):
             return "–"
         number = f"{expected:,.0f}" if expected >= 100 else f"{expected:,.1f}"
         return f"{number} ({row['purchases_low']:,.0f} to {row['purchases_high']:,.0f})"
+
+
+def say_time(length: float, unit: str) -> str:
+    """A length of time as people say it: '3 days', '18 months', '11 years'."""
+    if unit not in DAYS_PER_UNIT or not np.isfinite(length):
+        return f"{length:,.3g} {unit}s"
+    days = length * DAYS_PER_UNIT[unit]
+    name, size = next((name, size) for name, size, most in _SPANS if days < most * size)
+    n = days / size
+    number = f"{n:,.0f}" if n >= 10 or round(n, 1) == round(n) else f"{n:.1f}"
+    return f"{number} {name}{'' if number == '1' else 's'}"
 
 
 def same_customers(left: object, right: object) -> bool:

@@ -16,7 +16,7 @@ from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.errors import HorizonWarning
 from predclv.plots.acquisition import MOST_CURVES, plot_payback, plot_ratios
-from predclv.plots.style import percent, shorten
+from predclv.plots.style import chance, percent, shorten
 from predclv.report.blocks import Block, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
@@ -170,17 +170,12 @@ def _ratios(given: DecisionInputs, found: Acquisition, shown: pd.DataFrame) -> T
             given.span(row["clv_low"], row["clv_high"]),
             _ratio(row["ratio"]),
             f"{_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])}",
-            *(_chance(row[f"p_above_{start:g}"]) for start in starts),
+            *(chance(row[f"p_above_{start:g}"]) for start in starts),
             _verdict(row["verdict"], found.settings["bands"]),
         ]
         for row in shown.to_dict("records")
     ]
     return Table("Worth against cost", columns, rows, numeric=range(1, 6 + len(starts)))
-
-
-def _chance(share: float) -> str:
-    """A probability from draws, never 0% or 100%."""
-    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else percent(share)
 
 
 def _verdict(verdict: str, bands: Mapping[float, str]) -> str:

@@ -23,7 +23,7 @@ from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.errors import DataQualityWarning, HorizonWarning
 from predclv.plots.cohorts import plot_cohorts, plot_continuation
-from predclv.plots.style import percent, shorten
+from predclv.plots.style import percent, period_name, points, share_range, shorten
 from predclv.report.blocks import Block, Details, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
@@ -151,9 +151,14 @@ def _lead(given: DecisionInputs, table: CohortTable) -> str:
         what = "fewer than before"
     low, high = f"{last['retention_low']:.1%}", f"{last['retention_high']:.1%}"
     return (
-        f"Of those who first bought in {last['cohort']}, {last['retention']:.1%} came back in the {period} after "
-        f"({low} to {high} with {given.sure} probability); of those who came earlier, {usual:.1%}: {what}."
+        f"Of those who first bought in {period_name(last['cohort'])}, {last['retention']:.1%} came back in the "
+        f"{period} after ({low} to {high} with {given.sure} probability); of those who came earlier, {usual:.1%}: "
+        f"{what}."
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _figures(given: DecisionInputs, table: CohortTable, future: CohortForecast) -> list[Any]:
@@ -212,8 +217,7 @@ def _against(own: pd.DataFrame, age: int) -> str:
     row = own.loc[age].to_dict()
     if row["verdict"] == NOT_ENOUGH:
         return NOT_ENOUGH
-    low, high = (f"{100 * row[end]:+.1f}".replace("-", "−") for end in ("low", "high"))
-    return f"{percent(row['value'])} ({low} to {high})"
+    return f"{percent(row['value'])} ({points(row['low'])} to {points(row['high'])})"
 
 
 def _to_come(given: DecisionInputs, equity: CustomerEquity) -> list[Block]:
@@ -225,7 +229,11 @@ def _to_come(given: DecisionInputs, equity: CustomerEquity) -> list[Block]:
         TOTAL: "Together",
     }
     body = [
-        [names[str(part)], given.money(row["expected"]), given.span(row["low"], row["high"])]
+        [
+            names[str(part)],
+            given.money(row["expected"]),
+            given.span(row["low"], row["high"]) if row["low"] < row["high"] else "as given",
+        ]
         for part, row in rows.iterrows()
     ]
     told = rows.loc[TOTAL].to_dict()
@@ -237,7 +245,9 @@ def _to_come(given: DecisionInputs, equity: CustomerEquity) -> list[Block]:
         f"{less}). New customers: {'; '.join(coming)}. All are valued until the same day, so that who comes late "
         "counts for little."
     )
-    table = Table("Worth of present and future customers", ("", "Worth", f"{given.sure} range"), body, numeric=(1, 2))
+    table = Table(
+        "Worth of present and future customers", ("", "Worth", f"{given.sure} range"), body, (1, 2), [len(body) - 1]
+    )
     return [Paragraph(words), table]
 
 
@@ -247,15 +257,14 @@ def _metrics(given: DecisionInputs, metrics: RetentionMetrics) -> Table:
         metrics.settings["period"].capitalize(),
         "Customers who bought",
         "New",
-        "Not back since the period before",
+        f"Not back since the {metrics.settings['period']} before",
         "Average order",
         "Net revenue retention",
         "Gross",
     )
     body = [
         [
-            # Unbroken, however narrow the column.
-            str(row["period"]).replace("-", "\u2011"),
+            period_name(row["period"]),
             f"{row['active_customers']:,}",
             f"{row['new_customers']:,}",
             _ranged(row, "churn_rate"),
@@ -265,13 +274,13 @@ def _metrics(given: DecisionInputs, metrics: RetentionMetrics) -> Table:
         ]
         for row in rows
     ]
-    return Table(f"The last {len(rows)} whole periods", columns, body, numeric=range(1, 7))
+    return Table(f"The last {len(rows)} whole {metrics.settings['period']}s", columns, body, numeric=range(1, 7))
 
 
 def _ranged(row: Mapping[Any, Any], name: str) -> str:
     if not np.isfinite(row[name]):
         return NOT_ENOUGH if NOT_ENOUGH in row["note"] else "–"
-    return f"{percent(row[name])} ({percent(row[f'{name}_low'])} to {percent(row[f'{name}_high'])})"
+    return f"{percent(row[name])} ({share_range(row[f'{name}_low'], row[f'{name}_high'])})"
 
 
 def _definitions(metrics: RetentionMetrics) -> Details:
@@ -289,7 +298,7 @@ def _caveat(given: DecisionInputs, table: CohortTable, future: CohortForecast) -
     period = table.settings["period"]
     said = (
         f"A cohort's {period} 0 is that of the first purchase, however late in it. "
-        "Without a contract nobody says that they leave: who did not buy in a period may yet come back."
+        f"Without a contract nobody says that they leave: who did not buy in a {period} may yet come back."
     )
     shocks = future.settings["shocks"]
     if shocks.spread > 0:
@@ -299,5 +308,5 @@ def _caveat(given: DecisionInputs, table: CohortTable, future: CohortForecast) -
         )
     if not table.cells["is_whole"].all():
         cut = table.cells.loc[~table.cells["is_whole"], "period"].iloc[0]
-        said += f" {cut} is not over by {table.settings['end']} and is left out of the triangle."
+        said += f" {_capital(period_name(cut))} is not over by {table.settings['end']} and is left out of the triangle."
     return said

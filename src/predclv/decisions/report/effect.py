@@ -36,10 +36,10 @@ def _blocks(given: DecisionInputs, table: pd.DataFrame, within: str, n: int) -> 
     rows = [
         [
             percent(row["saved"]),
-            f"{row['retention']:.1%} to {row['retention_after']:.1%}",
+            f"from {row['retention']:.1%} to {row['retention_after']:.1%}",
             given.money(row["gain"]),
             given.span(row["gain_low"], row["gain_high"]),
-            f"{row['gain_share']:.1%}",
+            percent(row["gain_share"]),
         ]
         for row in table.to_dict("records")
     ]

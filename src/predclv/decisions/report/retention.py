@@ -13,7 +13,7 @@ from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.report.survey import GONE, LISTED, Survey, list_top, survey
 from predclv.decisions.retention.lists import list_at_risk, list_to_win_back, weigh_offer
 from predclv.plots.retention import plot_offer_return, plot_stakes
-from predclv.plots.style import percent, shorten
+from predclv.plots.style import chance, percent, shorten
 from predclv.report.blocks import Block, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
@@ -77,7 +77,7 @@ def _at_risk(given: DecisionInputs, at_risk: pd.DataFrame) -> Table:
     rows = [
         [
             shorten(row["customer_id"], NAME),
-            percent(row["p_alive"]),
+            chance(row["p_alive"]),
             given.money(row["expected_clv"]),
             given.money(row["stake"]),
             given.span(row["stake_low"], row["stake_high"]),
@@ -146,7 +146,7 @@ def _win_back(given: DecisionInputs, found: Survey, win_back: pd.DataFrame) -> l
     rows = [
         [
             shorten(row["customer_id"], NAME),
-            percent(row["p_alive"]),
+            chance(row["p_alive"]),
             given.money(row["stake"]),
             given.span(row["stake_low"], row["stake_high"]),
         ]

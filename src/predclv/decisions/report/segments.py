@@ -19,7 +19,7 @@ from predclv.decisions.segments.tiers import CustomerTiers, assign_tiers
 from predclv.errors import DataError, DataQualityWarning
 from predclv.models.valuation import TOTAL
 from predclv.plots.segments import plot_pareto, plot_tiers
-from predclv.plots.style import percent, printable, shorten
+from predclv.plots.style import percent, printable, share_range, shorten
 from predclv.report.blocks import Block, Details, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
@@ -132,7 +132,7 @@ def _lead(given: DecisionInputs, curve: ParetoCurve) -> str:
 
 
 def _shares(row: Any, name: str) -> str:
-    return f"{percent(row[f'{name}_low'])} to {percent(row[f'{name}_high'])}"
+    return share_range(row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _pareto(given: DecisionInputs, curve: ParetoCurve) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -17,17 +18,29 @@ FEW = 500
 
 def trust(given: DecisionInputs, heard: Sequence[str], left_out: Mapping[str, str]) -> Section:
     """Say how far to rely on the page; `heard` are warnings of the sections."""
-    messages = list(dict.fromkeys([*given.messages, *heard]))
     findings = [Finding("caution", "Few customers", _few(given))] if given.n_customers < FEW else []
-    findings += [Finding("caution", "The run warned", printable(message)) for message in messages]
+    findings += [Finding("caution", "The run warned", printable(said)) for said in _once([*given.messages, *heard])]
     blocks: list[Block] = [Paragraph(_lead(given))]
     if findings:
         blocks.append(Findings(findings))
     if left_out:
-        rows = [[printable(name), printable(reason)] for name, reason in left_out.items()]
+        rows = [[printable(name).capitalize(), printable(reason)] for name, reason in left_out.items()]
         blocks.append(Table("Not on this page", ("Section", "Why"), rows))
     blocks.append(Table("Where this comes from", ("What", "Value"), _provenance(given)))
     return Section("trust", "How far to rely on this", blocks, short="How far to rely on this")
+
+
+def _once(messages: Sequence[str]) -> list[str]:
+    """Each message once; of those that differ in numbers alone, as of fits to parts of the customers, the first."""
+    alike: dict[str, list[str]] = {}
+    for message in dict.fromkeys(messages):
+        alike.setdefault(re.sub(r"[\d.,]+", "0", message), []).append(message)
+    return [
+        said
+        if not more
+        else f"{said} ({len(more)} more fit{'s' if len(more) > 1 else ''} of a part of this page said so.)"
+        for said, *more in alike.values()
+    ]
 
 
 def _lead(given: DecisionInputs) -> str:

@@ -1,0 +1,105 @@
+"""Room on a narrow drawing: titles, legends and tick labels that its layout lets run out of it or into each other."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.transforms import blended_transform_factory
+
+__all__ = ["make_room"]
+
+# Points between labels, and from the edge: a browser's letters may be a little wider; the fewest ticks of an axis; and
+# how often what was moved makes room for what was not.
+_GAP, _FEWEST, _ROUNDS = 5.0, 2, 3
+
+
+def make_room(canvas: Figure) -> None:
+    """Wrap titles and labels, move legends and thin ticks where they would be cut off or overlap, in place."""
+    for _ in range(_ROUNDS):
+        canvas.draw_without_rendering()
+        for axes in canvas.axes:
+            _move_legend(canvas, axes)
+            _thin_ticks(canvas, axes)
+            _wrap_label(canvas, axes)
+            _wrap_title(canvas, axes)
+    canvas.draw_without_rendering()
+    # Another layout would take other ticks, which were not looked at.
+    canvas.set_layout_engine("none")
+    canvas.draw_without_rendering()
+    for axes in canvas.axes:
+        _thin_ticks(canvas, axes)
+
+
+def _wrap_title(canvas: Figure, axes: Axes) -> None:
+    """Begin a title that is cut off on the right at the left edge, on as many lines as it takes."""
+    words = axes.get_title(loc="left")
+    found = [child for child in axes.get_children() if isinstance(child, Text) and words and child.get_text() == words]
+    if not found:
+        return
+    title, whole = found[0], canvas.bbox
+    extent = title.get_window_extent()
+    if whole.x0 <= extent.x0 and extent.x1 <= whole.x1:
+        return
+    # From the edge of the drawing, wherever the axes end up.
+    title.set_transform(blended_transform_factory(canvas.transFigure, axes.transAxes + axes.titleOffsetTrans))  # type: ignore[attr-defined]
+    title.set_x(_GAP / whole.width)
+    _wrap(title, extent.width, whole.width)
+
+
+def _wrap_label(canvas: Figure, axes: Axes) -> None:
+    """Put a label of the horizontal axis that is cut off on two lines or more, under the middle of what there is."""
+    label = axes.xaxis.label
+    extent = label.get_window_extent()
+    if not label.get_text() or (extent.x0 >= canvas.bbox.x0 and extent.x1 <= canvas.bbox.x1):
+        return
+    _wrap(
+        label, extent.width, min(canvas.bbox.x1 - axes.bbox.x0, axes.bbox.width + 2 * (canvas.bbox.x1 - axes.bbox.x1))
+    )
+
+
+def _wrap(text: Text, width: float, room: float) -> None:
+    words = text.get_text()
+    letters = max(map(len, words.split("\n")))
+    fitting = int(letters * (room - 2 * _GAP) / width) - 1
+    if letters > fitting:
+        text.set_text(textwrap.fill(" ".join(words.split()), max(fitting, 12)))
+
+
+def _move_legend(canvas: Figure, axes: Axes) -> None:
+    """Move a legend that is cut off on the right to the left."""
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    beyond = legend.get_window_extent().x1 - (canvas.bbox.x1 - _GAP)
+    if beyond > 0:
+        place = legend.get_bbox_to_anchor().transformed(axes.transAxes.inverted())
+        left = place.x0 - beyond / axes.bbox.width
+        legend.set_bbox_to_anchor((left, place.y0, place.width, place.height), transform=axes.transAxes)
+
+
+def _thin_ticks(canvas: Figure, axes: Axes) -> None:
+    """Take fewer ticks of the horizontal axis until their labels stand apart; those set one by one stay."""
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, FixedLocator) or not isinstance(locator, MaxNLocator):
+        return
+    bins = len(axes.get_xticks())
+    while bins > _FEWEST and _overlap(axes):
+        bins -= 1
+        axes.xaxis.set_major_locator(MaxNLocator(bins))
+        canvas.draw_without_rendering()
+
+
+def _overlap(axes: Axes) -> bool:
+    low, high = sorted(axes.get_xlim())
+    extents = [
+        label.get_window_extent()
+        for label in axes.get_xticklabels()
+        if label.get_text() and low <= label.get_position()[0] <= high
+    ]
+    extents.sort(key=lambda extent: extent.x0)
+    return any(before.x1 + _GAP > after.x0 for before, after in pairwise(extents))
