@@ -63,7 +63,17 @@ class PredCLVError(Exception):
 
 
 class DataError(PredCLVError, ValueError):
-    """The data cannot mean what they say: the message counts the cases and shows the first."""
+    """The data cannot mean what they say: the message counts the cases and shows the first.
+
+    Attributes
+    ----------
+    column : str or None
+        The one that is wrong, where a caller might do without it.
+    """
+
+    def __init__(self, *message: object, column: str | None = None) -> None:
+        super().__init__(*message)
+        self.column = column
 
 
 class UnitError(PredCLVError, ValueError):

@@ -313,6 +313,18 @@ def test_the_report_says_what_goes_with_value(rfm, tmp_path):
     assert found.tables["drivers"]["value"].map(type).eq(str).all()
     write_decision_report(tmp_path / "b.html", drivers=["channel", "plan"], **told)
     assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
+    # What cannot be compared is left out by name, and the rest is shown as if it had not been asked for.
+    gaps = np.array(["x", "y", None] * 500, dtype=object)
+    more = {**columns, "constant": np.full(1_500, "one"), "copy": columns["plan"], "gaps": gaps}
+    asked = ["channel", "plan", "constant", "copy", "gaps"]
+    wide = write_decision_report(tmp_path / "d.html", drivers=asked, **{**told, "rfm": replace(named, carried=more)})
+    assert wide.facts["drivers"]["comparisons"] == found.facts["drivers"]["comparisons"]
+    assert list(wide.facts["drivers"]["left_out"]) == ["constant", "gaps", "copy"]
+    assert "3 of 5 attributes are left out." in (tmp_path / "d.html").read_text(encoding="utf-8")
+    nothing = write_decision_report(
+        tmp_path / "e.html", drivers=["gaps"], **{**told, "rfm": replace(named, carried=more)}
+    )
+    assert "no attribute can be compared. 'gaps':" in nothing.left_out["drivers"]
     without = write_decision_report(tmp_path / "c.html", **told)
     assert "--drivers" in without.left_out["drivers"]
     assert "--arm" in without.left_out["experiment"]

@@ -108,7 +108,8 @@ def note_conflicts(
     if n and options.carry_conflict == "error":
         raise DataError(
             f"carry column {name!r} changes for {count_of(n, n_customers, 'customers')} (first: {first}). It must be "
-            "constant for a customer, or give carry_conflict='first' or 'last'."
+            "constant for a customer, or give carry_conflict='first' or 'last'.",
+            column=name,
         )
     what = f"customers whose {name!r} changes"
     notes.add("carry", what, n, n_customers, "customers", f"carry_conflict={options.carry_conflict!r}", first)

@@ -262,7 +262,7 @@ def check_collinear(option: str, encoder: Encoder, encoded: FloatArray) -> None:
         rest = rest - basis @ (basis.T @ rest)
         length = float(np.linalg.norm(column))
         if np.linalg.norm(rest) <= _COLLINEAR * max(length, 1e-300):
-            raise DataError(_explain(option, names, encoded, j))
+            raise DataError(_explain(option, names, encoded, j), column=encoder.coefficients[j].source)
         basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
 
 

@@ -222,6 +222,7 @@ def find_drivers(
         "discount_rate": discount_rate,
         "include_first": include_first,
         "currency": rfm.currency,
+        "attributes": list(attributes),
         "n_contrasts": len(prepared.contrasts),
         "n_left_out": prepared.n_left_out,
     }

@@ -7,14 +7,17 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from predclv.data.rfm import RFMSummary
+from predclv.decisions.drivers.attributes import prepare_attributes
 from predclv.decisions.drivers.find import Drivers, find_drivers
 from predclv.decisions.drivers.rows import CAVEAT, MEASURES, format_value
 from predclv.decisions.report.customers import FileBase
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
+from predclv.errors import DataError, FitError
 from predclv.models.covariate_model import CovariateModel
 from predclv.plots.drivers import plot_drivers
-from predclv.plots.style import percent, shorten
+from predclv.plots.style import percent, points, printable, shorten
 from predclv.report.blocks import Block, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
@@ -25,11 +28,13 @@ _SHARES = ("p_purchase", "retention")
 _SHOWN = 20
 # From so many customers on, maximum likelihood and posterior agree.
 _MANY = 5_000
+# Customers that a value must have to be compared.
+FEWEST = 30
 
 
 def drivers(given: DecisionInputs) -> Part | LeftOut:
     """Say what goes with value: the section, and the table `drivers`."""
-    if not given.asked.drivers:
+    if not given.asked.drivers and not given.asked.unusable:
         return LeftOut("no attributes to compare customers by were given: --drivers")
     if not given.finite:
         return LeftOut("attributes are compared over a horizon that ends: --horizon '5 years'")
@@ -38,7 +43,10 @@ def drivers(given: DecisionInputs) -> Part | LeftOut:
         return LeftOut(
             f"{type(model).__name__} takes no attributes of customers: --transactions bg_nbd, or another that does"
         )
-    found = _find(given, model)
+    try:
+        found, unusable = _find(given, model)
+    except (DataError, FitError) as error:
+        return LeftOut(f"not enough to say: {error}")
     value = found.of("clv")
     known = value.dropna(subset=["difference"])
     shown = known.head(_SHOWN)
@@ -48,29 +56,60 @@ def drivers(given: DecisionInputs) -> Part | LeftOut:
         _values(given, shown),
         _others(found, shown),
         Paragraph(_how_to_read(given, found), "quiet"),
-        *[Paragraph(_sentence(note), "quiet") for note in found.notes],
+        *[Paragraph(_sentence(_for_page(note)), "quiet") for note in found.notes],
     ]
     rare = value[value["difference"].isna()]
-    if len(rare):
-        blocks.insert(4, Paragraph(_rare(rare)))
+    blocks[4:4] = [
+        *([Paragraph(_rare(rare))] if len(rare) else []),
+        *_left_out(unusable, len(found.settings["attributes"])),
+    ]
     if len(known) > _SHOWN:
         rest = f"The first {_SHOWN} of {len(known):,} comparisons are shown; drivers.csv has all."
         blocks.insert(3, Paragraph(rest, "quiet"))
     section = Section("drivers", _title(known), blocks, short="What goes with value")
-    facts = {"comparisons": _plain(found.table), "caveat": CAVEAT, "settings": dict(found.settings)}
+    facts = {
+        "comparisons": _plain(found.table),
+        "caveat": CAVEAT,
+        "settings": dict(found.settings),
+        "left_out": dict(unusable),
+    }
     return Part(section, {"drivers": _text(found.table)}, facts)
 
 
-def _find(given: DecisionInputs, model: CovariateModel) -> Drivers:
-    names = list(given.asked.drivers)
-    summary = given.base
-    if isinstance(summary, FileBase):
-        from predclv.batch import collapse_customers
+def _find(given: DecisionInputs, model: CovariateModel) -> tuple[Drivers, dict[str, str]]:
+    """Compare by the attributes that can be; and why others cannot."""
+    names, unusable = list(given.asked.drivers), dict(given.asked.unusable)
+    rfm = _rows(given, names) if names else None
+    for name in given.asked.drivers:
+        assert rfm is not None
+        try:
+            prepare_attributes(rfm, [name], FEWEST)
+        except DataError as error:
+            names.remove(name)
+            unusable[name] = str(error)
+    while names:
+        assert rfm is not None
+        try:
+            return _compare(given, model, rfm, names), unusable
+        except DataError as error:
+            # A combination of the others: without it they can be compared.
+            if error.column not in names or len(names) == 1:
+                raise
+            names.remove(error.column)
+            unusable[error.column] = str(error)
+    raise DataError("no attribute can be compared. " + " ".join(f"{name!r}: {why}" for name, why in unusable.items()))
 
-        # Rows for all customers alike, so that the number of customers does not matter.
-        rfm = collapse_customers(summary.path, by=names)
-    else:
-        rfm = given.summary
+
+def _rows(given: DecisionInputs, names: list[str]) -> RFMSummary:
+    if not isinstance(given.base, FileBase):
+        return given.summary
+    from predclv.batch import collapse_customers
+
+    # Rows for all customers alike, so that the number of customers does not matter.
+    return collapse_customers(given.base.path, by=names)
+
+
+def _compare(given: DecisionInputs, model: CovariateModel, rfm: RFMSummary, names: list[str]) -> Drivers:
     template = clone(model).set_params(segment=None, purchase_covariates=None, dropout_covariates=None, penalty=0.0)
     template.set_params(priors=None)
     if template.method == "map" and given.n_customers >= _MANY:
@@ -86,7 +125,20 @@ def _find(given: DecisionInputs, model: CovariateModel) -> Drivers:
         discount_rate=given.discount_rate,
         margin=given.margin,
         level=given.level,
+        min_customers=FEWEST,
     )
+
+
+def _left_out(unusable: dict[str, str], n_compared: int) -> list[Block]:
+    if not unusable:
+        return []
+    why = " ".join(f"“{shorten(name, NAME)}”: {_end(why)}" for name, why in unusable.items())
+    n, total = len(unusable), len(unusable) + n_compared
+    return [Paragraph(f"{n} of {total} attributes {'is' if n == 1 else 'are'} left out. {printable(why)}")]
+
+
+def _end(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def _title(rows: pd.DataFrame) -> str:
@@ -170,7 +222,7 @@ def _signed(given: DecisionInputs, value: float, row: Any) -> str:
 
 def _difference(name: str, row: pd.Series) -> str:
     if name in _SHARES:
-        numbers = [f"{100 * row[end]:+.1f}".replace("-", "−") for end in ("difference", "low", "high")]
+        numbers = [points(row[end]) for end in ("difference", "low", "high")]
         return f"{numbers[0]} points ({numbers[1]} to {numbers[2]})"
     base = row["at_reference"]
     middle, low, high = (percent(row[end] / base, sign=True) for end in ("difference", "low", "high"))
@@ -194,6 +246,11 @@ def _rare(rare: pd.DataFrame) -> str:
 
 def _value(value: Any) -> str:
     return shorten(format_value(value), 32)
+
+
+def _for_page(note: str) -> str:
+    """A note without what only the table's columns are called."""
+    return note.replace("holds_for_all marks what holds", "the heading names only what holds")
 
 
 def _sentence(note: str) -> str:

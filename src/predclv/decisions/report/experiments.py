@@ -14,15 +14,16 @@ from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import customers_at_once
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.plots.experiments import plot_arm_draws, plot_differences
-from predclv.plots.style import percent, shorten
+from predclv.plots.style import chance, percent, points, shorten
 from predclv.report.blocks import Block, Figures, Finding, Findings, Paragraph, Section, Table
 from predclv.report.figures import draw
-from predclv.report.words import NAME
+from predclv.report.words import NAME, say_time
 from predclv.value import CLV
 
 __all__ = ["experiment"]
 
 _MONEY = ("value", "value_so_far", "expected_clv")
+_SHARES = ("won", "bought", "p_purchase")
 _RESTS = {"data": "what was seen", "model": "the forecast", "both": "both"}
 
 
@@ -49,7 +50,7 @@ def experiment(given: DecisionInputs) -> Part | LeftOut:
         *[_outcomes(given, found, arm) for arm in dict.fromkeys(found.table["arm"])],
         Paragraph(_longer(given, found)),
         _influence(given, found),
-        *[Paragraph(_sentence(note), "quiet") for note in found.notes],
+        *[Paragraph(_sentence(_for_page(note)), "quiet") for note in found.notes],
     ]
     section = Section("experiment", _title(given, found, row), blocks, short="Experiment")
     influence = found.influence.assign(customer_id=found.influence["customer_id"].astype(str))
@@ -101,11 +102,11 @@ def _title(given: DecisionInputs, found: Experiment, row: pd.Series) -> str:
     arm, control = shorten(row["arm"], 24), shorten(row["control"], 24)
     if len(found.arms) > 2:
         best = found.arms.iloc[int(found.arms["p_best"].to_numpy().argmax())]
-        return f"{shorten(best['arm'], 24)} is the best arm with {_chance(best['p_best'])} probability"
+        return f"{shorten(best['arm'], 24)} is the best arm with {chance(best['p_best'])} probability"
     if row["verdict"] == NOT_ENOUGH:
         return f"Too few customers to say whether {arm} or {control} is better"
     if row["verdict"] == "cannot tell":
-        return f"Whether {arm} beats {control} is not known: its chance is {_chance(row['p_beats'])}"
+        return f"Whether {arm} beats {control} is not known: its chance is {chance(row['p_beats'])}"
     more = "more" if row["difference"] > 0 else "less"
     return f"A customer of {arm} brings {_amount(given, row, abs(row['difference']))} {more} than one of {control}"
 
@@ -113,14 +114,14 @@ def _title(given: DecisionInputs, found: Experiment, row: pd.Series) -> str:
 def _lead(given: DecisionInputs, found: Experiment) -> str:
     row = found.table.iloc[0]
     arm, control = shorten(row["arm"], NAME), shorten(row["control"], NAME)
-    seen = f"{found.settings['length']:.3g} {found.settings['time_unit']}s"
+    seen = say_time(found.settings["length"], found.settings["time_unit"])
     rest = f"the {percent(found.settings['model_share'])} of it that is to come is forecast {given.within}"
     return (
         f"A customer of {arm} brings {_amount(given, row, row['mean'])} on the average, one of {control} "
         f"{_amount(given, row, row['control_mean'])}: what was seen in {seen} and {rest}. The difference, "
         f"{_amount(given, row, row['difference'], signed=True)}, lies between "
         f"{_amount(given, row, row['low'], signed=True)} and {_amount(given, row, row['high'], signed=True)} with "
-        f"{given.sure} probability. The chance that {arm} is truly better is {_chance(row['p_beats'])}."
+        f"{given.sure} probability. The chance that {arm} is truly better is {chance(row['p_beats'])}."
     )
 
 
@@ -171,7 +172,7 @@ def _outcomes(given: DecisionInputs, found: Experiment, arm: str) -> Table:
             _amount(given, row, row["control_mean"]),
             _amount(given, row, row["difference"], signed=True),
             f"{_amount(given, row, row['low'], signed=True)} to {_amount(given, row, row['high'], signed=True)}",
-            _chance(row["p_beats"]),
+            chance(row["p_beats"]),
             _RESTS[row["rests_on"]],
             shorten(row["verdict"], NAME),
         ]
@@ -197,7 +198,7 @@ def _longer(given: DecisionInputs, found: Experiment) -> str:
             text += (
                 f" To find one of {target}, it has run long enough."
                 if more == 0
-                else f" To find one of {target}, it must run {more:,.0f} {unit}s more, if it goes on at the same pace."
+                else f" To find one of {target}, it must run {say_time(more, unit)} more at the same pace."
             )
         said.append(text)
     return " ".join(said)
@@ -221,15 +222,17 @@ def _influence(given: DecisionInputs, found: Experiment) -> Table:
 
 
 def _amount(given: DecisionInputs, row: Any, value: float, *, signed: bool = False) -> str:
+    if row["outcome"] in _SHARES:
+        return f"{points(value)} points" if signed else f"{100 * value:.1f}%"
     if row["outcome"] not in _MONEY:
         return format_amount(value, row["outcome"], signed=signed)
     text = given.money(abs(value))
     return f"{'−' if value < 0 else '+' if signed else ''}{text}"
 
 
-def _chance(share: float) -> str:
-    """A probability, never 0% or 100%."""
-    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else percent(share)
+def _for_page(note: str) -> str:
+    """A note without what only those who program can give."""
+    return note.replace(", with exposed=", ": read_experiment does so, with exposed=")
 
 
 def _sentence(note: str) -> str:
