@@ -377,6 +377,27 @@ def test_the_heading_says_whether_the_forecast_failed(failed, said, base, tmp_pa
     assert f"Fit again: {said}<" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_the_page_says_why_too_many_alarms_of_baskets_ring(base, tmp_path):
+    pair, fit, later = base
+    found = compare_snapshots(fit, pair.old, pair.new, later, horizon=26)
+    write_monitor_report(tmp_path / "page.html", found)
+    assert "spent unusually much" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    counts = found.alarm_counts.copy()
+    tested = int(counts.loc[counts["kind"] == "basket", "tested"].iloc[0])
+    counts.loc[counts["kind"] == "basket", "rang"] = tested // 5
+    many = dataclasses.replace(found, alarm_counts=counts)
+    write_monitor_report(tmp_path / "page.html", many)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"{tested // 5:,} (20%) spent unusually little" in page
+    assert "customers spend less a purchase than they used to" in page
+    # Where as many spent unusually much, it is the spread that the model does not know.
+    wide = found.customers.assign(
+        p_basket=np.where(found.customers["p_basket"] > 0.85, 0.99, found.customers["p_basket"])
+    )
+    write_monitor_report(tmp_path / "page.html", dataclasses.replace(many, customers=wide))
+    assert "varies more than the spend model takes it to" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_the_page_says_what_was_found_and_escapes_it(base, tmp_path):
     pair, fit, later = base
     found = compare_snapshots(fit, pair.old, pair.new, later, horizon=26)

@@ -155,7 +155,8 @@ def _money(money: Money, p: list[float]) -> dict[str, Any]:
     limit = THRESHOLDS["money"]
     if not np.isfinite(change):
         return _row("value of the base", UNKNOWN, np.nan, limit, "the value has no finite mean")
-    said = f"the new fit values the base at {change:+.1%} against the old one"
+    more = "higher" if change > 0 else "lower"
+    said = f"the new fit values the customers {abs(change):.1%} {more} than the old one does"
     # What parameters that have moved by chance alone do to the value is chance, too; without them it is not known.
     known = [one for one in p if np.isfinite(one)]
     if known and min(known) >= THRESHOLDS["chance"]:
@@ -165,5 +166,6 @@ def _money(money: Money, p: list[float]) -> dict[str, Any]:
 
 def _range(outside: float) -> dict[str, Any]:
     limit = THRESHOLDS["outside"]
-    said = f"{outside:.1%} of customers lie outside twice the range that the old fit has seen"
+    who = "no customer lies" if outside == 0 else f"{100 * outside:.2g}% of customers lie"
+    said = f"{who} outside twice the range that the old fit has seen"
     return _row("range of the fit", REFIT if outside > limit else FINE, outside, limit, said)

@@ -11,6 +11,7 @@ from predclv.decisions.monitor.result import Monitoring
 from predclv.decisions.monitor.verdict import FINE, OF_FORECAST, UNKNOWN
 from predclv.decisions.report.monitor_base import amount_of, drift, trust
 from predclv.files import write_text
+from predclv.models import GammaGamma
 from predclv.plots.monitor import plot_alarm_counts, plot_last_forecast
 from predclv.plots.style import money, percent, printable, shorten
 from predclv.report.blocks import (
@@ -24,7 +25,7 @@ from predclv.report.blocks import (
     Table,
 )
 from predclv.report.figures import draw
-from predclv.report.words import NAME
+from predclv.report.words import NAME, say_time
 
 __all__ = ["compose_monitoring", "write_monitor_report"]
 
@@ -96,7 +97,9 @@ def _answer(found: Monitoring) -> Section:
     lead = {
         "no": "Every check that had enough to go on is within what chance allows, or off by too little to matter.",
         "yes": f"{len(failed)} of {len(found.evidence)} checks found a difference beyond chance that is large enough "
-        "to matter: " + "; ".join(failed["check"] + ": " + failed["finding"]) + ".",
+        "to matter: "
+        + "; ".join(f"{_check(row['check'])}: {row['finding']}" for row in failed.to_dict("records"))
+        + ".",
         UNKNOWN: "The customers are too few, or bought too little in the time, for the total to tell anything.",
     }[found.verdict]
     totals = found.calibration.totals
@@ -119,13 +122,21 @@ def _answer(found: Monitoring) -> Section:
         ),
         Card(f"{rang['silence']:,}", "valuable customers fallen silent", "for their own rhythm; see the list"),
     ]
-    rows = [[row["check"], _SIGNS[row["result"]], row["finding"]] for row in found.evidence.to_dict("records")]
+    rows = [[_check(row["check"]), _SIGNS[row["result"]], row["finding"]] for row in found.evidence.to_dict("records")]
     return Section(
         "answer",
         headings[found.verdict],
         [Paragraph(lead, "lead"), Cards(cards), Table("What was checked", ("Check", "Result", "What was found"), rows)],
         short="Fit again?",
     )
+
+
+def _check(name: str) -> str:
+    """What was checked, in words for who does not know the models' names."""
+    model = name.removeprefix("parameters of ")
+    if model == name:
+        return name
+    return f"{'what customers spend' if model == GammaGamma.__name__ else 'how customers buy and leave'} ({name})"
 
 
 def _why_fit_again(found: Monitoring) -> str:
@@ -178,6 +189,7 @@ def _alarms(found: Monitoring) -> Section:
     if rows:
         columns = ("Customer", "What", "Purchases since", "By chance", "At stake")
         blocks.append(Table(f"The surest alarms, most at stake first{_of(found)}", columns, rows, numeric=(2, 3, 4)))
+    blocks += _baskets(found)
     unsure = len(found.alarms) - int(found.alarms["certain"].sum())
     if unsure:
         blocks.append(
@@ -199,6 +211,35 @@ def _alarms(found: Monitoring) -> Section:
     return Section("alarms", f"{n:,.0f} valuable {who} fallen silent for their rhythm", blocks, short="Early warnings")
 
 
+def _baskets(found: Monitoring) -> list[Block]:
+    """Say why far more alarms rang for what was spent a purchase than chance explains, where they did."""
+    row = found.alarm_counts.set_index("kind").loc["basket"]
+    level, tested, rang = found.facts["alarm_level"], int(row["tested"]), int(row["rang"])
+    expected = level * tested
+    if not tested or rang - expected < 2.58 * (expected * (1 - level)) ** 0.5 or rang < 1.25 * expected:
+        return []
+    judged = found.customers.loc[found.customers["valuable"], "p_basket"].dropna()
+    above = float((judged >= 1 - level).mean())
+    said = (
+        f"Of {tested:,} valuable customers whose spend a purchase can be judged, {rang:,} ({percent(rang / tested)}) "
+        f"spent unusually little, where chance alone makes {percent(level)}. "
+    )
+    # As many on the other side are no change for the worse, but a spread that the model does not know.
+    if above > level + 2.58 * (level * (1 - level) / tested) ** 0.5:
+        said += (
+            f"But {percent(above)} spent unusually much, which chance makes as rare: from one purchase to the next "
+            "customers' spend varies more than the spend model takes it to, and so a part of these alarms rings for "
+            "customers who have not changed. Trust those that chance makes rarest; fewer ring with "
+            "--alarm-level 0.01."
+        )
+    else:
+        said += (
+            f"No more than {percent(above)} spent unusually much, so that it is no spread that the spend model does "
+            "not know: customers spend less a purchase than they used to."
+        )
+    return [Paragraph(said)]
+
+
 def _total(found: Monitoring, what: str, amount: float) -> str:
     """A total of the window: money in its currency, purchases as they are."""
     currency = found.facts["currency"]
@@ -217,8 +258,8 @@ def _forecast(found: Monitoring) -> Section:
     where = "within" if row["inside"] else "outside"
     heading = f"The last forecast said {row['expected']:,.0f} purchases; {row['actual']:,.0f} came, {where} its range"
     lead = (
-        f"The forecast was made for the {facts['window']:.3g} {facts['time_unit']}s since the old snapshot, for the "
-        f"same customers. {percent(scores.share_inside)} of them bought within their own {percent(scores.level)} "
+        f"The forecast was made for the {say_time(facts['window'], facts['time_unit'])} since the old snapshot, for "
+        f"the same customers. {percent(scores.share_inside)} of them bought within their own {percent(scores.level)} "
         "range. Where single groups lie outside theirs, the model misjudges such customers, not the whole."
     )
     figures = [

@@ -121,13 +121,14 @@ def trust(found: Monitoring, messages: Sequence[str], made_on: dt.date) -> Secti
         rows = [[printable(reason), f"{n:,}"] for reason, n in aside.items()]
         blocks.append(Table("Customers set aside", ("Why", "Customers"), rows, numeric=(1,)))
     kept = facts["margin"]
+    of = "revenue" if kept == 1 else f"at the margin in “{kept}”" if isinstance(kept, str) else f"{kept:.3g} of revenue"
     provenance = [
         ["Made on", f"{made_on.isoformat()} by predclv {version('predclv')}"],
         ["Snapshots", f"{facts['old_date'] or 'not dated'} and {facts['new_date'] or 'not dated'}"],
         ["Model", str(facts["model"])],
         [
             "Value",
-            f"over {facts['horizon']}, discounted at {facts['discount_rate'] * 100:.3g}% a year, margin {kept}",
+            f"over {facts['horizon']}, discounted at {facts['discount_rate'] * 100:.3g}% a year, {of}",
         ],
         [
             "Alarms",
