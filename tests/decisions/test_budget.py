@@ -88,7 +88,7 @@ def test_profit_and_its_risk_are_those_of_the_draws(won):
     ("curves", "message"),
     [
         ({"search": CURVES["search"]}, r"lacks 2 of 3 channels \(first: '<b>mail'\)"),
-        ({**CURVES, "radio": CURVES["search"]}, r"1 of 4 channels that were not assessed \(first: 'radio'\)"),
+        ({**CURVES, "radio": CURVES["search"]}, r"1 of 4 channels that the customers do not have \(first: 'radio'\)"),
         ({**CURVES, "fair": lambda money: 5 + money}, "wins 5 customers for nothing"),
         ({**CURVES, "fair": lambda money: -money}, "'fair' falls after 0"),
         ({**CURVES, "fair": lambda money: money**2}, "'fair' becomes steeper after 10"),

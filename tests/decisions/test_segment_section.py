@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import predclv as pc
-from predclv.cli.decide import read_tiers
+from predclv.cli.decide_values import read_tiers
 from predclv.decisions.report import write_decision_report
 from predclv.errors import DataError
 

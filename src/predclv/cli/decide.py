@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,10 @@ from predclv.cli import screen, steps
 from predclv.cli.console import Session, jsonable
 from predclv.cli.tables import write_table
 from predclv.data.columns import check_margin
-from predclv.decisions.acquisition.budget import Saturating
+from predclv.decisions.report.asked import Asked
 from predclv.decisions.report.customers import CHUNK, Base, FileBase, MemoryBase
-from predclv.decisions.report.inputs import Asked, DecisionInputs, settle_inputs
+from predclv.decisions.report.inputs import DecisionInputs, settle_inputs
+from predclv.decisions.report.refusals import refuse_arms, refuse_channels, refuse_start, values_of
 from predclv.decisions.report.writer import Decisions, compose_decisions
 from predclv.errors import DataError
 from predclv.files import replace_folder, write_text
@@ -32,7 +32,7 @@ from predclv.value import CLV
 if TYPE_CHECKING:
     from predclv.batch.summaries import SummaryFile
 
-__all__ = ["Models", "Place", "read_amounts", "read_curves", "read_names", "read_tiers", "show"]
+__all__ = ["Models", "Place", "show"]
 
 FACTS = "decisions.json"
 # Rows of a fit, at most: draws of the parameters cost time in proportion. A quarter as many cells, of two years in
@@ -109,16 +109,16 @@ def show(
         *([what["by"]] if what["by"] else []),
         *(steps.model_columns(clv) if fitted else []),
         *options.carry,
-        *options.drivers,
+        *([options.arm] if options.arm else []),
     ]
-    columns += [options.arm] if options.arm else []
-    data = steps.given(**{**data, "carry": list(dict.fromkeys(columns))})
     room = place.out.resolve().parent if place.spill is None else place.spill
     with spill_room(room) as work:
         with current.step("Reading the log"):
             regularity: dict[str, Any] = {"regularity": True} if transactions.needs_log_itt else {}
             limits: dict[str, Any] = {"memory_limit": place.memory_limit, "spill": work}
-            summary = pc.batch.summarize(log, work / "customers.parquet", **limits, **data, **regularity)
+            summary, options, carry = _summarize(log, work, {**data, **limits, **regularity}, columns, options)
+            data = steps.given(**{**data, "carry": carry})
+            _refuse(clv if fitted else None, options, summary, what["by"])
         if not fitted:
             with current.step("Fitting the models"):
                 clv = _fit(clv, summary, what["by"], limits)
@@ -147,91 +147,34 @@ def show(
     )
 
 
-def read_names(option: str, text: str | None) -> tuple[str, ...]:
-    """Read names between commas."""
-    names = tuple(part.strip() for part in (text or "").split(","))
-    if text is not None and not all(names):
-        raise DataError(f"--{option} is columns between commas: channel,plan. Got {text!r}.")
-    return names if text is not None else ()
-
-
-def read_amounts(text: str | None, option: str = "--cac") -> float | dict[str, float] | None:
-    """Read one number, channel=amount between commas, or a CSV file of channel and cac."""
-    if text is None:
-        return None
-    if isinstance(number := steps.number_or_text(text), float):
-        return number
-    if text.lower().endswith(".csv"):
-        return {name: _amount(name, row["cac"]) for name, row in _read_rows(Path(text), ("cac",)).items()}
-    amounts: dict[str, float] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, mark, amount = (part.strip() for part in pair.rpartition("="))
-        if not mark or not name:
-            raise DataError(
-                f"{option} is one number, channel=amount between commas, or a CSV file with the columns channel and "
-                f"cac. Got {pair!r}."
-            )
-        if name in amounts:
-            raise DataError(f"{option} names {name!r} twice.")
-        amounts[name] = _amount(name, amount)
-    if not amounts:
-        raise DataError(f"{option} names no channel: {text!r}.")
-    return amounts
-
-
-def read_tiers(text: str) -> int | dict[str, float]:
-    """Read a number of tiers, or name=share between commas."""
-    number = steps.number_or_text(text)
-    if isinstance(number, float):
-        if not number.is_integer():
-            raise DataError(f"--tiers is a whole number, or name=share between commas. Got {text!r}.")
-        return int(number)
-    shares: dict[str, float] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, mark, share = (part.strip() for part in pair.rpartition("="))
-        if not mark or not name or name in shares:
-            raise DataError(f"--tiers is a whole number, or name=share between commas, each name once. Got {pair!r}.")
-        shares[name] = _amount(name, share)
-    return shares
-
-
-def read_curves(path: Path | None) -> dict[str, Saturating] | None:
-    """Read a CSV file of channel, most and half."""
-    if path is None:
-        return None
-    rows = _read_rows(path, ("most", "half"))
-    curves = {}
-    for name, row in rows.items():
+def _summarize(
+    log: str, work: Path, options: dict[str, Any], columns: list[str], asked: Asked
+) -> tuple[SummaryFile, Asked, list[str]]:
+    """Summarise the log with its carried columns; an attribute that changes within a customer is left out and noted."""
+    while True:
+        carry = list(dict.fromkeys([*columns, *asked.drivers]))
         try:
-            curves[name] = Saturating(_amount(name, row["most"]), _amount(name, row["half"]))
-        except ValueError as error:
-            raise DataError(f"'{path}', channel {name!r}: {error}") from None
-    return curves
+            told = steps.given(**{**options, "carry": carry})
+            return pc.batch.summarize(log, work / "customers.parquet", **told), asked, carry
+        except DataError as error:
+            name = error.column
+            if name in columns or name not in asked.drivers:
+                raise
+            asked = replace(
+                asked,
+                drivers=tuple(kept for kept in asked.drivers if kept != name),
+                unusable={**asked.unusable, str(name): str(error)},
+            )
 
 
-def _amount(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise DataError(f"The amount of {name!r} is {text!r}, which is no number.") from None
-
-
-def _read_rows(path: Path, columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Rows of a CSV file by channel; DataError where it lacks a column or names a channel twice."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        lacking = [name for name in ("channel", *columns) if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise DataError(f"'{path}' has no column {lacking[0]!r}. It needs channel, {', '.join(columns)}.")
-        rows: dict[str, dict[str, str]] = {}
-        for row in reader:
-            name = row["channel"].strip()
-            if name in rows:
-                raise DataError(f"'{path}' names the channel {name!r} twice.")
-            rows[name] = {column: row[column] or "" for column in columns}
-    if not rows:
-        raise DataError(f"'{path}' has no rows.")
-    return rows
+def _refuse(clv: CLV | None, asked: Asked, summary: SummaryFile, by: str | None) -> None:
+    """Refuse, before the fit, what does not go with the customers; `clv` where the fit is there already."""
+    channels = values_of(summary.path, by) if by is not None and clv is None else []
+    refuse_channels(asked, channels)
+    if asked.arm is None:
+        return
+    refuse_start(asked, None, summary.observation_end)
+    refuse_arms(asked, values_of(summary.path, asked.arm, gaps=asked.arm_start is not None))
 
 
 def _fit(clv: CLV, summary: SummaryFile, by: str | None, limits: Mapping[str, Any]) -> CLV:

@@ -68,21 +68,22 @@ def decide_command(
 ) -> None:
     """From a purchase log of any size to decisions: what may be paid for a customer, whom to keep, and how sure."""
     from predclv.cli import decide
+    from predclv.cli import decide_values as values
 
     with session(quiet, json) as current:
         asked = {
-            "cac": decide.read_amounts(cac),
+            "cac": values.read_amounts(cac),
             "target": target,
             "confidence": confidence,
             "budget": budget,
-            "curves": decide.read_curves(curves),
-            "arrivals": decide.read_amounts(arrivals, "--arrivals"),
+            "curves": values.read_curves(curves),
+            "arrivals": values.read_amounts(arrivals, "--arrivals"),
             "offer_cost": offer_cost,
             "offer_lift": lift,
             "top": top,
-            "tiers": decide.read_tiers(tiers),
+            "tiers": values.read_tiers(tiers),
             "backtest_horizon": backtest_horizon,
-            "drivers": decide.read_names("drivers", drivers),
+            "drivers": values.read_names("drivers", drivers),
             "arm": arm,
             "arm_start": arm_start,
             "control": control,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import count_of, suggest
+from predclv.data.checks import check_channels
 from predclv.data.periods import parse_periods
 from predclv.decisions.formulas.plain import ALL
 from predclv.errors import DataError
@@ -334,15 +334,7 @@ def _settle_cac(
                 "The models know no channels, and CAC is given for some. Fit with CLV(BGNBD(method='map', "
                 "segment='channel'), GammaGamma(method='map', segment='channel')), or give one number."
             )
-        lacking = [name for name in known if name not in given]
-        if lacking:
-            raise DataError(f"'cac' lacks {count_of(len(lacking), len(known), 'channels')} (first: {lacking[0]!r}).")
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            raise DataError(
-                f"'cac' names {count_of(len(unknown), len(given), 'channels')} that the models do not know (first: "
-                f"{unknown[0]!r}).{suggest(unknown[0], known)} Who was not there when they were fitted has no forecast."
-            )
+        check_channels("cac", cac.keys(), known)
     return {name: _amount(name, given[name]) for name in known or [ALL]}
 
 

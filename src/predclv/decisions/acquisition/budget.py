@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import count_of
+from predclv.data.checks import check_channels, count_of
 from predclv.decisions.acquisition.assess import Acquisition
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number
@@ -193,15 +193,7 @@ def _customers(name: str, curve: Curve, money: FloatArray) -> FloatArray:
 
 
 def _check_names(channels: list[str], curves: Mapping[str, Curve]) -> None:
-    lacking = [name for name in channels if name not in curves]
-    if lacking:
-        raise DataError(f"'curves' lacks {count_of(len(lacking), len(channels), 'channels')} (first: {lacking[0]!r}).")
-    unknown = [name for name in curves if name not in channels]
-    if unknown:
-        raise DataError(
-            f"'curves' names {count_of(len(unknown), len(curves), 'channels')} that were not assessed (first: "
-            f"{unknown[0]!r})."
-        )
+    check_channels("curves", curves, channels)
     if TOTAL in channels:
         raise DataError(f"A channel is called {TOTAL!r}, as the row of all is. Rename it.")
 
