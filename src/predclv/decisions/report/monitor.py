@@ -213,7 +213,7 @@ def _alarms(found: Monitoring) -> Section:
 
 def _baskets(found: Monitoring) -> list[Block]:
     """Say why far more alarms rang for what was spent a purchase than chance explains, where they did."""
-    row = found.alarm_counts.set_index("kind").loc["basket"]
+    row: Any = found.alarm_counts.set_index("kind").loc["basket"]
     level, tested, rang = found.facts["alarm_level"], int(row["tested"]), int(row["rang"])
     expected = level * tested
     if not tested or rang - expected < 2.58 * (expected * (1 - level)) ** 0.5 or rang < 1.25 * expected:
