@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 import predclv as pc
-from predclv.errors import ConvergenceWarning, DataError, DependenceWarning, HeavyTailWarning
+from predclv.errors import ConvergenceWarning, DataError, DependenceWarning, FitError, HeavyTailWarning
 
 
 def summary_of(frequency, spend) -> pc.RFMSummary:
@@ -137,3 +139,33 @@ def test_order_of_customers_changes_no_digit(cdnow):
         warnings.simplefilter("ignore")  # chains so short, and the dependence of spend on frequency
         one, other = (pc.GammaGamma(**settings).fit(rfm).posterior_.draws_array() for rfm in (cdnow, shuffled))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("method", ["map", "auto", "mcmc"])
+@pytest.mark.parametrize("spread", [0.0, 3e-4])
+def test_one_price_for_all_is_refused_under_priors_before_sampling(method, spread):
+    rng = np.random.default_rng(2)
+    frequency = rng.integers(1, 8, 120)
+    rfm = summary_of(frequency, 30.0 * np.exp(spread * rng.normal(size=120)))
+    start = time.process_time()
+    with pytest.raises(FitError, match=r"All 120 repeat buyers spend the same amount .*prices are fixed.*method='mle'"):
+        pc.GammaGamma(method=method).fit(rfm)
+    # Sampling took minutes.
+    assert time.process_time() - start < 20
+
+
+def test_a_price_for_each_segment_is_refused_too():
+    rng = np.random.default_rng(2)
+    frequency, segment = rng.integers(1, 8, 300), rng.choice(["a", "b"], 300)
+    rfm = summary_of(frequency, np.where(segment == "a", 30.0, 45.0))
+    rfm = dataclasses.replace(rfm, carried={"plan": segment.astype(object)})
+    with pytest.raises(FitError, match="or those of a segment do: prices are fixed"):
+        pc.GammaGamma(method="map", segment="plan").fit(rfm)
+
+
+def test_few_buyers_at_one_price_still_have_a_mode():
+    rfm = summary_of(np.tile([1, 2, 3, 1, 2], 8), np.full(40, 30.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = pc.GammaGamma(method="map").fit(rfm)
+    assert model.expected_spend(rfm)["expected_spend"].to_numpy() == pytest.approx(30.0, rel=0.01)

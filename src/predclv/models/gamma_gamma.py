@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.rfm import RepeatSpend, RFMSummary
-from predclv.errors import DataError, DependenceWarning, HeavyTailWarning, warn
+from predclv.errors import DataError, DependenceWarning, FitError, HeavyTailWarning, warn
 from predclv.forecast.customers import runs
 from predclv.forecast.replicates import replicate_spend_bins
 from predclv.forecast.spend import mean_expected_spend
@@ -48,6 +49,10 @@ _SHUFFLES = 9_999
 # Simulated customers like CDNOW's (p = 6.25) seem to spend fixed amounts in 1 sample of 60 with so many who made two or
 # more repeat purchases, in 5 with 65 and in 30 with 15; those who truly do seem so in most, whatever their number.
 _ENOUGH_STEADY = 100
+# Mean spends whose deviation is this share of their mean are one amount: such as differ by twice as much have a mode.
+_ALIKE = 1e-3
+# Of one amount, 60 mean spends put the mode at p = 3e5 under the default priors, 80 at 1e7; of 100 it is not found.
+_FIXED = 80
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,8 @@ class GammaGamma(Model):
         ------
         DataError
             The summary has no amounts, or fewer than three repeat buyers with positive spend.
+        FitError
+            Under priors, all spend the same: no posterior holds p and q in.
 
         Warns
         -----
@@ -149,7 +156,12 @@ class GammaGamma(Model):
         HeavyTailWarning
             q ≤ 2 or q ≤ 1: a new customer's spend has no finite variance, or mean.
         """
-        return super().fit(rfm)
+        try:
+            return super().fit(rfm)
+        except (FitError, np.linalg.LinAlgError) as error:
+            if self.method != "mle" and _spends_alike(rfm, self.segment):
+                raise _fixed_prices(rfm) from error
+            raise
 
     def expected_spend(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
         """Expected spend per future purchase, given each history; one-time buyers get the population's.
@@ -202,6 +214,10 @@ class GammaGamma(Model):
                 f"{rfm.n_customers:,} customers ({rfm.n_repeat_buyers - n:,} repeat buyers have none). Take a longer "
                 "window."
             )
+        sampled = self.method in ("auto", "mcmc") and self.priors is None
+        if sampled and n >= _FIXED and _spends_alike(rfm, self.segment):
+            # Before minutes of sampling, which never meets the end of the ridge.
+            raise _fixed_prices(rfm)
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         p, q = 6.0, 4.0
@@ -263,6 +279,27 @@ class GammaGamma(Model):
                 "infinite variance, so a few large customers drive every total. Read quantiles, not deviations.",
                 HeavyTailWarning,
             )
+
+
+def _spends_alike(rfm: RFMSummary, segment: str | None) -> bool:
+    """Whether the mean spends of all repeat buyers, or of each segment's, are the same but for a thousandth."""
+    assert rfm.monetary_value is not None
+    spent = (rfm.frequency > 0) & (rfm.monetary_value > 0)
+    # Without a segment everyone is in the same.
+    of = np.zeros(len(rfm)) if segment is None else rfm.carried[segment]
+    spends = pd.Series(rfm.monetary_value[spent]).groupby(pd.Series(of[spent]))
+    return bool((spends.std(ddof=0) <= _ALIKE * spends.mean()).all())
+
+
+def _fixed_prices(rfm: RFMSummary) -> FitError:
+    spend = rfm.repeat_spend().mean_spend
+    return FitError(
+        f"All {_customers(rfm.repeat_spend_weight, np.ones(len(spend), dtype=bool)):,} repeat buyers spend the same "
+        f"amount each time ({spend[0]:g} for the first), or those of a segment do: prices are fixed, and the "
+        "Gamma-Gamma model has no place for them. Its likelihood rises towards p = ∞ faster than the priors fall, so "
+        "that there is no posterior to find or to sample. Fit the spend model with method='mle', which holds it where "
+        "all spend alike; or forecast purchases alone, and multiply them by the price."
+    )
 
 
 def _distinct(spend: RepeatSpend, weight: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
