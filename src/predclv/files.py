@@ -145,8 +145,10 @@ def _swap(source: Path, target: Path) -> None:
     os.replace(target, aside)
     try:
         os.replace(source, target)
-    except OSError:
-        os.replace(aside, target)
+    except BaseException:
+        # Also where a signal stops the program in between.
+        if not target.exists():
+            os.replace(aside, target)
         raise
     _remove(aside)
 

@@ -2,7 +2,7 @@
 
 `doctor` looks at the installation. Exit codes: 0 done, 3 done with rows set aside (`score` alone), 4 done and found
 what --fail-on asks for (`monitor` alone), 2 the input or an option is at fault (one readable line on stderr), 1 predclv
-is, or its installation.
+is, or its installation; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations

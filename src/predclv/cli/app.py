@@ -16,6 +16,7 @@ from predclv.cli.decide_app import decide_command
 from predclv.cli.doctor import doctor_command
 from predclv.cli.failures import describe
 from predclv.cli.monitor_app import monitor_command
+from predclv.cli.stopping import Stopped, stopping_cleanly
 
 __all__ = ["execute"]
 
@@ -38,8 +39,9 @@ def execute(arguments: list[str]) -> int:
         complete_options(app)
     command = typer.main.get_command(app)
     try:
-        result = command.main(arguments or ["--help"], prog_name="predclv", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:
+        with stopping_cleanly():
+            result = command.main(arguments or ["--help"], prog_name="predclv", standalone_mode=False)
+    except (Exception, KeyboardInterrupt, Stopped) as error:
         return describe(error, debug="--debug" in arguments)
     return result if isinstance(result, int) else 0
 

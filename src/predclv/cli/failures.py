@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 import predclv
+from predclv.cli.stopping import Stopped
 from predclv.errors import PredCLVError
 
 __all__ = ["describe"]
@@ -24,6 +25,8 @@ def describe(error: BaseException, debug: bool = False) -> int:
     """
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return _say("stopped", INTERRUPTED)
+    if isinstance(error, Stopped):
+        return _say("stopped", 128 + error.number)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's usage errors, whichever its version
         return _say(str(error.format_message()), BAD_INPUT)
     if debug:
