@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -21,15 +21,12 @@ from predclv.decisions.report.monitor import write_monitor_report
 from predclv.errors import DataError
 from predclv.files import replace_folder, write_text
 
-if TYPE_CHECKING:
-    from predclv.data.rfm import RFMSummary
-
 __all__ = ["CHANGED", "Work", "show"]
 
 #: Exit code where all is done, and what --fail-on asks for has been found.
 CHANGED = 4
 
-SUMMARY = "summary.parquet"
+SUMMARY, _CUSTOMERS = "summary.parquet", "customers.parquet"
 
 
 @dataclass(frozen=True)
@@ -69,20 +66,21 @@ def show(current: Session, what: Work, options: dict[str, Any], *, title: str | 
             )
         new_folder = (what.new_model or _model_in(what.new)) if what.compare_models else None
         model, new_model = pc.load(old_folder), None if new_folder is None else pc.load(new_folder)
-        for one, folder in ((model, old_folder), (new_model, new_folder)):
+        for one, name in ((model, old_folder), (new_model, new_folder)):
             if one is not None:
-                steps.refuse_contracts(one, f"The model in '{folder}'")
-        margin = [options["margin"]] if isinstance(options["margin"], str) else []
-        old = _read(what.old, [*steps.model_columns(model), *margin])
-        new = _read(what.new, [*steps.model_columns(new_model or model), *steps.model_columns(model), *margin])
-    with current.step("Comparing"):
-        found = compare_snapshots(model, old, new, new_model, **options)
-    with current.step("Writing the results"):
-        names = _write(found, what, current, title)
+                steps.refuse_contracts(one, f"The model in '{name}'")
+        old, new = _summary(what.old), _summary(what.new)
+    with replace_folder(what.out, manifest=steps.MANIFEST, keep_others=what.force) as folder:
+        with current.step("Comparing"):
+            found = compare_snapshots(model, old, new, new_model, **options, customers_file=folder / _CUSTOMERS)
+        with current.step("Writing the results"):
+            names = _write(found, folder, current, title, what.report)
     failed = _failed(found, what.fail_on)
     current.show(*_screen(found))
+    # Of a million alarms a program reads monitor.json, and nobody asked for them on the screen.
+    told = found.to_dict() if current.as_json else {}
     current.finish(
-        {"command": "monitor", **found.to_dict(), "out": what.out, "files": names, "failed_on": failed},
+        {"command": "monitor", **told, "out": what.out, "files": names, "failed_on": failed},
         f"\nWritten to {escape(str(what.out))}: {escape(', '.join(names))}",
         *([f"Exit code {CHANGED}, as --fail-on {what.fail_on} asks for: {' and '.join(failed)}"] if failed else []),
     )
@@ -94,8 +92,8 @@ def _model_in(source: Path) -> str | None:
     return str(folder) if source.is_dir() and folder.is_dir() else None
 
 
-def _read(source: Path, columns: list[str]) -> RFMSummary:
-    """Read the summary of a snapshot, with the columns that the models ask for."""
+def _summary(source: Path) -> Path:
+    """The file of a snapshot's summary."""
     path = source
     if source.is_dir() and (source / steps.MANIFEST).is_file():
         path = source / SUMMARY
@@ -109,22 +107,21 @@ def _read(source: Path, columns: list[str]) -> RFMSummary:
             f"'{path}' is no snapshot: it does not say in which unit its times are. Give a folder that `predclv run` "
             "wrote, or a Parquet file that `predclv summarize` wrote."
         )
-    return steps.read_summary(str(path), list(dict.fromkeys(columns)))
+    return path
 
 
-def _write(found: Monitoring, what: Work, current: Session, title: str | None) -> list[str]:
-    """Write all results into one folder, whole or not at all; return the names in it."""
-    with replace_folder(what.out, manifest=steps.MANIFEST, keep_others=what.force) as folder:
-        write_text(folder / "monitor.json", found.to_json())
-        for name in ("alarms", "customers", "set_aside"):
-            write_table(getattr(found, name), folder / f"{name}.parquet")
-        write_table(found.alarms, folder / "alarms.csv")
-        write_table(found.evidence, folder / "evidence.csv")
-        if what.report:
-            write_monitor_report(folder / "report.html", found, title=title, warnings=current.messages)
-        names = sorted([entry.name for entry in folder.iterdir()] + [steps.MANIFEST])
-        content = {"made_by": f"predclv {pc.__version__}", "command": "monitor", "files": names}
-        write_text(folder / steps.MANIFEST, json.dumps(content, indent=2) + "\n")
+def _write(found: Monitoring, folder: Path, current: Session, title: str | None, report: bool) -> list[str]:
+    """Write what is not yet in the folder; return the names in it."""
+    found.write_json(folder / "monitor.json")
+    for name in ("alarms", "set_aside"):
+        write_table(getattr(found, name), folder / f"{name}.parquet")
+    write_table(found.alarms, folder / "alarms.csv")
+    write_table(found.evidence, folder / "evidence.csv")
+    if report:
+        write_monitor_report(folder / "report.html", found, title=title, warnings=current.messages)
+    names = sorted([entry.name for entry in folder.iterdir()] + [steps.MANIFEST])
+    content = {"made_by": f"predclv {pc.__version__}", "command": "monitor", "files": names}
+    write_text(folder / steps.MANIFEST, json.dumps(content, indent=2) + "\n")
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.decisions.monitor.forecaster import Forecaster
-from predclv.decisions.monitor.snapshots import Matched, keyed_uniforms
+from predclv.decisions.monitor.snapshots import Matched, Pairing
 from predclv.decisions.monitor.unusual import (
     chance_of_ringing,
     judge_baskets,
@@ -21,13 +22,14 @@ from predclv.decisions.monitor.unusual import (
 from predclv.inference.posterior import check_number
 from predclv.kernels.scoring_rules import randomized_pit
 
-__all__ = ["KINDS", "Rules", "sound_alarms"]
+__all__ = ["KINDS", "Alarms", "Rules"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 KINDS = ("silence", "basket", "value")
+_COLUMNS = ("row", "purchases", "usual_purchases", "value_expected", "value_now")
 _DAYS_A_YEAR = 365.25
 
 
@@ -60,105 +62,120 @@ class Rules:
         return np.asarray(value >= np.partition(value, len(value) - rank)[len(value) - rank])
 
 
-def sound_alarms(
-    forecaster: Forecaster, matched: Matched, table: pd.DataFrame, margin: FloatArray, rules: Rules
-) -> tuple[dict[str, FloatArray], pd.DataFrame, pd.DataFrame]:
-    """Judge every customer, and ring for the valuable.
+class Alarms:
+    """Judges customers part by part, and rings for the valuable."""
 
-    Parameters
-    ----------
-    table : DataFrame
-        value_old, value_expected and value_by_old_model (at the new date) of each customer.
+    def __init__(self, forecaster: Forecaster, rules: Rules) -> None:
+        self._forecaster, self._rules = forecaster, rules
+        self._rang: dict[str, list[pd.DataFrame]] = {kind: [] for kind in KINDS}
+        self._fell: list[dict[str, NDArray[Any]]] = []
+        self._tested = {kind: 0 for kind in KINDS}
+        self._by_forecast, self._variance = 0.0, 0.0
 
-    Returns
-    -------
-    columns : dict
-        valuable, usual_purchases, p_silence and p_basket of every customer.
-    counts, alarms : DataFrame
-        See `Monitoring`.
-    """
-    valuable = rules.valuable(table["value_old"].to_numpy())
-    silence, baskets = judge_silence(forecaster, matched), judge_baskets(forecaster, matched)
-    p = randomized_pit(silence.below, silence.at_most, keyed_uniforms(matched.old, rules.seed, "silence"))
-    level = rules.alarm_level
-    falls = _falls(forecaster, matched, table, margin, valuable, rules)
-    found = {
-        "silence": (np.flatnonzero(valuable & (p <= level)), p, silence.at_most),
-        "basket": (np.flatnonzero(valuable & (baskets <= level)), baskets, baskets),
-        "value": (np.flatnonzero(falls <= level), falls, falls),
-    }
-    tested = np.flatnonzero(valuable)
-    chance = chance_of_ringing(forecaster, matched, level, tested)
-    n_tested = {"silence": len(tested), "basket": int(np.isfinite(baskets[tested]).sum()), "value": len(tested)}
-    years = matched.days / _DAYS_A_YEAR
-    counts = pd.DataFrame(
-        [
-            {
-                "kind": kind,
-                "tested": n_tested[kind],
-                "rang": len(found[kind][0]),
-                # An alarm of value needs a fall besides: the level is a bound.
-                "expected_if_unchanged": level * n_tested[kind],
-                "expected_by_forecast": float(chance.sum()) if kind == "silence" else np.nan,
-                "deviation_by_forecast": float(np.sqrt((chance * (1 - chance)).sum())) if kind == "silence" else np.nan,
-                "certain": int((found[kind][2][found[kind][0]] <= level).sum()),
-                "false_alarms_per_customer_year": level / years,
-            }
-            for kind in KINDS
-        ]
-    )
-    columns: dict[str, Any] = {
-        "valuable": valuable,
-        "usual_purchases": silence.expected,
-        "p_silence": p,
-        "p_basket": baskets,
-    }
-    return columns, counts, _table(matched, table, found, silence.expected, level)
+    def judge(
+        self, matched: Matched, start: int, valuable: BoolArray, expected: FloatArray, now: FloatArray
+    ) -> dict[str, NDArray[Any]]:
+        """Take the next customers.
 
+        Parameters
+        ----------
+        start : int
+            Place of the first of them among all.
+        valuable : (n,) bool array
+        expected, now : (n,) arrays
+            Value at the new date, as the old model expected it, and as it sees it now.
 
-def _falls(
-    forecaster: Forecaster, matched: Matched, table: pd.DataFrame, margin: FloatArray, valuable: BoolArray, rules: Rules
-) -> FloatArray:
-    """Chance of so low a value, of those whose value fell short by enough; NaN for the others."""
-    expected, now = table["value_expected"].to_numpy(), table["value_by_old_model"].to_numpy()
-    p = np.full(len(matched), np.nan)
-    fell = np.flatnonzero(valuable & np.isfinite(expected) & (expected > 0) & (now <= (1 - rules.fall) * expected))
-    if len(fell):
-        at_point = value_at_point(forecaster, matched, fell, margin)
-        p[fell] = judge_falls(forecaster, matched, fell, at_point, margin, rules.seed)
-    return p
+        Returns
+        -------
+        dict
+            Columns usual_purchases, p_silence and p_basket.
+        """
+        level = self._rules.alarm_level
+        silence = judge_silence(self._forecaster, matched)
+        baskets = judge_baskets(self._forecaster, matched)
+        p = randomized_pit(silence.below, silence.at_most, matched.uniforms(self._rules.seed, "silence"))
+        told = {
+            "row": np.arange(start, start + len(matched)),
+            "purchases": matched.purchases,
+            "usual_purchases": silence.expected,
+            "value_expected": expected,
+            "value_now": now,
+        }
+        self._ring("silence", told, np.flatnonzero(valuable & (p <= level)), p, silence.at_most, matched)
+        self._ring("basket", told, np.flatnonzero(valuable & (baskets <= level)), baskets, baskets, matched)
+        fell = valuable & np.isfinite(expected) & (expected > 0) & (now <= (1 - self._rules.fall) * expected)
+        self._fell.append({name: told[name][fell] for name in _COLUMNS})
+        tested = np.flatnonzero(valuable)
+        chance = chance_of_ringing(self._forecaster, matched, level, tested)
+        self._by_forecast += float(chance.sum())
+        self._variance += float((chance * (1 - chance)).sum())
+        self._tested["silence"] += len(tested)
+        self._tested["value"] += len(tested)
+        self._tested["basket"] += int(np.isfinite(baskets[tested]).sum())
+        return {"usual_purchases": silence.expected, "p_silence": p, "p_basket": baskets}
 
+    def judge_falls(self, pairing: Pairing, margin: FloatArray) -> None:
+        """Ring for those whose value fell short by enough, once all have been taken."""
+        fell = {name: np.concatenate([part[name] for part in self._fell]) for name in _COLUMNS}
+        if len(fell["row"]) == 0:
+            return
+        matched, kept = pairing.pick(fell["row"]), margin[fell["row"]]
+        at_point = value_at_point(self._forecaster, matched, kept)
+        p = judge_falls(self._forecaster, matched, at_point, kept, self._rules.seed)
+        self._ring("value", fell, np.flatnonzero(p <= self._rules.alarm_level), p, p, matched)
 
-def _table(
-    matched: Matched,
-    table: pd.DataFrame,
-    found: dict[str, tuple[IntArray, FloatArray, FloatArray]],
-    usual: FloatArray,
-    level: float,
-) -> pd.DataFrame:
-    expected, now = table["value_expected"].to_numpy(), table["value_by_old_model"].to_numpy()
-    parts = []
-    for kind, (rows, p, plain) in found.items():
-        gone = expected[rows] - now[rows]
-        parts.append(
+    def _ring(
+        self,
+        kind: str,
+        told: Mapping[str, NDArray[Any]],
+        rows: IntArray,
+        p: FloatArray,
+        plain: FloatArray,
+        matched: Matched,
+    ) -> None:
+        expected, gone = told["value_expected"][rows], (told["value_expected"] - told["value_now"])[rows]
+        self._rang[kind].append(
             pd.DataFrame(
                 {
                     "customer_id": matched.old.customer_id[rows],
                     "kind": kind,
                     "p": p[rows],
                     "p_plain": plain[rows],
-                    "certain": plain[rows] <= level,
-                    "purchases": matched.purchases[rows],
-                    "usual_purchases": usual[rows],
-                    "value_expected": expected[rows],
-                    "value_now": now[rows],
-                    "value_at_stake": np.where(gone > 0, gone, expected[rows]),
+                    "certain": plain[rows] <= self._rules.alarm_level,
+                    **{name: told[name][rows] for name in _COLUMNS[1:]},
+                    "value_at_stake": np.where(gone > 0, gone, expected),
                 }
             )
         )
-    alarms = pd.concat(parts, ignore_index=True)
-    # By id last, so that equals come in one order whatever that of the rows.
-    alarms["order"] = alarms["customer_id"].astype(str)
-    order = ["certain", "value_at_stake", "order", "kind"]
-    alarms = alarms.sort_values(order, ascending=[False, False, True, True], kind="stable", ignore_index=True)
-    return alarms.drop(columns="order")
+
+    def counts(self, days: float) -> pd.DataFrame:
+        """Rows of `Monitoring.alarm_counts`."""
+        level, years = self._rules.alarm_level, days / _DAYS_A_YEAR
+        return pd.DataFrame(
+            [
+                {
+                    "kind": kind,
+                    "tested": self._tested[kind],
+                    "rang": sum(len(part) for part in self._rang[kind]),
+                    # An alarm of value needs a fall besides: the level is a bound.
+                    "expected_if_unchanged": level * self._tested[kind],
+                    "expected_by_forecast": self._by_forecast if kind == "silence" else np.nan,
+                    "deviation_by_forecast": float(np.sqrt(self._variance)) if kind == "silence" else np.nan,
+                    "certain": sum(int(part["certain"].sum()) for part in self._rang[kind]),
+                    "false_alarms_per_customer_year": level / years,
+                }
+                for kind in KINDS
+            ]
+        )
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Rows of `Monitoring.alarms`."""
+        parts = [part for kind in KINDS for part in self._rang[kind]]
+        # Without rows a part says nothing of the types of columns.
+        alarms = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        # By id last, so that equals come in one order whatever that of the rows.
+        alarms["order"] = alarms["customer_id"].astype(str)
+        order = ["certain", "value_at_stake", "order", "kind"]
+        alarms = alarms.sort_values(order, ascending=[False, False, True, True], kind="stable", ignore_index=True)
+        return alarms.drop(columns="order")

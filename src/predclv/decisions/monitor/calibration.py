@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from predclv.decisions.monitor.forecaster import Forecaster, Piece
-from predclv.decisions.monitor.snapshots import Matched, keyed_order, keyed_uniforms
+from predclv.decisions.monitor.snapshots import Matched, Pairing
+from predclv.decisions.monitor.sources import ROWS
 from predclv.kernels.scoring_rules import randomized_pit
 
-__all__ = ["Calibration", "judge_forecast"]
+__all__ = ["Calibration", "Foreseen", "judge_forecast"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -50,12 +51,32 @@ class Calibration:
     level: float
 
 
-def judge_forecast(forecaster: Forecaster, matched: Matched, level: float, seed: int) -> Calibration:
+@dataclass(frozen=True, eq=False)
+class Foreseen:
+    """What the old model said of each customer compared.
+
+    Attributes
+    ----------
+    purchases : (n_compared,) array
+        Expected in the window.
+    worth : (n_compared,) array
+        Expected spend a purchase.
+    keys : (n_compared,) array of uint64
+        Whole numbers in an order that does not depend on that of rows.
+    """
+
+    purchases: FloatArray
+    worth: FloatArray
+    keys: NDArray[np.uint64]
+
+
+def judge_forecast(
+    forecaster: Forecaster, pairing: Pairing, foreseen: Foreseen, level: float, seed: int, rows: int = ROWS
+) -> Calibration:
     """Score the old model's forecast of the window, made for the customers of the old snapshot."""
-    totals = _totals(forecaster, matched, level)
-    chosen = np.sort(keyed_order(matched.old, seed, "sample")[:_MOST_CUSTOMERS])
-    below, at = _places(forecaster, matched, chosen)
-    pit = randomized_pit(below, at, keyed_uniforms(matched.old, seed, "place")[chosen])
+    totals = _totals(forecaster, pairing, foreseen, level, rows)
+    chosen = pairing.pick(np.sort(np.argsort(foreseen.keys, kind="stable")[:_MOST_CUSTOMERS]))
+    pit = randomized_pit(*_places(forecaster, chosen), chosen.uniforms(seed, "place"))
     return Calibration(
         totals,
         pit,
@@ -66,14 +87,14 @@ def judge_forecast(forecaster: Forecaster, matched: Matched, level: float, seed:
     )
 
 
-def _totals(forecaster: Forecaster, matched: Matched, level: float) -> pd.DataFrame:
-    expected = forecaster.expected_purchases(matched.old, matched.window)
+def _totals(forecaster: Forecaster, pairing: Pairing, foreseen: Foreseen, level: float, rows: int) -> pd.DataFrame:
+    expected = foreseen.purchases
     group, n_groups = _groups(expected)
-    simulated = forecaster.simulate_totals(matched.old, matched.window, group, n_groups)
-    worth = expected * forecaster.expected_spend(matched.old)
-    parts = [("purchases", expected, simulated.purchases, matched.purchases.astype(np.float64))]
-    if forecaster.spend is not None and matched.spend is not None:
-        parts.append(("revenue", worth, simulated.spend, matched.spend))
+    simulated = forecaster.simulate_totals(pairing, group, n_groups, foreseen.keys, rows)
+    parts = [("purchases", expected, simulated.purchases, pairing.purchases.astype(np.float64))]
+    spend = pairing.spend
+    if forecaster.spend is not None and spend is not None:
+        parts.append(("revenue", expected * foreseen.worth, simulated.spend, spend))
     ends = [(1 - level) / 2, (1 + level) / 2]
     tables = []
     for what, forecast, draws, happened in parts:
@@ -118,21 +139,16 @@ def _with_sum(column: FloatArray) -> FloatArray:
     return np.append(column, column.sum())
 
 
-def _places(forecaster: Forecaster, matched: Matched, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
+def _places(forecaster: Forecaster, matched: Matched) -> tuple[FloatArray, FloatArray]:
     """P(N < n) and P(N <= n) by the forecast, leaving included, of some customers."""
     below, at = np.empty(len(matched)), np.empty(len(matched))
-    wanted = np.zeros(len(matched), dtype=bool)
-    wanted[chosen] = True
     for piece in forecaster.pieces(matched.old):
-        own = np.flatnonzero(wanted[piece.rows])
-        if len(own) == 0:
-            continue
-        n = matched.purchases[piece.rows[own]]
+        n = matched.purchases[piece.rows]
         width = int(n.max()) + 1
-        distinct, back = np.unique(piece.inverse[own] * width + n, return_inverse=True)
+        distinct, back = np.unique(piece.inverse * width + n, return_inverse=True)
         found = _places_of(piece, *np.divmod(distinct, width), matched.window)
-        below[piece.rows[own]], at[piece.rows[own]] = (column[back] for column in found)
-    return below[chosen], at[chosen]
+        below[piece.rows], at[piece.rows] = (column[back] for column in found)
+    return below, at
 
 
 def _places_of(piece: Piece, which: IntArray, n: IntArray, window: float) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 from predclv.data.columns import mean_spend
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor.forecaster import Forecaster
-from predclv.decisions.monitor.snapshots import Matched
+from predclv.decisions.monitor.snapshots import Pairing
+from predclv.decisions.monitor.sources import FileSnapshot, Snapshot
 from predclv.errors import DataQualityWarning, UnitError, warn
 from predclv.models.base import require_summary
 from predclv.models.contracts import ContractModel
@@ -17,7 +18,7 @@ from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
-__all__ = ["bind", "check_models", "warn_of_matching"]
+__all__ = ["bind", "check_models", "one_of", "warn_of_matching"]
 
 _FEW = 200
 
@@ -54,6 +55,11 @@ def bind(option: str, model: Any, rfm: RFMSummary, horizon: Any, discount_rate: 
     return Forecaster(transactions, spend, parsed.length, delta)
 
 
+def one_of(snapshot: Snapshot) -> Any:
+    """What knows the units of a snapshot: of a file the summary of one customer, else itself, whatever it is."""
+    return snapshot.one if isinstance(snapshot, FileSnapshot) else snapshot
+
+
 def check_models(first: Forecaster, second: Forecaster | None, new: RFMSummary) -> None:
     """Raise UnitError where the new model is of another kind, or the old one cannot speak of the new snapshot."""
     seen = first.transactions.fingerprint_
@@ -76,7 +82,7 @@ def check_models(first: Forecaster, second: Forecaster | None, new: RFMSummary) 
         )
 
 
-def warn_of_matching(matched: Matched) -> None:
+def warn_of_matching(matched: Pairing) -> None:
     """Warn where customers are set aside, or few."""
     aside = matched.set_aside
     if len(aside):

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from predclv.data.columns import margins
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor import verdict
-from predclv.decisions.monitor.alarms import Rules, sound_alarms
+from predclv.decisions.monitor.alarms import Rules
 from predclv.decisions.monitor.calibration import judge_forecast
-from predclv.decisions.monitor.checks import bind, check_models, warn_of_matching
+from predclv.decisions.monitor.checks import bind, check_models, one_of, warn_of_matching
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.parameters import COLUMNS, compare_parameters
-from predclv.decisions.monitor.population import compare_columns, mean_repeat_spend
 from predclv.decisions.monitor.result import Monitoring
-from predclv.decisions.monitor.snapshots import Matched, match_snapshots
-from predclv.decisions.monitor.verdict import Money
+from predclv.decisions.monitor.snapshots import Pairing, match_snapshots
+from predclv.decisions.monitor.sources import ROWS, Snapshot, open_snapshot
+from predclv.decisions.monitor.walk import Walked, walk
 from predclv.inference.posterior import check_level
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
 __all__ = ["compare_snapshots"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
 
 def compare_snapshots(
     model: CLV | TransactionModel,
-    old: RFMSummary,
-    new: RFMSummary,
+    old: RFMSummary | str | os.PathLike[str],
+    new: RFMSummary | str | os.PathLike[str],
     new_model: CLV | TransactionModel | None = None,
     *,
     alarm_level: float = 0.05,
@@ -45,6 +41,7 @@ def compare_snapshots(
     margin: float | str = 1.0,
     level: float = 0.9,
     random_state: int = 0,
+    customers_file: str | os.PathLike[str] | None = None,
 ) -> Monitoring:
     """Compare a snapshot of the customers with an earlier one.
 
@@ -60,8 +57,9 @@ def compare_snapshots(
     model : CLV or TransactionModel
         The one in use, as fitted on the old snapshot. Without a spend model value is counted in purchases, and
         nothing is said of money.
-    old, new : RFMSummary
-        Of one base, summarised in one way, at two dates.
+    old, new : RFMSummary or path
+        Of one base, summarised in one way, at two dates. Of a Parquet file that `predclv run` or `predclv summarize`
+        wrote, ids are kept as the file has them, which takes a quarter of the memory.
     new_model : CLV or TransactionModel, optional
         Of the same kind, fitted on the new snapshot: then drift of the parameters and what a refit changes are told,
         and new values are its own.
@@ -79,6 +77,9 @@ def compare_snapshots(
         As in `CLV.predict`; a column is read from the new snapshot, for both dates.
     random_state : int
         Seed of the randomization and simulations, which depend on ids and dates and not on the order of rows.
+    customers_file : path, optional
+        Parquet file that the rows of `Monitoring.customers` are written to, part by part, instead of being kept: for
+        millions of customers.
 
     Returns
     -------
@@ -102,26 +103,28 @@ def compare_snapshots(
     """
     rules = Rules(alarm_level, top, min_value, fall, random_state)
     check_level(level)
-    first = bind("model", model, old, horizon, discount_rate)
-    second = None if new_model is None else bind("new_model", new_model, new, horizon, discount_rate)
-    check_models(first, second, new)
-    matched = match_snapshots(old, new)
-    warn_of_matching(matched)
-    kept = margins(matched.new, margin)
-    table = _changes(first, second, matched, kept)
-    columns, counts, ringing = sound_alarms(first, matched, table, kept, rules)
-    newcomers = new.pick(matched.newcomers)
-    drift = _drift(first, matched, old, newcomers)
-    compared = None if second is None else _parameters(first, second, old, new, level)
-    forecast = judge_forecast(first, matched, level, rules.seed)
-    money = _money(first, second, table, newcomers, margin)
-    currency = None if first.spend is None else new.currency
-    evidence = verdict.weigh(forecast, counts, drift, compared, money, _outside(first, new), currency)
+    columns = [margin] if isinstance(margin, str) else []
+    before = open_snapshot(old, [*columns, *_needed(model)])
+    after = open_snapshot(new, [*columns, *_needed(model), *_needed(new_model)])
+    first = bind("model", model, one_of(before), horizon, discount_rate)
+    second = None if new_model is None else bind("new_model", new_model, one_of(after), horizon, discount_rate)
+    check_models(first, second, one_of(after))
+    pairing = match_snapshots(before, after)
+    warn_of_matching(pairing)
+    found = walk(first, second, pairing, margin, rules, customers_file, ROWS)
+    compared = None if second is None else _parameters(first, second, pairing, level)
+    forecast = judge_forecast(first, pairing, found.foreseen, level, rules.seed, ROWS)
+    for one in (first, second):
+        if one is not None:
+            one.forget()
+    counts, drift, money = found.alarms.counts(pairing.days), found.population, found.money
+    currency = None if first.spend is None else after.currency
+    evidence = verdict.weigh(forecast, counts, drift, compared, money, _outside(first, after), currency)
     return Monitoring(
-        customers=_customers(matched, table, columns),
-        alarms=ringing,
+        customers=found.customers,
+        alarms=found.alarms.table,
         alarm_counts=counts,
-        set_aside=matched.set_aside,
+        set_aside=pairing.set_aside,
         population=drift,
         parameters=_joined(compared),
         parameters_note="" if compared is None else " ".join(dict.fromkeys(note for _, note in compared if note)),
@@ -129,7 +132,7 @@ def compare_snapshots(
         evidence=evidence,
         verdict=verdict.decide(evidence),
         facts={
-            **_facts(first, matched, old, new, table, money),
+            **_facts(first, pairing, found),
             "alarm_level": alarm_level,
             "top": None if min_value is not None else top,
             "min_value": min_value,
@@ -143,77 +146,21 @@ def compare_snapshots(
     )
 
 
-def _changes(first: Forecaster, second: Forecaster | None, matched: Matched, margin: FloatArray) -> pd.DataFrame:
-    """Chances and values at both dates; the new date's by the old model too."""
-    latest = first if second is None else second
-    before, after = first.chances(matched.old), latest.chances(matched.new)
-    columns = {f"{name}_{date}": found[name] for name in before for date, found in (("old", before), ("new", after))}
-    by_old_model = first.value(matched.new, margin)
-    return pd.DataFrame(
-        {
-            **columns,
-            "value_old": first.value(matched.old, margin),
-            "value_expected": first.value(matched.old, margin, after=matched.window),
-            "value_by_old_model": by_old_model,
-            "value_new": by_old_model if second is None else second.value(matched.new, margin),
-        }
-    )
-
-
-def _customers(matched: Matched, table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
-    found: dict[str, Any] = {
-        "customer_id": matched.old.customer_id,
-        "valuable": columns["valuable"],
-        "purchases": matched.purchases,
-        **{name: columns[name] for name in ("usual_purchases", "p_silence", "p_basket")},
-    }
-    for name in ("p_alive", "p_purchase", "value"):
-        before, after = table[f"{name}_old"], table[f"{name}_new"]
-        found |= {f"{name}_old": before, f"{name}_new": after, f"{name}_change": after - before}
-    found |= {
-        "change_expected": table["value_expected"] - table["value_old"],
-        "change_behaviour": table["value_by_old_model"] - table["value_expected"],
-        "change_refit": table["value_new"] - table["value_by_old_model"],
-    }
-    return pd.DataFrame(found)
-
-
-def _drift(first: Forecaster, matched: Matched, old: RFMSummary, newcomers: RFMSummary) -> pd.DataFrame:
-    """Stability of the base: of newcomers, at equal ages, and of everyone."""
-    # Who came in the window, then in one of the same length before the old date: the same ages, other customers.
-    then = old.pick(np.flatnonzero(matched.window * (1 + 1e-6) >= old.T))
-    now = _described(first, newcomers)
-    rows = compare_columns(
-        "newcomers",
-        _described(first, then),
-        now,
-        "first bought within the window, or before the old date in one as long",
-    )
-    note = "older at the new date by construction, and mostly the same customers: not judged"
-    everyone = _described(first, matched.new)
-    both = {name: np.concatenate([column, now[name]]) for name, column in everyone.items()}
-    rows += compare_columns("everyone", _described(first, matched.old), both, note)
-    return pd.DataFrame(rows)
-
-
-def _described(first: Forecaster, rfm: RFMSummary) -> dict[str, FloatArray]:
-    """What is known of customers, and what the old model makes of it."""
-    found = {"frequency": rfm.frequency.astype(np.float64), "recency": rfm.recency, "age": rfm.T}
-    spend = mean_repeat_spend(rfm)
-    if spend is not None:
-        found["mean_spend"] = spend
-    if len(rfm) == 0:
-        return {**found, "p_alive": np.empty(0), "value": np.empty(0)}
-    # Before the margin, which says nothing of how customers behave.
-    return {**found, "p_alive": first.chances(rfm)["p_alive"], "value": first.value(rfm, np.ones(len(rfm)))}
+def _needed(model: Any) -> list[str]:
+    """Columns about the customer that a model asks for: segments with parameters of their own, covariates."""
+    models = [getattr(model, name, None) for name in ("transactions_", "spend_")] if isinstance(model, CLV) else [model]
+    found = [segment for one in models if (segment := getattr(one, "segment", None)) is not None]
+    covariates = getattr(models[0], "covariates_", None)
+    return [*found, *([] if covariates is None else covariates.sources)]
 
 
 def _parameters(
-    first: Forecaster, second: Forecaster, old: RFMSummary, new: RFMSummary, level: float
+    first: Forecaster, second: Forecaster, pairing: Pairing, level: float
 ) -> list[tuple[pd.DataFrame, str]]:
-    found = [compare_parameters(first.transactions, second.transactions, old, new, level)]
+    old, new = pairing.old, pairing.new
+    found = [compare_parameters(first.transactions, second.transactions, old, new, level, pairing.origin, ROWS)]
     if first.spend is not None and second.spend is not None:
-        found.append(compare_parameters(first.spend, second.spend, old, new, level))
+        found.append(compare_parameters(first.spend, second.spend, old, new, level, pairing.origin, ROWS))
     return found
 
 
@@ -222,28 +169,14 @@ def _joined(compared: list[tuple[pd.DataFrame, str]] | None) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _money(
-    first: Forecaster, second: Forecaster | None, table: pd.DataFrame, newcomers: RFMSummary, margin: float | str
-) -> Money:
-    """Value of everyone at the new date by both models."""
-    totals = [float(table["value_by_old_model"].sum()), float(table["value_new"].sum())]
-    if len(newcomers):
-        kept = margins(newcomers, margin)
-        totals[0] += float(first.value(newcomers, kept).sum())
-        if second is not None:
-            totals[1] += float(second.value(newcomers, kept).sum())
-    return Money(totals[0], totals[1] if second is not None else float("nan"))
-
-
-def _outside(first: Forecaster, new: RFMSummary) -> float:
+def _outside(first: Forecaster, new: Snapshot) -> float:
     """Share of the customers outside twice the range of the fit."""
     seen = first.transactions.fingerprint_
     return float(np.mean((new.frequency > 2 * seen.most_purchases) | (2 * seen.longest_age < new.T)))
 
 
-def _facts(
-    first: Forecaster, matched: Matched, old: RFMSummary, new: RFMSummary, table: pd.DataFrame, money: Money
-) -> dict[str, Any]:
+def _facts(first: Forecaster, pairing: Pairing, found: Walked) -> dict[str, Any]:
+    old, new = pairing.old, pairing.new
     dates = [None if rfm.observation_end is None else rfm.observation_end.isoformat() for rfm in (old, new)]
     return {
         "model": type(first.transactions).__name__,
@@ -252,16 +185,14 @@ def _facts(
         "time_unit": new.time_unit,
         "old_date": dates[0],
         "new_date": dates[1],
-        "window": matched.window,
-        "window_days": matched.days,
+        "window": pairing.window,
+        "window_days": pairing.days,
         "customers_old": len(old),
         "customers_new": len(new),
-        "compared": len(matched),
-        "newcomers": len(matched.newcomers),
-        "set_aside": len(matched.set_aside),
-        "value_old": float(table["value_old"].sum()),
-        "value_expected": float(table["value_expected"].sum()),
-        "value_now": float(table["value_by_old_model"].sum()),
-        "base_by_old_model": money.old_model,
-        "base_by_new_model": money.new_model,
+        "compared": len(pairing),
+        "newcomers": len(pairing.newcomers),
+        "set_aside": len(pairing.set_aside),
+        **found.values,
+        "base_by_old_model": found.money.old_model,
+        "base_by_new_model": found.money.new_model,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from predclv.data.columns import histories, mean_spend
 from predclv.data.rfm import RFMSummary
+from predclv.decisions.monitor.snapshots import Pairing
+from predclv.decisions.monitor.sources import ROWS, stretches
 from predclv.forecast import purchases
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.portfolio import number_of_draws
@@ -81,9 +83,22 @@ class Forecaster:
     spend: GammaGamma | None
     horizon: float
     delta: float
+    _latest: list[tuple[RFMSummary, list[Piece]]] = field(default_factory=list)
 
-    def pieces(self, rfm: RFMSummary) -> Iterator[Piece]:
-        """Customers by whose parameters are theirs."""
+    def pieces(self, rfm: RFMSummary) -> list[Piece]:
+        """Customers by whose parameters are theirs; those of the two summaries asked about last are kept."""
+        for known, pieces in self._latest:
+            if known is rfm:
+                return pieces
+        del self._latest[:-1]
+        self._latest.append((rfm, list(self._pieces(rfm))))
+        return self._latest[-1][1]
+
+    def forget(self) -> None:
+        """Give back what is kept of summaries."""
+        self._latest.clear()
+
+    def _pieces(self, rfm: RFMSummary) -> Iterator[Piece]:
         if self.spend is None:
             for part in self.transactions.parts(rfm):
                 rows, inverse = histories(part.rfm)
@@ -147,25 +162,44 @@ class Forecaster:
             found[piece.rows] = self.worth(rfm, piece)
         return found
 
-    def simulate_totals(self, rfm: RFMSummary, window: float, group: IntArray, n_groups: int) -> Totals:
-        """Simulate the window of every customer, once a joint draw of the parameters, and add up by group."""
-        pieces = list(self.pieces(rfm))
-        n_draws = number_of_draws(len(rfm), n_groups, len(pieces))
-        bought, spent = np.zeros((n_draws, n_groups + 1)), np.zeros((n_draws, n_groups + 1))
-        x, money = rfm.frequency.astype(np.float64), self._money(rfm)
-        for number, piece in enumerate(pieces):
-            rows = piece.rows
-            if piece.spend is None:
-                theta, theta_spend = piece.posterior.draws_array(n_draws), np.ones((n_draws, 3))
-            else:
-                theta, theta_spend = paired_draws([piece.posterior, piece.spend], n_draws)
-            columns = (x[rows], rfm.recency[rows], rfm.T[rows], money[rows], np.ones(len(rows)), group[rows], n_groups)
-            seed = seed_of_part(int(self.transactions.random_state), number)
-            found = piece.bindings.simulate_totals(*columns, window, 0.0, theta, theta_spend, seed, False)
-            for total, part in zip((bought, spent), found, strict=True):
-                total[:, :-1] += part
-                total[:, -1] += part.sum(axis=1)
+    def simulate_totals(
+        self, pairing: Pairing, group: IntArray, n_groups: int, keys: NDArray[np.uint64], rows: int = ROWS
+    ) -> Totals:
+        """Simulate the window of every customer compared, once a joint draw of the parameters, and add up by group.
+
+        More than `rows` customers are simulated so many at a time, in the order of their histories, and among equals
+        of their keys, so that the totals do not depend on the order in which they came.
+        """
+        parts = list(stretches(len(pairing), rows))
+        order = None if len(parts) == 1 else _by_history(pairing, keys)
+        bought = spent = np.zeros((0, 0))
+        for i, some in enumerate(parts):
+            chosen = np.arange(some.start, some.stop) if order is None else order[some]
+            rfm = pairing.old.pick(pairing.here[chosen])
+            pieces = list(self._pieces(rfm))
+            if i == 0:
+                n_draws = number_of_draws(len(pairing), n_groups, len(pieces) * len(parts))
+                bought, spent = np.zeros((n_draws, n_groups + 1)), np.zeros((n_draws, n_groups + 1))
+            for number, piece in enumerate(pieces):
+                seed = _seed(int(self.transactions.random_state), number, i)
+                found = self._simulate(piece, rfm, pairing.window, group[chosen], n_groups, len(bought), seed)
+                for total, part in zip((bought, spent), found, strict=True):
+                    total[:, :-1] += part
+                    total[:, -1] += part.sum(axis=1)
         return Totals(bought, spent)
+
+    def _simulate(
+        self, piece: Piece, rfm: RFMSummary, window: float, group: IntArray, n_groups: int, n_draws: int, seed: int
+    ) -> tuple[FloatArray, FloatArray]:
+        if piece.spend is None:
+            theta, theta_spend = piece.posterior.draws_array(n_draws), np.ones((n_draws, 3))
+        else:
+            theta, theta_spend = paired_draws([piece.posterior, piece.spend], n_draws)
+        rows, x = piece.rows, rfm.frequency[piece.rows].astype(np.float64)
+        money = self._money(rfm)[rows]
+        columns = (x, rfm.recency[rows], rfm.T[rows], money, np.ones(len(rows)), group[rows], n_groups)
+        purchases, spend = piece.bindings.simulate_totals(*columns, window, 0.0, theta, theta_spend, seed, False)
+        return purchases, spend
 
     def _money(self, rfm: RFMSummary) -> FloatArray:
         return np.zeros(len(rfm)) if self.spend is None else mean_spend(rfm)
@@ -173,3 +207,19 @@ class Forecaster:
     @property
     def _bindings(self) -> TransactionBindings:
         return self.transactions.bindings
+
+
+def _by_history(pairing: Pairing, keys: NDArray[np.uint64]) -> IntArray:
+    """Customers sorted by what is simulated of them."""
+    old, here = pairing.old, pairing.here
+    columns = [old.T[here], old.recency[here], old.frequency[here]]
+    if old.monetary_value is not None:
+        columns.insert(0, old.monetary_value[here])
+    return np.lexsort((keys, *columns)).astype(np.int64)
+
+
+def _seed(seed: int, number: int, part: int) -> int:
+    """Seed of a piece of the customers of a part: those of the first part are the portfolio's own."""
+    if part == 0:
+        return seed_of_part(seed, number)
+    return int(np.random.SeedSequence([seed, number, part]).generate_state(1)[0])

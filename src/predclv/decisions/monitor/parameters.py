@@ -9,13 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from predclv.data.columns import histories
-from predclv.data.rfm import RFMSummary
-from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
+from predclv.decisions.monitor.influence import covariances_of_difference, unconstrained
+from predclv.decisions.monitor.sources import ROWS, Snapshot
 from predclv.models.base import Model
-from predclv.models.gamma_gamma import GammaGamma
-from predclv.models.transactions import TransactionModel
-from predclv.parameters import are_logarithmic, from_unconstrained, to_unconstrained
+from predclv.parameters import are_logarithmic
 
 __all__ = ["COLUMNS", "compare_parameters"]
 
@@ -24,12 +21,15 @@ IntArray = NDArray[np.int64]
 
 COLUMNS = ("model", "segment", "parameter", "old", "new", "ratio", "ratio_low", "ratio_high", "moved", "p_all")
 
-_STEP = 1e-4  # of the logarithm of a parameter: central differences are then good to 1e-8
-_ROWS = 65_536
-
 
 def compare_parameters(
-    old_model: Model, new_model: Model, old: RFMSummary, new: RFMSummary, level: float
+    old_model: Model,
+    new_model: Model,
+    old: Snapshot,
+    new: Snapshot,
+    level: float,
+    origin: IntArray | None = None,
+    rows: int = ROWS,
 ) -> tuple[pd.DataFrame, str]:
     """Compare two fits of one kind of model, each on its own snapshot.
 
@@ -37,6 +37,13 @@ def compare_parameters(
     two estimates is a sum over customers too: of what each weighs in the new fit, less what the same customer weighed
     in the old one. Its variance is that of this sum, whatever the two have in common (White 1982, Econometrica 50(1),
     for one fit).
+
+    Parameters
+    ----------
+    origin : (n_new,) int array, optional
+        Where each customer of the new snapshot stands in the old one, -1 where there is none; by default by their ids.
+    rows : int
+        Customers at a time.
 
     Returns
     -------
@@ -49,22 +56,19 @@ def compare_parameters(
     reason = _obstacle(old_model, new_model, old, new)
     if reason:
         return pd.DataFrame(columns=list(COLUMNS)), reason
-    rows: list[dict[str, Any]] = []
-    if not old_model.segments_:
-        return pd.DataFrame(_compare(old_model, new_model, old, new, level, None)), ""
-    before = {part.model.posterior_: part for part in old_model.parts(old)}
-    after = {part.model.posterior_: part for part in new_model.parts(new)}
-    for name, model in old_model.segments_.items():
-        if name not in new_model.segments_:
-            continue
-        other = new_model.segments_[name]
-        first, second = before.get(model.posterior_), after.get(other.posterior_)
-        if first is not None and second is not None:
-            rows += _compare(model, other, first.rfm, second.rfm, level, name)
-    return pd.DataFrame(rows, columns=list(COLUMNS)), ""
+    pairs: dict[str | None, tuple[Model, Model]] = {None: (old_model, new_model)}
+    if old_model.segments_:
+        both = [name for name in old_model.segments_ if name in new_model.segments_]
+        pairs = {name: (old_model.segments_[name], new_model.segments_[name]) for name in both}
+    moved = covariances_of_difference(old_model, new_model, list(pairs.values()), old, new, origin, rows)
+    found: list[dict[str, Any]] = []
+    for (name, fits), covariance in zip(pairs.items(), moved, strict=True):
+        if covariance is not None:
+            found += _compare(*fits, covariance, level, name)
+    return pd.DataFrame(found, columns=list(COLUMNS)), ""
 
 
-def _obstacle(old_model: Model, new_model: Model, old: RFMSummary, new: RFMSummary) -> str:
+def _obstacle(old_model: Model, new_model: Model, old: Snapshot, new: Snapshot) -> str:
     for model, rfm, which in ((old_model, old, "old"), (new_model, new, "new")):
         if getattr(model, "covariates_", None) is not None:
             return "With covariates each fit measures them on its own scale, so parameters cannot be set side by side."
@@ -84,12 +88,11 @@ def _obstacle(old_model: Model, new_model: Model, old: RFMSummary, new: RFMSumma
 
 
 def _compare(
-    old_model: Model, new_model: Model, old: RFMSummary, new: RFMSummary, level: float, segment: str | None
+    old_model: Model, new_model: Model, covariance: FloatArray, level: float, segment: str | None
 ) -> list[dict[str, Any]]:
     before, after = old_model.posterior_, new_model.posterior_
     n = len(before.parameters)
-    difference = _unconstrained(new_model) - _unconstrained(old_model)
-    covariance = _covariance_of_difference(old_model, new_model, old, new)
+    difference = unconstrained(new_model) - unconstrained(old_model)
     known = np.isfinite(covariance).all()
     error = np.sqrt(np.diag(covariance)) if known else np.full(n, np.nan)
     p_all = _p_of_all(difference, covariance) if known else np.nan
@@ -114,65 +117,6 @@ def _compare(
             }
         )
     return rows
-
-
-def _unconstrained(model: Model) -> FloatArray:
-    return to_unconstrained(model.posterior_.parameters, model.posterior_.point_array)
-
-
-def _covariance_of_difference(old_model: Model, new_model: Model, old: RFMSummary, new: RFMSummary) -> FloatArray:
-    """Covariance of the difference of the estimates, on the unconstrained scale."""
-    first, second = _influences(old_model, old), _influences(new_model, new)
-    place = pd.Index(new.customer_id).get_indexer(pd.Index(old.customer_id))
-    both = place >= 0
-    second[place[both]] -= first[both]
-    rest = first[~both]
-    # Scores add up to nothing at a maximum of the likelihood; a prior holds the balance elsewhere.
-    return np.asarray(_scatter(second) + _scatter(rest))
-
-
-def _scatter(weights: FloatArray) -> FloatArray:
-    if len(weights) == 0:
-        return np.zeros((weights.shape[1], weights.shape[1]))
-    centred = weights - weights.mean(axis=0)
-    return np.asarray(centred.T @ centred)
-
-
-def _influences(model: Model, rfm: RFMSummary) -> FloatArray:
-    """By how much each customer moves the estimate, (n_customers, n_parameters), unconstrained."""
-    covariance = np.asarray(model.posterior_.covariance_unconstrained)
-    return np.asarray(_scores(model, rfm) @ covariance)
-
-
-def _scores(model: Model, rfm: RFMSummary) -> FloatArray:
-    """Derivative of each customer's log-likelihood by the unconstrained parameters, (n_customers, n_parameters)."""
-    posterior = model.posterior_
-    at = _unconstrained(model)
-    steps = np.concatenate([at + _STEP * np.eye(len(at)), at - _STEP * np.eye(len(at))])
-    theta = np.ascontiguousarray(from_unconstrained(posterior.parameters, steps))
-    out = np.zeros((len(rfm), len(at)))
-    if isinstance(model, GammaGamma):
-        assert rfm.monetary_value is not None
-        used = np.flatnonzero((rfm.frequency > 0) & (rfm.monetary_value > 0))
-        columns = rfm.frequency[used].astype(np.float64), rfm.monetary_value[used]
-        out[used] = _differences(lambda x, m: pointwise_log_likelihood(x, m, theta), columns, len(at))
-        return out
-    assert isinstance(model, TransactionModel)
-    rows, inverse = histories(rfm)
-    bindings = model.bindings
-    found = _differences(
-        lambda x, t_x, T: bindings.pointwise_log_likelihood(x, t_x, T, theta), (rows.x, rows.t_x, rows.T), len(at)
-    )
-    return found[inverse]
-
-
-def _differences(values: Any, columns: tuple[FloatArray, ...], n: int) -> FloatArray:
-    out = np.empty((len(columns[0]), n))
-    for start in range(0, len(out), _ROWS):
-        some = slice(start, start + _ROWS)
-        found = values(*(np.ascontiguousarray(column[some]) for column in columns))
-        out[some] = ((found[:n] - found[n:]) / (2 * _STEP)).T
-    return out
 
 
 def _p_of_all(difference: FloatArray, covariance: FloatArray) -> float:

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from predclv.data.rfm import RFMSummary
-
 __all__ = ["BINS", "CHANCE", "compare_columns", "mean_repeat_spend", "stability_index"]
 
 FloatArray = NDArray[np.float64]
@@ -79,8 +77,6 @@ def compare_columns(
     return rows
 
 
-def mean_repeat_spend(rfm: RFMSummary) -> FloatArray | None:
-    """Mean spend of those who bought again and paid, NaN for the others; None without amounts."""
-    if rfm.monetary_value is None:
-        return None
-    return np.where((rfm.frequency > 0) & (rfm.monetary_value > 0), rfm.monetary_value, np.nan)
+def mean_repeat_spend(frequency: NDArray[np.int64], mean_spend: FloatArray) -> FloatArray:
+    """Mean spend of those who bought again and paid, NaN for the others."""
+    return np.where((frequency > 0) & (mean_spend > 0), mean_spend, np.nan)

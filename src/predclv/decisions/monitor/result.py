@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from predclv.decisions.monitor.calibration import Calibration
 from predclv.decisions.monitor.verdict import THRESHOLDS
-from predclv.files import replace_folder, write_text
+from predclv.files import replace_file, replace_folder, write_text
 
 __all__ = ["SCHEMA", "Monitoring"]
 
@@ -24,6 +24,9 @@ SCHEMA = "predclv.monitor/1"
 
 MANIFEST = "predclv-monitor.json"
 
+# Alerts made into text at a time.
+_ALERTS = 4_096
+
 
 @dataclass(frozen=True, eq=False)
 class Monitoring:
@@ -31,12 +34,13 @@ class Monitoring:
 
     Attributes
     ----------
-    customers : DataFrame
+    customers : DataFrame or None
         A row each customer in both snapshots: customer_id, valuable, purchases (in the window), usual_purchases
         (expected, were they there and unchanged), p_silence (randomized chance of so few or fewer), p_basket (of so
         little money for as many), p_alive_old, p_alive_new, p_alive_change, likewise p_purchase; value_old, value_new,
         value_change and the three parts it is the sum of: change_expected (what the old forecast said of the new
         date), change_behaviour (what the customer did, by the old model), change_refit (what the new model changes).
+        None where they went to `customers_file`.
     alarms : DataFrame
         A row an alarm: customer_id, kind ("silence", "basket", "value"), p, p_plain (not randomized), certain (rings
         without the randomization too), purchases, usual_purchases, value_expected (what the customer was to be worth
@@ -64,7 +68,7 @@ class Monitoring:
         Dates, units, options and totals.
     """
 
-    customers: pd.DataFrame
+    customers: pd.DataFrame | None
     alarms: pd.DataFrame
     alarm_counts: pd.DataFrame
     set_aside: pd.DataFrame
@@ -83,16 +87,22 @@ class Monitoring:
         purchases, usual_purchases, value_expected, value_now, value_at_stake), set_aside (reason, customers),
         population, parameters, parameters_note, forecast (totals, distance, distance_by_chance, share_inside, level).
         """
+        plain = _plain({**self._told(), "alerts": self._alerts.to_dict("records")})
+        assert isinstance(plain, dict)
+        return plain
+
+    def _told(self) -> dict[str, Any]:
+        """`to_dict`, not yet plain, without the alerts, of which there may be a million."""
         reasons = self.set_aside.groupby("reason", sort=False).size()
         scores = self.calibration
-        found = {
+        return {
             "schema": SCHEMA,
             "facts": dict(self.facts),
             "verdict": self.verdict,
             "thresholds": THRESHOLDS,
             "evidence": self.evidence.to_dict("records"),
             "alarm_counts": self.alarm_counts.to_dict("records"),
-            "alerts": self.alarms.rename(columns={"customer_id": "id"}).to_dict("records"),
+            "alerts": [],
             "set_aside": [{"reason": str(reason), "customers": int(n)} for reason, n in reasons.items()],
             "population": self.population.to_dict("records"),
             "parameters": self.parameters.to_dict("records"),
@@ -105,16 +115,45 @@ class Monitoring:
                 "level": scores.level,
             },
         }
-        plain = _plain(found)
-        assert isinstance(plain, dict)
-        return plain
+
+    @property
+    def _alerts(self) -> pd.DataFrame:
+        return self.alarms.rename(columns={"customer_id": "id"})
 
     def to_json(self) -> str:
         """`to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return "".join(self._json())
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` to a file, whole or not at all, without holding it as a whole."""
+        with replace_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(self._json())
+
+    def _json(self) -> Iterator[str]:
+        told = _plain(self._told())
+        assert isinstance(told, dict)
+        yield "{"
+        for i, (name, value) in enumerate(told.items()):
+            yield f"{',' if i else ''}\n  {json.dumps(name)}: "
+            if name == "alerts" and len(self.alarms):
+                yield from self._json_of_alerts()
+            else:
+                yield _indented(value, 2)
+        yield "\n}\n"
+
+    def _json_of_alerts(self) -> Iterator[str]:
+        yield "["
+        alerts = self._alerts
+        for start in range(0, len(alerts), _ALERTS):
+            rows = _plain(alerts[start : start + _ALERTS].to_dict("records"))
+            assert isinstance(rows, list)
+            yield "".join(f"{',' if start + i else ''}\n    {_indented(row, 4)}" for i, row in enumerate(rows))
+        yield "\n  ]"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write monitor.json, alarms.parquet, customers.parquet and set_aside.parquet to a folder, whole or not at all.
+
+        Without customers.parquet, where `customers` is None.
 
         Raises
         ------
@@ -122,9 +161,10 @@ class Monitoring:
             The folder holds what is not ours.
         """
         with replace_folder(path, manifest=MANIFEST) as folder:
-            write_text(folder / "monitor.json", self.to_json())
+            self.write_json(folder / "monitor.json")
             for name in ("alarms", "customers", "set_aside"):
-                getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+                if getattr(self, name) is not None:
+                    getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
             names = sorted([entry.name for entry in folder.iterdir()] + [MANIFEST])
             write_text(folder / MANIFEST, json.dumps({"files": names}, indent=2) + "\n")
 
@@ -132,10 +172,15 @@ class Monitoring:
         facts = self.facts
         rang = ", ".join(f"{row.rang:,} {row.kind}" for row in self.alarm_counts.itertuples())
         return (
-            f"<Monitoring: {len(self.customers):,} customers, {facts['window']:.4g} {facts['time_unit']}s from "
+            f"<Monitoring: {facts['compared']:,} customers, {facts['window']:.4g} {facts['time_unit']}s from "
             f"{facts['old_date'] or 'the old date'} to {facts['new_date'] or 'the new one'}; alarms: {rang}; refit: "
             f"{self.verdict}>"
         )
+
+
+def _indented(value: Any, spaces: int) -> str:
+    """JSON whose lines after the first stand that far in."""
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False).replace("\n", "\n" + " " * spaces)
 
 
 def _plain(value: Any) -> Any:

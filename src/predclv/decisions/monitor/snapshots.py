@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,22 +14,33 @@ from numpy.typing import NDArray
 
 from predclv.batch.ids import hash_ids
 from predclv.data.rfm import RFMSummary
+from predclv.decisions.monitor.sources import ROWS, FileSnapshot, Snapshot, find_ids, stretches
 from predclv.errors import DataError, UnitError
 from predclv.kernels.id_hashes import mix
 from predclv.models.base import require_summary
 
-__all__ = ["Matched", "keyed_order", "keyed_uniforms", "match_snapshots"]
+__all__ = ["Matched", "Pairing", "match_snapshots"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
 
 # Ages are sums of days over a unit: they agree up to rounding, or the first purchase is another.
 _ROUNDING = 1e-6
 
+#: Why a history does not go on, in the order in which a customer is asked.
+_REASONS = (
+    "",
+    "the first purchase has moved",
+    "purchases have become fewer",
+    "the last purchase has moved, and none was added",
+    "purchases were added, all of them before the old date",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Customers of two snapshots who can be compared, row by row, and what is known of the others.
+    """Some customers who can be compared, row by row.
 
     Attributes
     ----------
@@ -38,19 +52,11 @@ class Matched:
         Bought in the window.
     spend : (n_customers,) float array or None
         Money of these purchases, less what was returned; None without amounts.
-    newcomers : (n_newcomers,) int array
-        Rows of the new snapshot whose first purchase lies in the window.
-    set_aside : DataFrame
-        customer_id and reason of those in either snapshot who cannot be compared.
     """
 
     old: RFMSummary
     new: RFMSummary
     window: float
-    purchases: IntArray
-    spend: FloatArray | None
-    newcomers: IntArray
-    set_aside: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.old)
@@ -60,8 +66,99 @@ class Matched:
         """The window in days."""
         return self.window * self.old.days_per_unit
 
+    @cached_property
+    def purchases(self) -> IntArray:
+        """See the class."""
+        return self.new.frequency - self.old.frequency
 
-def match_snapshots(old: RFMSummary, new: RFMSummary) -> Matched:
+    @cached_property
+    def spend(self) -> FloatArray | None:
+        """See the class."""
+        if self.old.monetary_value is None or self.new.monetary_value is None:
+            return None
+        return self.new.frequency * self.new.monetary_value - self.old.frequency * self.old.monetary_value
+
+    def uniforms(self, seed: int, label: str) -> FloatArray:
+        """Uniforms on (0, 1), of the id, the as-of date, seed and label: the same whatever the order of rows."""
+        return ((self.keys(seed, label) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+    def keys(self, seed: int, label: str) -> Hashes:
+        """Whole numbers likewise: sorted by them, customers are shuffled."""
+        salt = hash_ids(pa.array([f"{seed} {label} {self.old.observation_end}"]))
+        keys: Hashes = mix(self._hashes ^ salt)
+        return keys
+
+    @cached_property
+    def _hashes(self) -> Hashes:
+        ids = self.old.customer_id
+        try:
+            column = pa.array(ids)
+        except pa.ArrowException:
+            column = pa.array([str(customer) for customer in ids])
+        return hash_ids(column)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """All customers of two snapshots: who can be compared, and what is known of the others.
+
+    Attributes
+    ----------
+    old, new : Snapshot
+    here, there : (n_compared,) int arrays
+        Rows in the old and in the new snapshot of those who can be compared, in the order of the old one.
+    window : float
+        Time between the snapshots, in their unit.
+    newcomers : (n_newcomers,) int array
+        Rows of the new snapshot whose first purchase lies in the window.
+    set_aside : DataFrame
+        customer_id and reason of those in either snapshot who cannot be compared.
+    origin : (n_new,) int array
+        Row in the old snapshot of each customer of the new one, compared or not; -1 where there is none.
+    """
+
+    old: Snapshot
+    new: Snapshot
+    here: IntArray
+    there: IntArray
+    window: float
+    newcomers: IntArray
+    set_aside: pd.DataFrame
+    origin: IntArray
+
+    def __len__(self) -> int:
+        return len(self.here)
+
+    @property
+    def days(self) -> float:
+        """The window in days."""
+        return self.window * self.old.days_per_unit
+
+    @property
+    def purchases(self) -> IntArray:
+        """Bought in the window, (n_compared,)."""
+        return self.new.frequency[self.there] - self.old.frequency[self.here]
+
+    @property
+    def spend(self) -> FloatArray | None:
+        """Money of these purchases, less what was returned; None without amounts."""
+        if self.old.monetary_value is None or self.new.monetary_value is None:
+            return None
+        money = self.new.frequency[self.there] * self.new.monetary_value[self.there]
+        money -= self.old.frequency[self.here] * self.old.monetary_value[self.here]
+        return money
+
+    def pick(self, rows: IntArray) -> Matched:
+        """Some of those compared."""
+        return Matched(self.old.pick(self.here[rows]), self.new.pick(self.there[rows]), self.window)
+
+    def parts(self, rows: int = ROWS) -> Iterator[tuple[slice, Matched]]:
+        """Yield those compared, at most `rows` at a time."""
+        for some in stretches(len(self), rows):
+            yield some, self.pick(np.arange(some.start, some.stop))
+
+
+def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
     """Put two snapshots of one base side by side.
 
     Raises
@@ -74,46 +171,63 @@ def match_snapshots(old: RFMSummary, new: RFMSummary) -> Matched:
         Rows stand for several customers; nobody is in both; the new one is not later than the old one.
     """
     for rfm in (old, new):
-        require_summary(rfm)
-        rfm.require_customers("Monitoring, which follows each customer,")
-        rfm.require_joint_spend("Monitoring")
+        # A file is opened as such where its rows are single customers alone.
+        if not isinstance(rfm, FileSnapshot):
+            require_summary(rfm)
+            assert isinstance(rfm, RFMSummary)
+            rfm.require_customers("Monitoring, which follows each customer,")
+            rfm.require_joint_spend("Monitoring")
     _check_units(old, new)
-    place = pd.Index(new.customer_id).get_indexer(pd.Index(old.customer_id))
+    place = find_ids(old.customer_id, new.customer_id)
     here = np.flatnonzero(place >= 0)
     there = place[here]
     if len(here) == 0:
         raise DataError(
             f"None of the {len(old):,} customers of the old snapshot is in the new one (first: "
-            f"{old.customer_id[0]!r}, there {new.customer_id[0]!r}). Are ids of one kind, and is it one base?"
+            f"{_ids(old, 0)!r}, there {_ids(new, 0)!r}). Are ids of one kind, and is it one base?"
         )
     window = _window(old, new, here, there)
-    reason = _contradictions(old, new, here, there, window)
-    sound = reason == ""
+    reason = np.empty(len(here), dtype=np.int8)
+    for some in stretches(len(here), ROWS):
+        reason[some] = _contradictions(old, new, here[some], there[some], window)
+    sound = reason == 0
     if not sound.any():
+        worst = _REASONS[int(np.bincount(reason).argmax())]
         raise DataError(
-            f"No history goes on from the old snapshot in the new one: {pd.Series(reason).value_counts().index[0]} for "
-            f"most of {len(here):,} customers. Were both summarised from one log, in one way?"
+            f"No history goes on from the old snapshot in the new one: {worst} for most of {len(here):,} customers. "
+            "Were both summarised from one log, in one way?"
         )
-    only_new = np.setdiff1d(np.arange(len(new)), there)
+    origin = np.full(len(new), -1, dtype=np.int64)
+    origin[there] = here
+    only_new = np.flatnonzero(origin < 0)
     late = new.T[only_new] > window * (1 + _ROUNDING) + _ROUNDING
     aside = [
-        (old.customer_id[np.flatnonzero(place < 0)], "not in the new snapshot"),
-        *((old.customer_id[here[reason == text]], text) for text in dict.fromkeys(reason[~sound])),
-        (new.customer_id[only_new[late]], "first bought before the old date, and not in the old snapshot"),
+        (_ids(old, np.flatnonzero(place < 0)), "not in the new snapshot"),
+        *((_ids(old, here[reason == i]), _REASONS[i]) for i in dict.fromkeys(reason[~sound].tolist())),
+        (_ids(new, only_new[late]), "first bought before the old date, and not in the old snapshot"),
     ]
-    first, second = old.pick(here[sound]), new.pick(there[sound])
-    return Matched(
-        first,
-        second,
+    return Pairing(
+        old,
+        new,
+        here[sound],
+        there[sound],
         window,
-        second.frequency - first.frequency,
-        _spend_between(first, second),
         only_new[~late],
         pd.concat([pd.DataFrame({"customer_id": ids, "reason": text}) for ids, text in aside], ignore_index=True),
+        origin,
     )
 
 
-def _check_units(old: RFMSummary, new: RFMSummary) -> None:
+def _ids(snapshot: Snapshot, rows: IntArray | int) -> Any:
+    ids = snapshot.customer_id
+    if not isinstance(ids, pa.Array):
+        return ids[rows]
+    if isinstance(rows, int):
+        return ids[rows].as_py()
+    return ids.take(pa.array(rows)).to_numpy(zero_copy_only=False)
+
+
+def _check_units(old: Snapshot, new: Snapshot) -> None:
     for name in ("time_unit", "collapse", "opportunities", "currency", "returns"):
         mine, theirs = getattr(old, name), getattr(new, name)
         # A ready table need not say how purchases were merged, nor what became of returns.
@@ -129,7 +243,7 @@ def _check_units(old: RFMSummary, new: RFMSummary) -> None:
         raise DataError(f"The new snapshot, as of {ends[1]}, is not later than the old one, as of {ends[0]}.")
 
 
-def _window(old: RFMSummary, new: RFMSummary, here: IntArray, there: IntArray) -> float:
+def _window(old: Snapshot, new: Snapshot, here: IntArray, there: IntArray) -> float:
     """How much older customers have become: most of them by the same, the time between the snapshots."""
     window = float(np.median(new.T[there] - old.T[here]))
     if window <= 0:
@@ -140,10 +254,8 @@ def _window(old: RFMSummary, new: RFMSummary, here: IntArray, there: IntArray) -
     return window
 
 
-def _contradictions(
-    old: RFMSummary, new: RFMSummary, here: IntArray, there: IntArray, window: float
-) -> NDArray[np.str_]:
-    """Why each customer's new history does not go on from the old one; "" where it does."""
+def _contradictions(old: Snapshot, new: Snapshot, here: IntArray, there: IntArray, window: float) -> IntArray:
+    """Why each customer's new history does not go on from the old one, as a place in `_REASONS`; 0 where it does."""
     bought = new.frequency[there] - old.frequency[here]
     before, after, age = old.recency[here], new.recency[there], old.T[here]
     slack = _ROUNDING * (1.0 + new.T[there])
@@ -155,38 +267,6 @@ def _contradictions(
             (bought == 0) & (np.abs(after - before) > slack),
             (bought > 0) & (after <= age - slack),
         ],
-        [
-            "the first purchase has moved",
-            "purchases have become fewer",
-            "the last purchase has moved, and none was added",
-            "purchases were added, all of them before the old date",
-        ],
-        default="",
+        [1, 2, 3, 4],
+        default=0,
     )
-
-
-def _spend_between(old: RFMSummary, new: RFMSummary) -> FloatArray | None:
-    if old.monetary_value is None or new.monetary_value is None:
-        return None
-    return new.frequency * new.monetary_value - old.frequency * old.monetary_value
-
-
-def keyed_uniforms(rfm: RFMSummary, seed: int, label: str) -> FloatArray:
-    """Uniforms on (0, 1), of the id, the as-of date, seed and label: the same whatever the order of rows."""
-    return ((_keys(rfm, seed, label) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def keyed_order(rfm: RFMSummary, seed: int, label: str) -> IntArray:
-    """A shuffle of the customers that does not depend on the order of rows."""
-    return np.argsort(_keys(rfm, seed, label), kind="stable").astype(np.int64)
-
-
-def _keys(rfm: RFMSummary, seed: int, label: str) -> NDArray[np.uint64]:
-    ids = rfm.customer_id
-    try:
-        column = pa.array(ids)
-    except pa.ArrowException:
-        column = pa.array([str(customer) for customer in ids])
-    salt = hash_ids(pa.array([f"{seed} {label} {rfm.observation_end}"]))
-    keys: NDArray[np.uint64] = mix(hash_ids(column) ^ salt)
-    return keys

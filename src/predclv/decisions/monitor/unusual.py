@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from predclv.data.columns import mean_spend
 from predclv.decisions.monitor.forecaster import Forecaster, Piece
-from predclv.decisions.monitor.snapshots import Matched, keyed_order
+from predclv.decisions.monitor.snapshots import Matched
 from predclv.kernels.silence import spend_at_most
 from predclv.models.estimates import CUSTOMER_DRAWS
 
@@ -94,47 +94,39 @@ def judge_baskets(forecaster: Forecaster, matched: Matched) -> FloatArray:
 
 
 def judge_falls(
-    forecaster: Forecaster, matched: Matched, rows: IntArray, value: FloatArray, margin: FloatArray, seed: int
+    forecaster: Forecaster, matched: Matched, value: FloatArray, margin: FloatArray, seed: int
 ) -> FloatArray:
     """P(value at the new date <= what it is) of customers who are there and unchanged, by simulation.
 
     Parameters
     ----------
-    rows : (n_rows,) array
-        Of whom.
     value : (n_customers,) array
         What each is worth at the new date, by the old model at its point.
     margin : (n_customers,) array
 
     Returns
     -------
-    (n_rows,) array
+    (n_customers,) array
         Of 199 windows the share that leads to no more, the one seen among them: from 0.005 on.
     """
-    worse = np.ones(len(matched))
+    worse, keys = np.ones(len(matched)), matched.keys(seed, "order")
     for piece in forecaster.pieces(matched.old):
-        chosen = np.zeros(len(matched), dtype=bool)
-        chosen[rows] = True
-        own = np.flatnonzero(chosen[piece.rows])
-        if len(own) == 0:
-            continue
         # In an order of their own, so that rows may come in any.
-        own = own[keyed_order(matched.old.pick(piece.rows[own]), seed, "order")]
+        own = np.argsort(keys[piece.rows], kind="stable")
         generator = np.random.default_rng([seed, 1])
         for i in range(_TIMES):
             simulated = _simulated_value(forecaster, matched, piece, own, generator, i)
             at = piece.rows[own]
             worse[at] += margin[at] * simulated <= value[at] * (1 + 1e-9)
-    return worse[rows] / (_TIMES + 1)
+    return worse / (_TIMES + 1)
 
 
-def value_at_point(forecaster: Forecaster, matched: Matched, rows: IntArray, margin: FloatArray) -> FloatArray:
-    """Value at the new date by the old model at its point, (n_customers,); NaN but for `rows`."""
-    found, chosen = np.full(len(matched), np.nan), np.zeros(len(matched), dtype=bool)
-    chosen[rows] = True
+def value_at_point(forecaster: Forecaster, matched: Matched, margin: FloatArray) -> FloatArray:
+    """Value at the new date by the old model at its point, (n_customers,)."""
+    found = np.empty(len(matched))
     money = mean_spend(matched.new) if forecaster.spend is not None else np.zeros(len(matched))
     for piece in forecaster.pieces(matched.new):
-        own = piece.rows[chosen[piece.rows]]
+        own = piece.rows
         x, t_x, T = matched.new.frequency[own].astype(np.float64), matched.new.recency[own], matched.new.T[own]
         found[own] = margin[own] * _value_of(forecaster, piece, x, t_x, T, money[own])
     return found

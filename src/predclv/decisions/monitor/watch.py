@@ -60,15 +60,17 @@ def watch_snapshots(
         Whether each model was fitted on its own snapshot, so that parameters are compared. Without, a step is judged
         by the model before it alone.
     **options
-        As in `compare_snapshots`.
+        As in `compare_snapshots`, but for `customers_file`, of which a series has several.
 
     Raises
     ------
     ValueError
         There are fewer than two snapshots.
     TypeError, UnitError, DataError
-        As `compare_snapshots`.
+        As `compare_snapshots`; TypeError for `customers_file`.
     """
+    if "customers_file" in options:
+        raise TypeError("'customers_file' is of one comparison. Leave it out: a series keeps the rows of each step.")
     series = list(snapshots)
     if len(series) < 2:
         raise ValueError(f"A series takes two snapshots or more. Got {len(series)}.")
@@ -107,6 +109,7 @@ def _repeated(steps: Sequence[Monitoring], level: float) -> pd.DataFrame:
     rang = rang[rang > 1]
     tested = pd.Series(0, index=rang.index)
     for step in steps:
+        assert step.customers is not None
         valuable = step.customers.loc[step.customers["valuable"], "customer_id"]
         tested += tested.index.isin(valuable)
     latest = alarms.groupby("customer_id", sort=False)["value_at_stake"].last().loc[rang.index]
