@@ -70,7 +70,7 @@ class Alarms:
         self._rang: dict[str, list[pd.DataFrame]] = {kind: [] for kind in KINDS}
         self._fell: list[dict[str, NDArray[Any]]] = []
         self._tested = {kind: 0 for kind in KINDS}
-        self._by_forecast, self._variance = 0.0, 0.0
+        self._by_forecast, self._variance, self._high = 0.0, 0.0, 0
 
     def judge(
         self, matched: Matched, start: int, valuable: BoolArray, expected: FloatArray, now: FloatArray
@@ -112,6 +112,7 @@ class Alarms:
         self._tested["silence"] += len(tested)
         self._tested["value"] += len(tested)
         self._tested["basket"] += int(np.isfinite(baskets[tested]).sum())
+        self._high += int((baskets[tested] >= 1 - level).sum())
         return {"usual_purchases": silence.expected, "p_silence": p, "p_basket": baskets}
 
     def judge_falls(self, pairing: Pairing, margin: FloatArray) -> None:
@@ -161,6 +162,7 @@ class Alarms:
                     "expected_if_unchanged": level * self._tested[kind],
                     "expected_by_forecast": self._by_forecast if kind == "silence" else np.nan,
                     "deviation_by_forecast": float(np.sqrt(self._variance)) if kind == "silence" else np.nan,
+                    "unusually_high": self._high if kind == "basket" else np.nan,
                     "certain": sum(int(part["certain"].sum()) for part in self._rang[kind]),
                     "false_alarms_per_customer_year": level / years,
                 }

@@ -48,7 +48,8 @@ class Monitoring:
         come first, then those with most at stake.
     alarm_counts : DataFrame
         A row a kind: tested, rang, expected_if_unchanged (false alarms, were all unchanged), expected_by_forecast (and
-        its deviation; silence alone), certain, false_alarms_per_customer_year.
+        its deviation; silence alone), unusually_high (as many as chance makes as rare on the other side; basket alone),
+        certain, false_alarms_per_customer_year.
     set_aside : DataFrame
         customer_id and reason of those who cannot be compared.
     population : DataFrame

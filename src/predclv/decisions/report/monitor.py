@@ -218,8 +218,7 @@ def _baskets(found: Monitoring) -> list[Block]:
     expected = level * tested
     if not tested or rang - expected < 2.58 * (expected * (1 - level)) ** 0.5 or rang < 1.25 * expected:
         return []
-    judged = found.customers.loc[found.customers["valuable"], "p_basket"].dropna()
-    above = float((judged >= 1 - level).mean())
+    above = float(row["unusually_high"]) / tested
     said = (
         f"Of {tested:,} valuable customers whose spend a purchase can be judged, {rang:,} ({percent(rang / tested)}) "
         f"spent unusually little, where chance alone makes {percent(level)}. "
