@@ -129,11 +129,17 @@ EXPECTS: dict[str, Callable[[Any, Any], float]] = {
 }
 
 
+def repeats_of(n: int) -> int:
+    """How often a task on so many customers is repeated within its process."""
+    return 7 if n <= 10_000 else 3 if n <= 100_000 else 1
+
+
 def fit(who: str, n: int, folder: Path) -> Cost:
     """A fit, after a small one."""
     table = read(folder, n)
     FITS[who](read(folder, 1_000))
-    seconds, _ = clock(lambda _: FITS[who](table), repeats=7 if n <= 10_000 and who != "pymc-marketing" else 1)
+    slow = who == "pymc-marketing" or (who == "clvkit" and n > 10_000)
+    seconds, _ = clock(lambda _: FITS[who](table), repeats=1 if slow else repeats_of(n))
     return Cost(seconds, peak_mib())
 
 
@@ -142,7 +148,7 @@ def expect(who: str, n: int, folder: Path) -> Cost:
     table, few = read(folder, n), read(folder, 1_000)
     model = FITS[who](few)
     EXPECTS[who](model, few)
-    seconds, total = clock(lambda _: EXPECTS[who](model, table), repeats=7 if n <= 10_000 else 1)
+    seconds, total = clock(lambda _: EXPECTS[who](model, table), repeats=repeats_of(n))
     return Cost(seconds, peak_mib(), {"sum": total})
 
 
@@ -209,7 +215,7 @@ SUMMARIES: dict[str, Callable[[Path, Path], int]] = {
 
 def summarise(who: str, n: int, folder: Path) -> Cost:
     SUMMARIES[who](folder / "log-1000.parquet", folder)
-    seconds, _ = clock(lambda _: SUMMARIES[who](folder / f"log-{n}.parquet", folder))
+    seconds, _ = clock(lambda _: SUMMARIES[who](folder / f"log-{n}.parquet", folder), repeats=min(repeats_of(n), 3))
     return Cost(seconds, peak_mib())
 
 
@@ -232,10 +238,12 @@ WORKS = {"fit": fit, "expected": expect, "summary": summarise}
 
 
 def case(task: str, who: str, n: int, work: Any, **settings: Any) -> Case:
-    quick = n <= 100_000 and who != "pymc-marketing" and task in ("fit", "expected", "summary")
+    small = n <= 10_000 or (n <= 100_000 and who in ("predclv", "lifetimes") and task != "summary")
+    quick = small and who != "pymc-marketing" and task in ("fit", "expected", "summary")
     quick = quick or (task in ("predict", "portfolio") and n <= 10_000)
     options: dict[str, Any] = {
-        "repeats": 3 if n <= 100_000 and task != "predict" and (n, who) != (100_000, "clvkit") else 1,
+        # Short tasks are repeated within their process.
+        "repeats": 1,
         "sets": ("full", "quick") if quick else ("full",),
         "limit": 600.0 if who == "predclv" else LIMIT,
         "customers": n,
@@ -275,7 +283,7 @@ def draw_cases() -> list[Case]:
             customers=DRAWN,
             draws=draws,
             data=("model", "1000000.parquet"),
-            repeats=3 if who == "predclv" else 1,
+            repeats=1,
             limit=LIMIT,
         )
         for draws in DRAWS

@@ -15,7 +15,7 @@ BENCHMARKS = ROOT / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 from harness import Case, Cost, Recorded, Target  # noqa: E402
-from harness.command import run  # noqa: E402
+from harness.command import choose, run  # noqa: E402
 from harness.measure import Row, read_rows  # noqa: E402
 from harness.page import write_page  # noqa: E402
 from harness.results import judge, summarise  # noqa: E402
@@ -43,11 +43,11 @@ def greedy(folder):
     return Cost(0.0, float(len(bytearray(2 ** 30))))
 
 CASES = (
-    Case("tiny/sum", "Tiny", "a sum", work, data=("n",), repeats=2, sets=("quick",)),
-    Case("tiny/program", "Tiny", "a program", program, repeats=1, sets=("quick",)),
-    Case("tiny/endless", "Tiny", "a sum", endless, "lifetimes", sets=("quick",), limit=1.0),
-    Case("tiny/greedy", "Tiny", "memory", greedy, sets=("quick",), memory=0.5),
-    Case("tiny/later", "Tiny", "later", endless),
+    Case("tiny/sum", "Tiny", "a sum", work, data=("n",), repeats=2, sets=("full",)),
+    Case("tiny/program", "Tiny", "a program", program, repeats=1, sets=("full",)),
+    Case("tiny/endless", "Tiny", "a sum", endless, "lifetimes", sets=("full",), limit=1.0),
+    Case("tiny/greedy", "Tiny", "memory", greedy, sets=("full",), memory=0.5),
+    Case("tiny/later", "Tiny", "later", endless, sets=("large",)),
 )
 DATA = {"n": make}
 TARGETS = (Target("Tiny", "a sum: CPU", "tiny/sum", most=60.0, unit="s"),)
@@ -126,7 +126,7 @@ def script(tmp_path, monkeypatch):
 
 
 def ask(rows, **settings):
-    return Namespace(**{"set": "quick", "only": None, "repeats": None, "rows": rows, "resume": False, **settings})
+    return Namespace(**{"set": "full", "only": ["tiny"], "repeats": None, "rows": rows, "resume": False, **settings})
 
 
 def test_cases_are_measured_each_in_a_process_and_a_run_goes_on_where_it_stopped(script, tmp_path, capsys):
@@ -147,6 +147,8 @@ def test_cases_are_measured_each_in_a_process_and_a_run_goes_on_where_it_stopped
     assert 0 < rows[2].cpu < 5
     assert "MemoryError" in rows[4].note
     assert "ended after 1 s of CPU" in capsys.readouterr().out
+
+    assert [case.repeats for case in choose([replace(script.CASES[0], sets=("quick",))], ask(None, set="quick"))] == [1]
 
     lines = file.read_text().splitlines()
     # Stopped while the second row was written.
@@ -220,7 +222,7 @@ def test_the_page_names_what_is_missed_missing_and_not_measured(monkeypatch):
     assert "| Fits | memory | at most 99 MiB | 100 MiB | **MISSED** |" in page
     assert "- **Fits, memory**: 100 MiB, wanted at most 99 MiB. It holds two tables." in page
     assert "No model knows the season." in page
-    assert "| Batch | ten million: CPU | at most 30 s | 13 s | met, `run it`, May |" in page
+    assert "| Batch | ten million: CPU | at most 30 s | 13 s | told: `run it`, May |" in page
     assert "- Batch, never run: not in this run" in page
     assert "Not installed here, and therefore not compared: clvkit" in page
     assert "| fit | 1,000 customers | 0.2 | 100 | lifetimes | 8 | 300 | 40.0 | 3 |" in page

@@ -125,7 +125,7 @@ class Target:
     @property
     def wanted(self) -> str:
         """The target in words."""
-        bound = f"at least {self.least:,g}" if self.least is not None else f"at most {self.most:,g}"
+        bound = f"at least {self.least:,.4g}" if self.least is not None else f"at most {self.most:,.4g}"
         return f"{bound} {self.unit}".strip()
 
 

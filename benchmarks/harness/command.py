@@ -37,7 +37,9 @@ def choose(cases: Sequence[Case], asked: argparse.Namespace) -> list[Case]:
     chosen = [case for case in cases if sets & set(case.sets)]
     if asked.only:
         chosen = [case for case in chosen if any(text in case.key for text in asked.only)]
-    return [replace(case, repeats=asked.repeats) if asked.repeats else case for case in chosen]
+    # The shorter set is short because it runs each process once; brief tasks are repeated within theirs.
+    repeats = asked.repeats or (1 if asked.set == QUICK else None)
+    return [replace(case, repeats=repeats) if repeats else case for case in chosen]
 
 
 def run(modules: Sequence[ModuleType], asked: argparse.Namespace) -> list[Row]:
