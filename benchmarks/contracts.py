@@ -39,7 +39,7 @@ CASES = tuple(
         f"{what} of {NAMES[model]}, up to {renewals} renewals",
         partial(run, model, renewals, task),
         customers=MILLION,
-        repeats=3 if task == "fit" else 1,
+        repeats=1,
         sets=("full", "quick") if (model, renewals, task) == ("bdw", 24, "fit") else ("full",),
     )
     for model in NAMES

@@ -93,8 +93,8 @@ def case(model: str, n: int, task: str, **settings: Any) -> Case:
 
 CASES = (
     case("bg_nbd", 10_000, "fit", sets=("full", "quick")),
-    case("bg_nbd", 10_000, "peer", who="pymc-marketing"),
-    *(case(model, 100_000, "fit") for model in NAMES),
+    case("bg_nbd", 10_000, "peer", who="pymc-marketing", repeats=1),
+    *(case(model, 100_000, "fit", repeats=1) for model in NAMES),
     *(case(model, 10_000, "predict", repeats=1, sets=("large",)) for model in ("bg_nbd", "pareto_nbd")),
 )
 DATA: dict[str, object] = {}

@@ -232,7 +232,7 @@ def budgeted_cases() -> list[Case]:
         chosen = f", k = {settings['k']}" if settings else ", k chosen" if "cnbd" in model else ""
         what = f"fit of {NAMES[model]}{chosen}, {table}, from float columns on"
         work = partial(fit_budgeted, table, settings)
-        cases.append(Case(key, SUBJECT, what, work, customers=MILLION, data=(table.name,)))
+        cases.append(Case(key, SUBJECT, what, work, customers=MILLION, data=(table.name,), repeats=1))
     return cases
 
 
@@ -248,7 +248,7 @@ def donor_cases() -> list[Case]:
             key = f"fit/donors-{name}/{rows.replace(' ', '-')}"
             what = f"fit of BG/BB, {name} opportunities, {rows}"
             work = partial(fit_donors, name, weighted)
-            cases.append(Case(key, SUBJECT, what, work, customers=MILLION, data=(f"donors-{name}",)))
+            cases.append(Case(key, SUBJECT, what, work, customers=MILLION, data=(f"donors-{name}",), repeats=1))
     return cases
 
 

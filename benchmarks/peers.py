@@ -52,6 +52,7 @@ CASES = tuple(
         partial(backtest, method),
         who,
         customers=2_357,
+        repeats=1,
         sets=("full", "quick") if method in ("bg_nbd", "clvkit_bg_nbd") else ("full",),
     )
     for method, (model, who) in METHODS.items()

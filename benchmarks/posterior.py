@@ -119,7 +119,9 @@ def cdnow_cases() -> list[Case]:
         what, work = f"importance sampling of {name}, CDNOW", partial(importance, model, "cdnow", 7)
         cases.append(Case(f"posterior/map/{model}/cdnow", SUBJECT, what, work, sets=quick, **size))
         work = partial(nuts, model, "cdnow")
-        cases.append(Case(f"posterior/mcmc/{model}/cdnow", SUBJECT, f"NUTS of {name}, CDNOW", work, sets=quick, **size))
+        few = 3 if model == "BGNBD" else 1
+        key, what = f"posterior/mcmc/{model}/cdnow", f"NUTS of {name}, CDNOW"
+        cases.append(Case(key, SUBJECT, what, work, repeats=few, sets=quick, **size))
     peer = Case("posterior/mcmc/peer", SUBJECT, "NUTS of BG/NBD, CDNOW", nuts_peer, "pymc-marketing", **size)
     return [*cases, peer]
 

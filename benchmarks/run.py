@@ -12,6 +12,7 @@ those of the same cases in the file, and the page is made of all. The exit code 
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import os
 import sys
@@ -87,6 +88,7 @@ def main(arguments: list[str]) -> int:
         summaries,
         command="make bench-quick" if asked.set == QUICK else "make bench",
         pictures=draw_growth(cases, summaries, folder),
+        date=max((datetime.date.fromisoformat(row.date) for row in rows if row.date), default=None),
     )
     page = folder / ("QUICK.md" if asked.set == QUICK else "RESULTS.md")
     write(page, text)

@@ -92,6 +92,12 @@ class Case:
         return self.who in PEERS and importlib.util.find_spec(PEERS[self.who]) is None
 
 
+def growing(cases: Sequence[Case]) -> list[Case]:
+    """Cases of growth with customers; the largest of a task may stand under a subject of their own."""
+    tasks = {case.what for case in cases if case.subject == "Growth" and not case.draws}
+    return [case for case in cases if case.what in tasks and case.customers and not case.draws]
+
+
 @dataclass(frozen=True)
 class Target:
     """A figure that is wanted to be at least or at most so much.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import resource
@@ -11,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,7 @@ class Row:
     peak: float = 0.0
     found: Mapping[str, Any] | None = None
     note: str = ""
+    date: str = ""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -104,7 +106,7 @@ def measure_all(module: ModuleType, cases: Iterable[Case], folder: Path, known: 
         for repeat in range(case.repeats):
             if (case.key, repeat) in done or case.key in final:
                 continue
-            row = measure_case(module, case, repeat, folder)
+            row = replace(measure_case(module, case, repeat, folder), date=datetime.date.today().isoformat())
             yield row
             if row.status != "ok":
                 break

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from harness.cases import OURS, PEERS, Case, Recorded, Target
-from harness.results import MET, MISSED, OPEN, Summary, figure, judge
+from harness.cases import OURS, Case, Recorded, Target, growing
+from harness.results import MISSED, OPEN, Summary, figure, judge
 
 PACKAGES = ("predclv", "lifetimes", "clvkit", "pymc-marketing", "pymc", "numpy", "scipy", "pandas", "numba", "duckdb")
 
@@ -212,8 +212,8 @@ def _size(customers: int | None, draws: int | None) -> str:
 
 def _growth(cases: Sequence[Case], summaries: Mapping[str, Summary], pictures: Sequence[tuple[str, str]]) -> list[str]:
     series: dict[tuple[str, str], dict[int, Summary]] = defaultdict(dict)
-    for case in cases:
-        if case.subject == "Growth" and case.customers and not case.draws and case.key in summaries:
+    for case in growing(cases):
+        if case.customers and case.key in summaries:
             series[case.what, case.who][case.customers] = summaries[case.key]
     if not series:
         return []
@@ -252,6 +252,3 @@ def _rows(cases: Sequence[Case], summaries: Mapping[str, Summary]) -> list[str]:
         rows.append((f"`{case.key}`", case.what, size, case.who, str(one.repeats), cpu, figure(one.peak), found))
     head = ("case", "task", "size", "who", "repeats", "CPU s", "MiB", "found")
     return [*lines, *table(head, rows)]
-
-
-__all__ = ["MET", "PEERS", "machine", "table", "versions", "write_page"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cases import Case
+from harness.cases import Case, growing
 from harness.results import Summary
 
 COLOURS = {"predclv": "#0b5394", "lifetimes": "#c0504d", "clvkit": "#e69f00", "pymc-marketing": "#6a3d9a"}
@@ -18,9 +18,7 @@ MARKERS = {"predclv": "o", "lifetimes": "s", "clvkit": "^", "pymc-marketing": "D
 def draw_growth(cases: Sequence[Case], summaries: Mapping[str, Summary], folder: Path) -> list[tuple[str, str]]:
     """Draw CPU and memory by customers, and by draws; the file and caption of each picture there is."""
     drawn = [case for case in cases if case.key in summaries and summaries[case.key].status in ("ok", "over")]
-    customers = [case for case in drawn if case.subject == "Growth" and not case.draws]
-    # The whole program at its largest sizes has a subject of its own.
-    customers += [case for case in drawn if case.subject != "Growth" and case.what in {c.what for c in customers}]
+    customers = growing(drawn)
     draws = [case for case in drawn if case.subject == "Growth" and case.draws]
     pictures = []
     for name, caption, label, some, size in (
