@@ -301,3 +301,137 @@ LONG = (
         case="covariates/predict/bg_nbd/10000",
     ),
 )
+
+
+def _told(subject: str, figure: str, wanted: str, measured: str, script: str, case: str, short: str = "") -> Recorded:
+    """A figure of a run of a script in the days before, for where its case is not in the rows."""
+    command = f"python benchmarks/{script}.py"
+    return Recorded(subject, figure, wanted, measured, command=command, date="November 2026", case=case, short=short)
+
+
+_IMPORTANCE, _NUTS = (
+    "CPU of pymc-marketing's NUTS over our importance sampling",
+    "CPU of pymc-marketing's NUTS over ours",
+)
+#: Told where a run did not come to them.
+EARLIER = (
+    _told(
+        FITS,
+        "Pareto/NBD, 100,000 customers, two years in days: CPU of lifetimes over ours",
+        "at least 50 times",
+        "485 times",
+        "fit",
+        "fit/pareto_nbd-100000-730-7/lifetimes",
+    ),
+    *(
+        _told(
+            FITS,
+            f"{name}, two years in days, from float columns on, a million customers: CPU",
+            "at most 3 s",
+            said,
+            "fit",
+            case,
+        )
+        for name, said, case in (
+            ("BG/NBD", "at most 0.91 s", "fit/budget/bg_nbd"),
+            ("MBG/NBD", "at most 0.91 s", "fit/budget/mbg_nbd"),
+            ("Pareto/NBD", "at most 0.91 s", "fit/budget/pareto_nbd"),
+            ("NBD", "at most 0.91 s", "fit/budget/nbd"),
+            ("BG/CNBD-k, k = 2", "0.3 s", "fit/budget/bg_cnbd"),
+            ("MBG/CNBD-k, k = 2", "0.3 s", "fit/budget/mbg_cnbd"),
+            ("BG/CNBD-k, k chosen", "1.1 s", "fit/budget/bg_cnbd-any"),
+            ("MBG/CNBD-k, k chosen", "1.1 s", "fit/budget/mbg_cnbd-any"),
+        )
+    ),
+    *(
+        _told(
+            FITS,
+            f"BG/BB, {kind} opportunities, {rows}, a million customers: CPU",
+            "at most 3 s",
+            "0.03 to 0.36 s",
+            "fit",
+            f"fit/donors-{kind}/{rows.replace(' ', '-')}",
+        )
+        for kind in ("yearly", "weekly", "daily")
+        for rows in ("a row each", "weighted rows")
+    ),
+    _told(
+        POSTERIORS,
+        f"BG/NBD on CDNOW: {_IMPORTANCE}",
+        "at least 100 times",
+        "145 times; 63 to 287 as the machine was busy or not",
+        "posterior",
+        "posterior/mcmc/peer",
+    ),
+    _told(
+        POSTERIORS,
+        f"BG/NBD on CDNOW: {_NUTS}; effective sample sizes",
+        "at least 4 times",
+        "4.5 times; 6,118 and 1,119",
+        "posterior",
+        "posterior/mcmc/peer",
+    ),
+    *(
+        _told(POSTERIORS, f"{method} of {name}, {said}, a million customers: CPU", wanted, found, "posterior", case)
+        for method, name, said, wanted, found, case in (
+            ("importance sampling", "BG/NBD", "a year in weeks", "at most 5 s", "0.7 to 3.9 s", "map/BGNBD/weeks"),
+            ("importance sampling", "BG/NBD", "two years in days", "at most 5 s", "0.7 to 3.9 s", "map/BGNBD/days"),
+            (
+                "importance sampling",
+                "Gamma-Gamma",
+                "a year in weeks",
+                "at most 5 s",
+                "0.7 to 3.9 s",
+                "map/GammaGamma/weeks",
+            ),
+            (
+                "importance sampling",
+                "Gamma-Gamma",
+                "two years in days",
+                "at most 5 s",
+                "0.7 to 3.9 s",
+                "map/GammaGamma/days",
+            ),
+            ("NUTS", "BG/NBD", "a year in weeks", "at most 120 s", "4.5 s", "mcmc/BGNBD/weeks"),
+            ("NUTS", "BG/NBD", "two years in days", "at most 120 s", "58 s", "mcmc/BGNBD/days"),
+            ("NUTS", "Gamma-Gamma", "a year in weeks", "at most 120 s", "3.2 s", "mcmc/GammaGamma/weeks"),
+            ("NUTS", "Gamma-Gamma", "two years in days", "at most 120 s", "3.4 s", "mcmc/GammaGamma/days"),
+        )
+        for case in [f"posterior/{case}"]
+    ),
+    *(
+        _told(
+            "Summaries of logs",
+            f"RFM summary of 10 million purchases{said}: CPU over that of a query",
+            "at most 1.5 times",
+            found,
+            "rfm_summary",
+            f"rfm/{case}/predclv",
+        )
+        for said, found, case in (("", "1.35 times", "10000000"), (", with returns", "1.50 times", "10000000-returns"))
+    ),
+    _told(
+        "Fits beyond memory",
+        "3 million customers, from Parquet to parameters within 1 GB: memory",
+        "at most 953.7 MiB",
+        "548 MiB",
+        "fit_large",
+        "collapse/3000000/limited",
+    ),
+    _told(
+        BACKTESTS,
+        "rates fall by 35 % a year: change of BG/NBD's CRPS and bias by recalibration; combination over the best",
+        "lower; at most 1 %",
+        "−1.4 %, bias 23.6 to 7.7 %; −0.7 %",
+        "recalibration",
+        "recalibration/falling/pit",
+    ),
+    _told(
+        BACKTESTS,
+        "grocery, 1,525 customers: change of BG/NBD's CRPS and bias by recalibration; combination over the best",
+        "lower; at most 1 %",
+        "−2.2 %, bias 19.1 to 7.9 %; −1.9 %, at one cut-off +2.4 %",
+        "recalibration",
+        "recalibration/grocery/pit",
+    ),
+)

@@ -84,9 +84,10 @@ def main(arguments: list[str]) -> int:
         cases if asked.set != QUICK else [case for case in cases if QUICK in case.sets],
         [target for module in modules for target in module.TARGETS if asked.set != QUICK or target.of in summaries],
         held.HELD if asked.set != QUICK else (),
-        held.LONG if asked.set != QUICK else (),
+        (*held.LONG, *held.EARLIER) if asked.set != QUICK else (),
         summaries,
         command="make bench-quick" if asked.set == QUICK else "make bench",
+        note=asked.note,
         pictures=draw_growth(cases, summaries, folder),
         date=max((datetime.date.fromisoformat(row.date) for row in rows if row.date), default=None),
     )

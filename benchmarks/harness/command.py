@@ -26,6 +26,7 @@ def parse(arguments: Sequence[str], about: str) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="processes a case, instead of each case's own number")
     parser.add_argument("--rows", type=Path, help="file of rows (JSON lines) to write to")
     parser.add_argument("--resume", action="store_true", help="go on after the rows that the file holds")
+    parser.add_argument("--note", default="", help="a sentence for the page, on how the run was made")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
     parser.set_defaults(set=FULL)
     return parser.parse_args(arguments)

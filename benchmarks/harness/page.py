@@ -77,6 +77,7 @@ def write_page(
     summaries: Mapping[str, Summary],
     *,
     command: str,
+    note: str = "",
     pictures: Sequence[tuple[str, str]] = (),
     date: datetime.date | None = None,
 ) -> str:
@@ -92,6 +93,8 @@ def write_page(
         By key of case.
     command : str
         What made the rows.
+    note : str
+        A sentence on how the run was made.
     pictures
         File and caption of each.
     date : datetime.date, optional
@@ -103,6 +106,7 @@ def write_page(
     said = f"{date.day} {date:%B %Y}"
     lines = [
         INTRODUCTION.format(command=f"`{command}`", machine=machine(), date=said, versions=versions()),
+        *([f"{note}\n"] if note else []),
         *_targets(targets, held, long, summaries),
         *_missing(cases),
         *_accuracy(cases, summaries),
@@ -167,8 +171,9 @@ def _accuracy(cases: Sequence[Case], summaries: Mapping[str, Summary]) -> list[s
         found = summaries[case.key].found if case.key in summaries else {}
         if "mae" in found:
             bias = f"{100 * float(found['bias']):+.1f} %".replace("-", "−")
-            scores = (f"{float(found[name]):.4f}" if name in found else "none: a point" for name in ("mae", "crps"))
-            rows.append((case.what.partition(":")[0], case.who, bias, *scores))
+            mae, crps = f"{float(found['mae']):.4f}", f"{float(found.get('crps', found['mae'])):.4f}"
+            # Of a point the CRPS is the absolute error.
+            rows.append((case.what.partition(":")[0], case.who, bias, mae, crps if crps != mae else "none: a point"))
     if not rows:
         return []
     about = (
