@@ -28,15 +28,14 @@ INTRODUCTION = """# Results of the benchmarks
   "from its start"; `predclv score`, `decide`, `monitor`, and queries from Parquet to Parquet are whole programs.
 - A fit begins with a summary made anew, so that merging equal histories is part of it.
 - Other work shared the machine. That leaves CPU seconds as they are but for caches and clock rates: ratios repeat to
-  about a third.
+  about a third, those of samplers to a factor of two.
 - Simulated customers are BG/NBD's with Gamma-Gamma spend unless a line says otherwise; CDNOW is the log that comes with
   lifetimes.
 """
 
 ABOUT_TARGETS = """\
 A figure "held by" a test is not measured here: it is what was found when the test was written, and the test fails where
-the target is not kept. One that is "told" came of the command named, on the day named, and was too long a run to be
-repeated with every set."""
+the target is not kept. One that is "told" came of the script named, on the day named, and was not run again here."""
 
 
 def machine() -> str:
