@@ -445,6 +445,8 @@ def test_the_page_says_why_too_many_alarms_of_baskets_ring(base, tmp_path):
     write_monitor_report(tmp_path / "page.html", found)
     assert "spent unusually much" not in (tmp_path / "page.html").read_text(encoding="utf-8")
     counts = found.alarm_counts.copy()
+    judged = found.customers.loc[found.customers["valuable"], "p_basket"]
+    assert counts.set_index("kind").loc["basket", "unusually_high"] == (judged >= 0.95).sum() > 0
     tested = int(counts.loc[counts["kind"] == "basket", "tested"].iloc[0])
     counts.loc[counts["kind"] == "basket", "rang"] = tested // 5
     many = dataclasses.replace(found, alarm_counts=counts)
@@ -453,10 +455,8 @@ def test_the_page_says_why_too_many_alarms_of_baskets_ring(base, tmp_path):
     assert f"{tested // 5:,} (20%) spent unusually little" in page
     assert "customers spend less a purchase than they used to" in page
     # Where as many spent unusually much, it is the spread that the model does not know.
-    wide = found.customers.assign(
-        p_basket=np.where(found.customers["p_basket"] > 0.85, 0.99, found.customers["p_basket"])
-    )
-    write_monitor_report(tmp_path / "page.html", dataclasses.replace(many, customers=wide))
+    counts.loc[counts["kind"] == "basket", "unusually_high"] = tested // 6
+    write_monitor_report(tmp_path / "page.html", dataclasses.replace(many, alarm_counts=counts))
     assert "varies more than the spend model takes it to" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
