@@ -13,6 +13,7 @@ import pytest
 import predclv as pc
 from command_line import AS_OF, COLUMNS, PREDICTED, WRITTEN, shell
 from predclv.cli import main
+from predclv.cli.console import Session
 
 
 def test_run_writes_everything_and_shows_it(log, tmp_path):
@@ -294,3 +295,9 @@ def test_regular_buyers_from_log_to_report(tmp_path):
     compared = ["--methods", "mbg_cnbd,mbg_nbd", "--scores", str(scores)]
     assert main(["backtest", log, *columns, *cutoff, *compared]) == 0
     assert set(pd.read_csv(scores)["method"]) == {"mbg_cnbd", "mbg_nbd"}
+
+
+def test_forced_colours_make_no_terminal_of_a_pipe(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Session(quiet=False, as_json=False).progress() as bar:
+        assert bar is None

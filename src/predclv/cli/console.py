@@ -30,14 +30,19 @@ class Session:
         """Texts of the warnings so far."""
         return [warning["message"] for warning in self.warnings]
 
+    @property
+    def _is_watched(self) -> bool:
+        # Rich takes a pipe for a terminal where FORCE_COLOR is set, as notebooks and CI do.
+        return not self.quiet and self._err.is_terminal and self._err.file.isatty()
+
     def step(self, doing: str) -> Any:
         """Context that shows what is being done, where someone watches a terminal."""
-        return nullcontext() if self.quiet or not self._err.is_terminal else self._err.status(doing + " ...")
+        return self._err.status(doing + " ...") if self._is_watched else nullcontext()
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[int, int, str], None] | None]:
         """Yield a function of (done, total, what) that shows how far it is; None where nobody watches a terminal."""
-        if self.quiet or not self._err.is_terminal:
+        if not self._is_watched:
             yield None
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
