@@ -64,6 +64,12 @@ def test_every_engine_writes_the_scorers_rows(engine, partitions, model, table, 
     assert contents(tmp_path / "out") == contents(tmp_path / "other")
 
 
+def test_a_job_takes_text_for_paths_and_knows_how_to_run(model, table, expected, tmp_path):
+    manifest = run_job(Job(str(model), table, str(tmp_path / "out"), OPTIONS))
+    assert manifest.finished
+    assert scores(tmp_path / "out").equals(expected)
+
+
 def test_sources_of_every_kind(model, table, expected, tmp_path):
     rows = pq.read_table(table)
     pacsv.write_csv(rows, tmp_path / "rows.csv")

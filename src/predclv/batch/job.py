@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from predclv.batch.ids import repeated_ids
 from predclv.batch.job_folders import SPILL, check_apart, look_at, remove_leftovers
 from predclv.batch.lock import locked_folder
 from predclv.batch.manifest import Manifest, Part, model_fingerprint
-from predclv.batch.memory import Memory
+from predclv.batch.memory import Memory, parse_memory
 from predclv.batch.parts import QUARANTINE, RowReader, read_as, write_part
 from predclv.batch.scorer import Scorer
 from predclv.batch.shipping import pack
@@ -57,12 +57,12 @@ class Job:
         A .parquet or .csv file, a folder of .parquet files, or "file.duckdb::table".
     out : path
         Folder for the scores.
-    options : mapping
+    options : mapping, optional
         Keyword arguments of `Scorer`.
     engine : {"duckdb", "pyarrow", "spark"}
         Who reads; Spark scores as well, in the active session or in one made for the job.
     memory : Memory
-        Of this process; with Spark, of each of its workers.
+        Of this process; with Spark, of each of its workers. 1 GB by default, as on the command line.
     partitions : int, optional
         Number of parts; by default one for each million of rows.
     resume : bool
@@ -74,12 +74,18 @@ class Job:
     model: Path
     table: str
     out: Path
-    options: Mapping[str, Any]
-    engine: str
-    memory: Memory
+    options: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "duckdb"
+    memory: Memory = field(default_factory=lambda: parse_memory("1GB"))
     partitions: int | None = None
     resume: bool = False
     quarantine: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("model", "out", "quarantine"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "table", str(self.table))
 
     @property
     def rejects(self) -> Path:

@@ -104,9 +104,13 @@ def _spend(rfm: RFMSummary) -> str:
         return f"Spend{currency}: no repeat purchases."
     weight = rfm.frequency[spent] if rfm.weight is None else rfm.frequency[spent] * rfm.weight[spent]
     mean = float(np.average(rfm.monetary_value[spent], weights=weight))
-    without = np.count_nonzero(rfm.monetary_value[spent] == 0)
-    zero = f" {without:,} repeat buyers have spent nothing on balance." if without else ""
+    without = int(np.count_nonzero(rfm.monetary_value[spent] == 0))
+    zero = f" {_buyers(without)} spent nothing on balance." if without else ""
     return f"A repeat purchase is worth {mean:,.2f}{currency} on average.{zero}"
+
+
+def _buyers(n: int) -> str:
+    return "1 repeat buyer has" if n == 1 else f"{n:,} repeat buyers have"
 
 
 def subscriptions_in_words(subs: Subscriptions) -> list[str]:
