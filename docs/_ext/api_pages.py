@@ -169,6 +169,9 @@ def _comment(entry: Entry) -> str:
     """The comment at a constant's definition, looked for in the modules of its package."""
     package = Path(str(import_module(entry.home).__file__)).parent
     for path in sorted(package.rglob("*.py")):
+        # To take a file apart takes long.
+        if not re.search(rf"^{entry.name}\b", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            continue
         # Read, not imported: a program's file would begin to work.
         comments = ModuleAnalyzer.for_file(str(path), path.stem).find_attr_docs()
         if ("", entry.name) in comments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 import time
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from predclv.backtesting import costs
-from predclv.backtesting.costs import measure
+from predclv.backtesting.costs import measure, sparing_what_is_there
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 
@@ -69,3 +70,31 @@ def test_memory_is_nan_where_the_system_does_not_tell(status, monkeypatch, tmp_p
 def test_an_error_is_the_callers():
     with pytest.raises(ZeroDivisionError):
         measure(lambda: 1 / 0)
+
+
+def test_garbage_of_before_is_not_looked_for_and_that_of_calls_is():
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    try:
+        gone = []
+
+        class Knot:
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                gone.append(self)
+
+        with sparing_what_is_there():
+            assert gc.get_freeze_count() > 100_000
+            measure(Knot)
+            measure(lambda: None)
+            assert len(gone) == 1
+            # Nested, or where a server has frozen what it shares, it stays frozen.
+            with sparing_what_is_there():
+                pass
+            assert gc.get_freeze_count() > 100_000
+        assert gc.get_freeze_count() == 0
+    finally:
+        if frozen:
+            gc.freeze()

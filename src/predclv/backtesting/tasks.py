@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from predclv.backtesting.costs import measure
+from predclv.backtesting.costs import measure, sparing_what_is_there
 from predclv.backtesting.methods import Candidate
 from predclv.backtesting.predictions import Forecast, as_forecast
 from predclv.backtesting.vintages import Known
@@ -107,10 +107,11 @@ def run_tasks(
         if candidate.skipped
     ]
     work = _in_turn(tasks) if n_jobs == 1 else _in_parallel(tasks, n_jobs)
-    for done, (task, found) in enumerate(work, start=1):
-        runs.extend(found)
-        if progress is not None:
-            progress(done, len(tasks), task.label)
+    with sparing_what_is_there():
+        for done, (task, found) in enumerate(work, start=1):
+            runs.extend(found)
+            if progress is not None:
+                progress(done, len(tasks), task.label)
     order = {candidate.name: position for position, candidate in enumerate(candidates)}
     return sorted(runs, key=lambda run: (run.vintage, order[run.method]))
 
