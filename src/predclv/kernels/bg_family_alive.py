@@ -74,11 +74,12 @@ def _has_short_series(tau: float, m: float) -> bool:
 @njit(cache=True, error_model="numpy")
 def _sum_series(kind: int, tau: Floats, m: float, a: float, B: float, k: int, j: int) -> Floats:
     """The sum over M; the rate is that of events, (m+M) / (1+tau), where the next of them is a purchase."""
-    z, probability, total = tau / (1.0 + tau), np.empty(len(tau)), np.zeros(len(tau))
+    all_z, probabilities, totals = tau / (1.0 + tau), np.empty(len(tau)), np.zeros(len(tau))
     for i in range(len(tau)):
-        probability[i] = math.exp(-m * math.log1p(tau[i]))
-    stay, stays, n, M, going_on = 1.0, 0.0, 0, 0, True
-    while going_on:
+        probabilities[i] = math.exp(-m * math.log1p(tau[i]))
+    stay, stays, n, M, low, high = 1.0, 0.0, 0, 0, 0, len(tau)
+    while low < high:
+        z, probability, total = all_z[low:high], probabilities[low:high], totals[low:high]
         for _ in range(8):
             is_next = (j + M + 1) % k == 0
             if kind == _PURCHASES:
@@ -96,11 +97,15 @@ def _sum_series(kind: int, tau: Floats, m: float, a: float, B: float, k: int, j:
                 stays += stay
                 stay *= (B + n) / (a + B + n)
                 n += 1
+        if n == 0:
+            continue
+        # The more time, the more terms: of times in order, those at one end are done before the others.
         bound = stays if kind == _PURCHASES else (m + M) * stay if kind == _RATE else stay
-        going_on = n == 0
-        for i in range(len(z)):
-            going_on |= bound * probability[i] > _NEGLIGIBLE * total[i]
-    return total / (1.0 + tau) if kind == _RATE else total
+        while low < high and not bound * probabilities[low] > _NEGLIGIBLE * totals[low]:
+            low += 1
+        while low < high and not bound * probabilities[high - 1] > _NEGLIGIBLE * totals[high - 1]:
+            high -= 1
+    return totals / (1.0 + tau) if kind == _RATE else totals
 
 
 @njit(cache=True, error_model="numpy")

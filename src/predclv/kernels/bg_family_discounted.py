@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numba import njit
 
 from predclv.kernels.bg_family_alive import expected_if_alive
-from predclv.kernels.special import LEGENDRE_BARYCENTRIC, LEGENDRE_NODES, LEGENDRE_WEIGHTS
+from predclv.kernels.special import LEGENDRE_NODES, LEGENDRE_TO_CHEBYSHEV, LEGENDRE_WEIGHTS
 
 __all__ = ["discounted_if_alive"]
 
@@ -45,29 +45,45 @@ def discounted_if_alive(tau: Floats, discount: Floats, m: float, a: float, B: fl
     # d tau = (1 + mu tau) / mu dv
     rates = expected_if_alive(nodes, m, a, B, k, j, True) * (1.0 / mu + nodes)
     total = np.empty(len(tau))
+    # Of each panel in which an integral ends, once there is one.
+    polynomials, are_made = np.empty((n_panels, len(LEGENDRE_NODES))), np.zeros(n_panels, np.bool_)
     for i in range(len(tau)):
-        total[i] = _integrate(rates, nodes, last[i], discount[i], mu)
+        total[i] = _integrate(rates, nodes, polynomials, are_made, last[i], discount[i], mu)
     return total
 
 
 @njit(cache=True, error_model="numpy")
-def _integrate(rates: Floats, nodes: Floats, last: float, discount: float, mu: float) -> float:
+def _integrate(
+    rates: Floats,
+    nodes: Floats,
+    polynomials: Floats,
+    are_made: npt.NDArray[np.bool_],
+    last: float,
+    discount: float,
+    mu: float,
+) -> float:
     """Integral from 0 to `last`, in pieces that end with a panel, or where the discount has fallen by exp(-4)."""
     n_nodes = len(LEGENDRE_NODES)
     total, v, panel, v_last = 0.0, 0.0, 0, math.log1p(mu * last)
+    in_one_piece = discount * last <= _LONGEST_PIECE
     while v < v_last:
         start = _WIDTH * panel
-        v_piece = math.log1p(math.expm1(v) + mu * _LONGEST_PIECE / discount)
-        stop = min(start + _WIDTH, v_last, v_piece)
+        stop = min(start + _WIDTH, v_last)
+        if not in_one_piece:
+            stop = min(stop, math.log1p(math.expm1(v) + mu * _LONGEST_PIECE / discount))
         piece = 0.0
-        for node in range(n_nodes):
-            if v == start and stop == start + _WIDTH:
-                rate, at = rates[panel * n_nodes + node], nodes[panel * n_nodes + node]
-            else:
+        if v == start and stop == start + _WIDTH:
+            for node in range(panel * n_nodes, (panel + 1) * n_nodes):
+                weight = LEGENDRE_WEIGHTS[node - panel * n_nodes]
+                piece += weight * rates[node] * math.exp(-discount * nodes[node])
+        else:
+            if not are_made[panel]:
+                _fill_polynomial(polynomials[panel], rates[panel * n_nodes : (panel + 1) * n_nodes])
+                are_made[panel] = True
+            for node in range(n_nodes):
                 v_node = v + (stop - v) * LEGENDRE_NODES[node]
-                rate = _interpolate(rates[panel * n_nodes : (panel + 1) * n_nodes], (v_node - start) / _WIDTH)
-                at = math.expm1(v_node) / mu
-            piece += LEGENDRE_WEIGHTS[node] * rate * math.exp(-discount * at)
+                rate = _evaluate(polynomials[panel], (v_node - start) / _WIDTH)
+                piece += LEGENDRE_WEIGHTS[node] * rate * math.exp(-discount * math.expm1(v_node) / mu)
         total += piece * (stop - v)
         panel += stop == start + _WIDTH
         v = stop
@@ -75,13 +91,19 @@ def _integrate(rates: Floats, nodes: Floats, last: float, discount: float, mu: f
 
 
 @njit(cache=True, error_model="numpy")
-def _interpolate(values: Floats, share: float) -> float:
-    """The polynomial through the values at the Legendre nodes of a panel, at a share of its width."""
-    numerator = denominator = 0.0
-    for node in range(len(LEGENDRE_NODES)):
-        distance = share - LEGENDRE_NODES[node]
-        if distance == 0.0:
-            return float(values[node])
-        numerator += LEGENDRE_BARYCENTRIC[node] / distance * values[node]
-        denominator += LEGENDRE_BARYCENTRIC[node] / distance
-    return numerator / denominator
+def _fill_polynomial(out: Floats, values: Floats) -> None:
+    """Chebyshev coefficients, on a panel, of the polynomial through the values at its Legendre nodes."""
+    for n in range(len(out)):
+        out[n] = 0.0
+        for node in range(len(values)):
+            out[n] += LEGENDRE_TO_CHEBYSHEV[n, node] * values[node]
+
+
+@njit(cache=True, error_model="numpy")
+def _evaluate(coefficients: Floats, share: float) -> float:
+    """The Chebyshev series at a share of the panel's width; Clenshaw (1955), without divisions."""
+    t = 2.0 * share - 1.0
+    value = before = 0.0
+    for n in range(len(coefficients) - 1, 0, -1):
+        value, before = coefficients[n] + 2.0 * t * value - before, value
+    return float(coefficients[0] + t * value - before)

@@ -7,14 +7,14 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["LEGENDRE_BARYCENTRIC", "LEGENDRE_NODES", "LEGENDRE_WEIGHTS", "incomplete_beta_fraction", "log_sinhc"]
+__all__ = ["LEGENDRE_NODES", "LEGENDRE_TO_CHEBYSHEV", "LEGENDRE_WEIGHTS", "incomplete_beta_fraction", "log_sinhc"]
 
 #: Gauss-Legendre on (0, 1). Twelve points take exp(-c exp(y)) and its like to 1e-15 over one unit of y.
 LEGENDRE_NODES, LEGENDRE_WEIGHTS = (values.copy() for values in np.polynomial.legendre.leggauss(12))
 LEGENDRE_NODES = (LEGENDRE_NODES + 1) / 2
 LEGENDRE_WEIGHTS = LEGENDRE_WEIGHTS / 2
-#: For interpolation at these nodes; Wang & Xiang (2012), Mathematics of Computation 81(278), theorem 3.1.
-LEGENDRE_BARYCENTRIC = np.resize([1.0, -1.0], 12) * np.sqrt(LEGENDRE_NODES * (1 - LEGENDRE_NODES) * LEGENDRE_WEIGHTS)
+#: From values at these nodes to the coefficients of Chebyshev polynomials in 2 share - 1.
+LEGENDRE_TO_CHEBYSHEV = np.linalg.inv(np.polynomial.chebyshev.chebvander(2 * LEGENDRE_NODES - 1, 11))
 
 
 @njit(cache=True, error_model="numpy")
