@@ -12,7 +12,7 @@ import pytest
 import predclv
 
 ROOT = Path(__file__).parents[1]
-LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 HEAVY = [
     "duckdb",
     "jinja2",
@@ -39,15 +39,19 @@ def test_imports_go_downwards_only():
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 kept, 0 broken" in done.stdout
+    assert f"{len(CONTRACTS)} kept, 0 broken" in done.stdout
 
 
 def test_the_contract_sees_an_import_upwards(tmp_path):
     """The contract is not vacuous: a lower file that imports a higher one, inside a function, breaks it."""
     package = tmp_path / "src" / "predclv"
-    for layer in LAYERS:
-        (package / layer).mkdir(parents=True)
-        (package / layer / "__init__.py").touch()
+    for contract in CONTRACTS:
+        [container] = contract["containers"]
+        for layer in contract["layers"]:
+            for name in layer.split(" | "):
+                module = tmp_path / "src" / Path(*container.split("."), name) / "__init__.py"
+                module.parent.mkdir(parents=True, exist_ok=True)
+                module.touch()
     (package / "__init__.py").touch()
     (package / "kernels" / "__init__.py").write_text("def f():\n    from predclv import models\n    return models\n")
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
