@@ -145,7 +145,7 @@ total[["customers", "expected_buyers", "expected_purchases", "expected_clv", "cl
 revenue = clv.transactions_.recurring_revenue(subs, "6 months")
 fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 pc.plots.plot_retention(clv.transactions_.retention_curve(36), subs, what="retention", ax=axes[0])
-pc.plots.plot_recurring_revenue(revenue, currency="EUR", ax=axes[1])
+_ = pc.plots.plot_recurring_revenue(revenue, currency="EUR", ax=axes[1])
 
 # %% [markdown]
 # ## Was it true?

@@ -39,6 +39,72 @@ MODULES = (
 )
 
 
+#: Classes that public names return, or hold, and that no module exports; on one page, under these headings.
+MET = {
+    "Results": (
+        "predclv.backtesting.blocks.Block",
+        "predclv.backtesting.blocks.Cohort",
+        "predclv.batch.manifest.Manifest",
+        "predclv.batch.manifest.Part",
+        "predclv.batch.rows.Needs",
+        "predclv.data.durations.Horizon",
+        "predclv.data.frames.Backend",
+        "predclv.data.regularity.Regularity",
+        "predclv.data.rfm.RepeatSpend",
+        "predclv.decisions.experiments.arm_means.ArmMeans",
+        "predclv.decisions.experiments.arm_means.Comparison",
+        "predclv.decisions.monitor.calibration.Calibration",
+        "predclv.decisions.report.writer.Decisions",
+        "predclv.decisions.segments.tiers.Snapshot",
+        "predclv.forecast.value_path.ValuePath",
+        "predclv.inference.chains.Chains",
+        "predclv.models.covariates.Covariates",
+        "predclv.models.fingerprint.Fingerprint",
+        "predclv.models.gamma_gamma.Dependence",
+        "predclv.parameters.Parameter",
+    ),
+    "Bases of the models": (
+        "predclv.models.base.Model",
+        "predclv.models.transactions.TransactionModel",
+        "predclv.models.covariate_model.CovariateModel",
+        "predclv.models.contracts.ContractModel",
+    ),
+    "Underneath, for who writes a model": (
+        "predclv.forecast.bindings.TransactionBindings",
+        "predclv.forecast.customers.Thetas",
+        "predclv.inference.chains.Sampling",
+        "predclv.inference.evidence.Evidence",
+        "predclv.inference.evidence.Replicated",
+        "predclv.inference.evidence.RowLikelihood",
+        "predclv.inference.posterior.Draws",
+        "predclv.kernels.collapse.Collapsed",
+        "predclv.kernels.covariates.Link",
+        "predclv.kernels.discounting.DiscountMoments",
+        "predclv.models.base.Part",
+        "predclv.models.bg_family.BGFamily",
+        "predclv.models.contract_base.ContractPart",
+        "predclv.models.covariates.Design",
+        "predclv.models.encoding.Coefficient",
+        "predclv.models.encoding.Encoder",
+        "predclv.models.encoding.Levels",
+        "predclv.models.encoding.Number",
+        "predclv.models.patterns.PatternKernels",
+        "predclv.report.blocks.Document",
+        "predclv.report.blocks.Section",
+        "predclv.report.blocks.Paragraph",
+        "predclv.report.blocks.Cards",
+        "predclv.report.blocks.Card",
+        "predclv.report.blocks.Figures",
+        "predclv.report.blocks.Figure",
+        "predclv.report.blocks.Table",
+        "predclv.report.blocks.Cell",
+        "predclv.report.blocks.Findings",
+        "predclv.report.blocks.Finding",
+        "predclv.report.blocks.Details",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Entry:
     """A public name: where it is told, and what kind of thing it is."""
@@ -78,6 +144,11 @@ def list_entries() -> dict[str, list[Entry]]:
     return entries
 
 
+def list_met() -> dict[str, list[Entry]]:
+    """Entries of `MET`, by heading."""
+    return {heading: [Entry(*name.rsplit(".", 1)[::-1], "class") for name in names] for heading, names in MET.items()}
+
+
 def _kind(value: object) -> str:
     if inspect.isclass(value):
         return "exception" if issubclass(value, BaseException) else "class"
@@ -102,6 +173,10 @@ def _pages(entries: dict[str, list[Entry]]) -> Iterator[tuple[str, str]]:
         for entry in found:
             if entry.kind == "class" and entry.home == module:
                 yield f"{entry.full_name}.rst", _class_page(entry)
+    met = list_met()
+    yield "met.rst", _met_page(met)
+    for entry in (entry for found in met.values() for entry in found):
+        yield f"{entry.full_name}.rst", _class_page(entry)
 
 
 def _module_page(module: str, entries: list[Entry]) -> str:
@@ -124,6 +199,18 @@ def _module_page(module: str, entries: list[Entry]) -> str:
         lines += [f".. autoexception:: {entry.full_name}\n   :show-inheritance:\n" for entry in failures]
     if classes:
         lines.append(".. toctree::\n   :hidden:\n\n" + "".join(f"   {entry.full_name}\n" for entry in classes))
+    return "\n".join(lines)
+
+
+def _met_page(entries: dict[str, list[Entry]]) -> str:
+    lines = [
+        _title("Classes met on the way"),
+        "What functions and methods return, and what results hold, without being exported by a module: made by the "
+        "package, read by you.\n",
+    ]
+    for heading, found in entries.items():
+        names = "".join(f"   {entry.full_name}\n" for entry in found)
+        lines += [_title(heading, "-"), _table(found), f".. toctree::\n   :hidden:\n\n{names}"]
     return "\n".join(lines)
 
 

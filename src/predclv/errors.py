@@ -34,6 +34,7 @@ PAGES = {
     "new customers": "docs/howto/new_customers.md",
     "returns": "docs/howto/returns.md",
     "contracts": "docs/howto/contract_or_not.md",
+    "one customer": "docs/howto/explain.md",
 }
 
 

@@ -186,7 +186,7 @@ class CLV(FittedDisplay):
         Returns
         -------
         Explanation
-            `print` says it in words; `plots.plot_explanation` draws it.
+            `print` says it in words; `plots.plot_explanation` draws it; docs/howto/explain.md goes through one.
         """
         check_is_fitted(self)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from predclv.data.opportunities import number_periods
 from predclv.data.rfm import RFMSummary
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 
 __all__ = ["read_purchases"]
 
@@ -58,7 +58,7 @@ def read_purchases(purchases: Any, one: RFMSummary) -> FloatArray:
         raise DataError(
             f"purchases= holds {len(since)} purchases of customer {one.customer_id[0]}{last}; the summary says "
             f"{x + 1}, the last {t_x:.6g} {one.time_unit}s after the first. Give all that the summary counts, and "
-            "no returns."
+            "no returns." + see("one customer")
         )
     return since
 

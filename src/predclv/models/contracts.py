@@ -264,7 +264,7 @@ class ContractModel(ContractBase):
         Returns
         -------
         Explanation
-            `print` says it in words; `plots.plot_explanation` draws it.
+            `print` says it in words; `plots.plot_explanation` draws it; docs/howto/explain.md goes through one.
 
         Raises
         ------

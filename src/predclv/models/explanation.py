@@ -47,7 +47,7 @@ class Told:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """One customer's forecast, taken apart.
+    """One customer's forecast, taken apart; docs/howto/explain.md goes through one.
 
     Attributes
     ----------

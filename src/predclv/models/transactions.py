@@ -258,7 +258,7 @@ class TransactionModel(Model):
         Returns
         -------
         Explanation
-            `print` says it in words; `plots.plot_explanation` draws it.
+            `print` says it in words; `plots.plot_explanation` draws it; docs/howto/explain.md goes through one.
 
         Raises
         ------
