@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from predclv.batch.memory import release_unused
 from predclv.data.columns import histories, mean_spend
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor.snapshots import Pairing
@@ -174,6 +175,7 @@ class Forecaster:
         order = None if len(parts) == 1 else _by_history(pairing, keys)
         bought = spent = np.zeros((0, 0))
         for i, some in enumerate(parts):
+            release_unused()
             chosen = np.arange(some.start, some.stop) if order is None else order[some]
             rfm = pairing.old.pick(pairing.here[chosen])
             pieces = list(self._pieces(rfm))
@@ -209,13 +211,13 @@ class Forecaster:
         return self.transactions.bindings
 
 
-def _by_history(pairing: Pairing, keys: NDArray[np.uint64]) -> IntArray:
+def _by_history(pairing: Pairing, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Customers sorted by what is simulated of them."""
     old, here = pairing.old, pairing.here
     columns = [old.T[here], old.recency[here], old.frequency[here]]
     if old.monetary_value is not None:
         columns.insert(0, old.monetary_value[here])
-    return np.lexsort((keys, *columns)).astype(np.int64)
+    return np.lexsort((keys, *columns)).astype(np.int32)
 
 
 def _seed(seed: int, number: int, part: int) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.monitor.sources import ROWS, Snapshot, find_ids, stretches
+from predclv.decisions.monitor.sources import ROWS, Rows, Snapshot, find_ids, stretches
 from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
 from predclv.models.base import Model
 from predclv.models.gamma_gamma import GammaGamma
@@ -54,7 +54,7 @@ def covariances_of_difference(
     fits: Sequence[tuple[Model, Model]],
     old: Snapshot,
     new: Snapshot,
-    origin: IntArray | None = None,
+    origin: Rows | None = None,
     rows: int = ROWS,
 ) -> list[FloatArray | None]:
     """Covariance of the difference of the estimates of each pair of fits, on the unconstrained scale.
@@ -77,7 +77,7 @@ def covariances_of_difference(
     """
     if origin is None:
         place = find_ids(old.customer_id, new.customer_id)
-        origin = np.full(len(new), -1, dtype=np.int64)
+        origin = np.full(len(new), -1, dtype=np.int32)
         origin[place[place >= 0]] = np.flatnonzero(place >= 0)
     sides = [{fit.posterior_: i for i, fit in enumerate(side)} for side in zip(*fits, strict=True)] if fits else []
     width = [len(fit.posterior_.parameters) for fit, _ in fits]
@@ -111,7 +111,7 @@ def covariances_of_difference(
 
 
 def _weights_of_old(
-    model: Model, fits: dict[Any, int], old: Snapshot, partner: IntArray, width: int
+    model: Model, fits: dict[Any, int], old: Snapshot, partner: Rows, width: int
 ) -> tuple[IntArray, FloatArray]:
     """Which old fit each customer was in, -1 for none, and what they weighed: (n,), (n, width)."""
     label, weights = np.full(len(partner), -1, dtype=np.int64), np.zeros((len(partner), width))

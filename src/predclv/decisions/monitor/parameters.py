@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from predclv.decisions.monitor.influence import covariances_of_difference, unconstrained
-from predclv.decisions.monitor.sources import ROWS, Snapshot
+from predclv.decisions.monitor.sources import ROWS, Rows, Snapshot
 from predclv.models.base import Model
 from predclv.parameters import are_logarithmic
 
@@ -28,7 +28,7 @@ def compare_parameters(
     old: Snapshot,
     new: Snapshot,
     level: float,
-    origin: IntArray | None = None,
+    origin: Rows | None = None,
     rows: int = ROWS,
 ) -> tuple[pd.DataFrame, str]:
     """Compare two fits of one kind of model, each on its own snapshot.

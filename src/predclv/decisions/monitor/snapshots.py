@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from predclv.batch.ids import hash_ids
+from predclv.batch.memory import release_unused
 from predclv.data.rfm import RFMSummary
-from predclv.decisions.monitor.sources import ROWS, FileSnapshot, Snapshot, find_ids, stretches
+from predclv.decisions.monitor.sources import ROWS, FileSnapshot, Rows, Snapshot, find_ids, stretches
 from predclv.errors import DataError, UnitError
 from predclv.kernels.id_hashes import mix
 from predclv.models.base import require_summary
@@ -105,7 +106,7 @@ class Pairing:
     Attributes
     ----------
     old, new : Snapshot
-    here, there : (n_compared,) int arrays
+    here, there : (n_compared,) int32 arrays
         Rows in the old and in the new snapshot of those who can be compared, in the order of the old one.
     window : float
         Time between the snapshots, in their unit.
@@ -113,18 +114,18 @@ class Pairing:
         Rows of the new snapshot whose first purchase lies in the window.
     set_aside : DataFrame
         customer_id and reason of those in either snapshot who cannot be compared.
-    origin : (n_new,) int array
+    origin : (n_new,) int32 array
         Row in the old snapshot of each customer of the new one, compared or not; -1 where there is none.
     """
 
     old: Snapshot
     new: Snapshot
-    here: IntArray
-    there: IntArray
+    here: Rows
+    there: Rows
     window: float
     newcomers: IntArray
     set_aside: pd.DataFrame
-    origin: IntArray
+    origin: Rows
 
     def __len__(self) -> int:
         return len(self.here)
@@ -155,6 +156,7 @@ class Pairing:
     def parts(self, rows: int = ROWS) -> Iterator[tuple[slice, Matched]]:
         """Yield those compared, at most `rows` at a time."""
         for some in stretches(len(self), rows):
+            release_unused()
             yield some, self.pick(np.arange(some.start, some.stop))
 
 
@@ -179,8 +181,9 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
             rfm.require_joint_spend("Monitoring")
     _check_units(old, new)
     place = find_ids(old.customer_id, new.customer_id)
-    here = np.flatnonzero(place >= 0)
-    there = place[here]
+    # Positions in 32 bits, of which there are as many as customers.
+    here = np.flatnonzero(place >= 0).astype(np.int32)
+    there = place[here].astype(np.int32)
     if len(here) == 0:
         raise DataError(
             f"None of the {len(old):,} customers of the old snapshot is in the new one (first: "
@@ -197,7 +200,7 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
             f"No history goes on from the old snapshot in the new one: {worst} for most of {len(here):,} customers. "
             "Were both summarised from one log, in one way?"
         )
-    origin = np.full(len(new), -1, dtype=np.int64)
+    origin = np.full(len(new), -1, dtype=np.int32)
     origin[there] = here
     only_new = np.flatnonzero(origin < 0)
     late = new.T[only_new] > window * (1 + _ROUNDING) + _ROUNDING
@@ -218,7 +221,7 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
     )
 
 
-def _ids(snapshot: Snapshot, rows: IntArray | int) -> Any:
+def _ids(snapshot: Snapshot, rows: Rows | int) -> Any:
     ids = snapshot.customer_id
     if not isinstance(ids, pa.Array):
         return ids[rows]
@@ -243,7 +246,7 @@ def _check_units(old: Snapshot, new: Snapshot) -> None:
         raise DataError(f"The new snapshot, as of {ends[1]}, is not later than the old one, as of {ends[0]}.")
 
 
-def _window(old: Snapshot, new: Snapshot, here: IntArray, there: IntArray) -> float:
+def _window(old: Snapshot, new: Snapshot, here: Rows, there: Rows) -> float:
     """How much older customers have become: most of them by the same, the time between the snapshots."""
     window = float(np.median(new.T[there] - old.T[here]))
     if window <= 0:
@@ -254,7 +257,7 @@ def _window(old: Snapshot, new: Snapshot, here: IntArray, there: IntArray) -> fl
     return window
 
 
-def _contradictions(old: Snapshot, new: Snapshot, here: IntArray, there: IntArray, window: float) -> IntArray:
+def _contradictions(old: Snapshot, new: Snapshot, here: Rows, there: Rows, window: float) -> IntArray:
     """Why each customer's new history does not go on from the old one, as a place in `_REASONS`; 0 where it does."""
     bought = new.frequency[there] - old.frequency[here]
     before, after, age = old.recency[here], new.recency[there], old.T[here]

@@ -15,14 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from predclv.batch.memory import release_unused
 from predclv.data.durations import parse_moment
 from predclv.data.rfm import RFMSummary
 from predclv.data.units import read_units
 
-__all__ = ["ROWS", "FileSnapshot", "Snapshot", "find_ids", "open_snapshot", "stretches"]
+__all__ = ["ROWS", "FileSnapshot", "Rows", "Snapshot", "find_ids", "open_snapshot", "stretches"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+#: Whole numbers of any width: rows of millions of customers are kept in 32 bits.
+Rows = NDArray[Any]
 
 #: Customers at a time: what is worked out of them takes about a kilobyte each.
 ROWS = 131_072
@@ -47,7 +50,7 @@ class FileSnapshot:
     """
 
     customer_id: Any
-    frequency: IntArray
+    frequency: Rows
     recency: FloatArray
     T: FloatArray
     monetary_value: FloatArray | None
@@ -102,7 +105,7 @@ class FileSnapshot:
         """As in `RFMSummary`."""
         return self.one.days_per_unit
 
-    def pick(self, positions: IntArray, /) -> RFMSummary:
+    def pick(self, positions: Rows, /) -> RFMSummary:
         """Return the summary of some customers, in that order."""
         where = pa.array(positions)
         return RFMSummary(
@@ -160,7 +163,9 @@ def _open(path: Path, carry: list[str]) -> FileSnapshot | None:
             column = pq.read_table(path, columns=[name]).column(0)
             if not _is_number(column.type) or column.null_count or (name == "frequency" and not _is_whole(column.type)):
                 return None
-            numbers[name] = column.to_numpy().astype(np.int64 if name == "frequency" else np.float64, copy=False)
+            numbers[name] = column.to_numpy()
+            if name == "frequency" and int(numbers[name].max(initial=0)) <= np.iinfo(np.int32).max:
+                numbers[name] = numbers[name].astype(np.int32)
             del column
     ids = pq.read_table(path, columns=["customer_id"]).column(0)
     if ids.null_count or len(ids) == 0:
@@ -169,6 +174,7 @@ def _open(path: Path, carry: list[str]) -> FileSnapshot | None:
     if not _are_distinct(ids):
         return None
     carried = {name: pq.read_table(path, columns=[name]).column(0) for name in carry}
+    release_unused()
     carried = {name: c.dictionary_encode() if _is_text(c.type) else c for name, c in carried.items()}
     frequency, recency, T = (numbers[name] for name in _NUMBERS[:3])
     return FileSnapshot(ids, frequency, recency, T, numbers.get("monetary_value"), carried, units)
@@ -204,17 +210,17 @@ def _plain(column: Any) -> NDArray[Any]:
     return found
 
 
-def find_ids(wanted: Any, known: Any) -> IntArray:
+def find_ids(wanted: Any, known: Any) -> Rows:
     """Position of each wanted id among those known, -1 where it is none of them: (n_wanted,)."""
     if isinstance(wanted, pa.Array) and isinstance(known, pa.Array) and wanted.type == known.type:
         found = pc.fill_null(pc.index_in(wanted, value_set=known), -1)
-        return np.asarray(found.to_numpy(zero_copy_only=False)).astype(np.int64)
+        return np.asarray(found.to_numpy(zero_copy_only=False))
     import pandas as pd
 
     ours, theirs = (
         pd.Index(one.to_numpy(zero_copy_only=False) if isinstance(one, pa.Array) else one) for one in (wanted, known)
     )
-    return np.asarray(theirs.get_indexer(ours)).astype(np.int64)
+    return np.asarray(theirs.get_indexer(ours))
 
 
 def stretches(n: int, rows: int) -> Iterator[slice]:

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from predclv.data.columns import margins
+from predclv.data.columns import check_margin, margins
 from predclv.decisions.monitor.alarms import Alarms, Rules
 from predclv.decisions.monitor.calibration import Foreseen
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.population import compare_columns, mean_repeat_spend
 from predclv.decisions.monitor.snapshots import Matched, Pairing
-from predclv.decisions.monitor.sources import ROWS, Snapshot, stretches
+from predclv.decisions.monitor.sources import ROWS, Rows, Snapshot, stretches
 from predclv.decisions.monitor.verdict import Money
 from predclv.files import replace_file
 
@@ -77,9 +77,12 @@ def walk(
         the intervals of totals.
     """
     n, kept = len(pairing), _Store(len(pairing))
+    if not isinstance(margin, str):
+        kept.put(slice(0, n), {"margin": np.broadcast_to(np.float64(check_margin(margin)), n)})
     for some, matched in pairing.parts(rows):
-        unit = first.value(matched.old, np.ones(len(matched)))
-        kept.put(some, {"value_old": unit, "margin": margins(matched.new, margin)})
+        kept.put(some, {"value_old": first.value(matched.old, np.ones(len(matched)))})
+        if isinstance(margin, str):
+            kept.put(some, {"margin": margins(matched.new, margin)})
     valuable = rules.valuable(kept["margin"] * kept["value_old"])
     alarms, sums = Alarms(first, rules), dict.fromkeys(_SUMS, 0.0)
     with _destination(n, customers_file) as (take, table):
@@ -203,7 +206,7 @@ def _foresee(first: Forecaster, matched: Matched, seed: int) -> Columns:
     }
 
 
-def _value_of(model: Forecaster, snapshot: Snapshot, chosen: IntArray, margin: float | str, rows: int) -> float:
+def _value_of(model: Forecaster, snapshot: Snapshot, chosen: Rows, margin: float | str, rows: int) -> float:
     total = 0.0
     for some in stretches(len(chosen), rows):
         rfm = snapshot.pick(chosen[some])
@@ -235,7 +238,7 @@ def _population(first: Forecaster, pairing: Pairing, kept: _Store, came: Columns
     return pd.DataFrame(found)
 
 
-def _columns_of(snapshot: Snapshot, where: IntArray) -> dict[str, Callable[[], FloatArray]]:
+def _columns_of(snapshot: Snapshot, where: Rows) -> dict[str, Callable[[], FloatArray]]:
     """What is known of some customers, each column worked out when it is asked for."""
     columns: dict[str, Callable[[], FloatArray]] = {
         "frequency": lambda: snapshot.frequency[where].astype(np.float64),
@@ -248,7 +251,7 @@ def _columns_of(snapshot: Snapshot, where: IntArray) -> dict[str, Callable[[], F
     return columns
 
 
-def _describe(first: Forecaster, snapshot: Snapshot, where: IntArray, rows: int) -> Columns:
+def _describe(first: Forecaster, snapshot: Snapshot, where: Rows, rows: int) -> Columns:
     """What is known of some customers, and what the old model makes of it."""
     found: Columns = {name: column() for name, column in _columns_of(snapshot, where).items()}
     store = _Store(len(where))
