@@ -300,6 +300,29 @@ def test_small_bases_widen_and_say_so():
 
 
 @pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
+def test_no_refit_is_asked_for_on_parameters_of_few_customers():
+    """Forty accounts, two refits: what moves by chance is no drift, nor is a parameter that a search has left."""
+    pair = simulate(9, 40)
+    fits = [pc.CLV().fit(rfm) for rfm in (pair.old, pair.new)]
+    evidence = compare_snapshots(fits[0], pair.old, pair.new, fits[1], horizon=26).evidence
+    few = evidence[evidence["check"].str.startswith("parameters") | (evidence["check"] == "value of the base")]
+    assert few["result"].tolist() == ["not enough to say"] * 3
+    assert few["finding"].iloc[0].startswith("40 customers are too few")
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
+def test_parameters_that_were_held_are_not_compared():
+    pair = simulate(9, 400)
+    alike = [
+        dataclasses.replace(rfm, monetary_value=np.where(rfm.frequency > 0, 30.0, 0.0)) for rfm in (pair.old, pair.new)
+    ]
+    fits = [pc.GammaGamma().fit(rfm) for rfm in alike]
+    table, reason = compare_parameters(*fits, *alike, 0.9)
+    assert table.empty
+    assert reason.startswith("The old fit of GammaGamma holds p and q where its search ended")
+
+
+@pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")
 @pytest.mark.parametrize(
     "model",
     [

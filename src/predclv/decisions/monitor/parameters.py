@@ -21,6 +21,9 @@ IntArray = NDArray[np.int64]
 
 COLUMNS = ("model", "segment", "parameter", "old", "new", "ratio", "ratio_low", "ratio_high", "moved", "p_all")
 
+# Below so many customers the estimates of a fit are far from normal.
+_FEWEST = 200
+
 
 def compare_parameters(
     old_model: Model,
@@ -79,6 +82,16 @@ def _obstacle(old_model: Model, new_model: Model, old: Snapshot, new: Snapshot) 
                 f"The {which} model was fitted on {seen.n_customers:,} customers as of "
                 f"{seen.observation_end or 'a date not known'}, and not on the {which} snapshot."
             )
+    for model, which in ((old_model, "old"), (new_model, "new")):
+        held = list(model.posterior_.fit_diagnostics.get("runaway", ()))
+        if held:
+            return (
+                f"The {which} fit of {type(model).__name__} holds {' and '.join(held)} where its search ended, for the "
+                "data do not determine it: there is nothing to set side by side."
+            )
+    n = min(len(old), len(new))
+    if n < _FEWEST:
+        return f"{n:,} customers are too few for the approximation by which two fits are compared."
     if list(old_model.posterior_.names) != list(new_model.posterior_.names):
         return "The two fits do not have the same parameters."
     k = [getattr(model, "k_", 1) for model in (old_model, new_model)]

@@ -54,7 +54,8 @@ def weigh(
     rows += [_places(calibration), _alarms(counts), _newcomers(population)]
     if parameters is not None:
         rows += [_parameters(table, reason) for table, reason in parameters]
-        rows.append(_money(money, [row["value"] for row in rows if row["check"].startswith("parameters")]))
+        n = int(calibration.totals.loc[calibration.totals["group"] == "all", "customers"].iloc[0])
+        rows.append(_money(money, [row["value"] for row in rows if row["check"].startswith("parameters")], n))
     rows.append(_range(outside))
     return pd.DataFrame(rows, columns=["check", "result", "value", "threshold", "finding"])
 
@@ -150,13 +151,15 @@ def _parameters(table: pd.DataFrame, reason: str) -> dict[str, Any]:
     return _row(check, REFIT if drifted else FINE, p, limit, said)
 
 
-def _money(money: Money, p: list[float]) -> dict[str, Any]:
+def _money(money: Money, p: list[float], n_customers: int) -> dict[str, Any]:
     change = money.new_model / money.old_model - 1 if money.old_model > 0 else np.nan
     limit = THRESHOLDS["money"]
     if not np.isfinite(change):
         return _row("value of the base", UNKNOWN, np.nan, limit, "the value has no finite mean")
     more = "higher" if change > 0 else "lower"
     said = f"the new fit values the customers {abs(change):.1%} {more} than the old one does"
+    if n_customers < _FEWEST_CUSTOMERS:
+        return _row("value of the base", UNKNOWN, change, limit, f"{said}: too few customers to tell it from chance")
     # What parameters that have moved by chance alone do to the value is chance, too; without them it is not known.
     known = [one for one in p if np.isfinite(one)]
     if known and min(known) >= THRESHOLDS["chance"]:
