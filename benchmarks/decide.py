@@ -4,8 +4,9 @@
     python benchmarks/decide.py --large    5 million as well, of some 20 million purchases
 
 The target: 5 million customers within 2 GiB. Purchases are simulated, in two years, with text for ids and six channels;
-`decide` goes from the log in Parquet to the page, `monitor` from summaries of the log at two dates, 13 weeks apart,
-with a model fitted to the first. Compiled code is in numba's cache before the clock starts: a small log goes before.
+`decide` goes from the log in Parquet to the page, with every section asked for, `monitor` from summaries of the log at
+two dates, 13 weeks apart, with a model fitted to each. Compiled code is in numba's cache before the clock starts: a
+small log goes before.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ ENDS = {"old": "2025-09-30", "new": "2025-12-30"}
 ABOUT = ["--customer-id", "customer_id", "--date", "date", "--amount", "amount"]
 ASKED = ["--by", "channel", "--margin", "0.4", "--cac", ",".join(f"{name}=12" for name in CHANNELS)]
 OFFER = ["--offer-cost", "3", "--lift", "0.1"]
+LEARN = ["--drivers", "channel,plan,product", "--arm", "arm", "--detect", "0.5"]
+#: Columns about the customer: names, and what spreads them over the customers' numbers.
+ABOUT_CUSTOMERS = {
+    "channel": (CHANNELS, 7_919, None),
+    "plan": (("basic", "plus", "pro"), 104_729, 11),
+    "product": (("tea", "coffee", "cups", "sweets", "books"), 1_299_709, 13),
+    "arm": (("control", "offer"), 15_485_863, 101),
+}
+CURVES = "channel,most,half\n" + "".join(f"{name},20000,100000\n" for name in CHANNELS)
 PROGRAM = Path(sys.executable).with_name("predclv")
 
 
@@ -40,7 +50,6 @@ def make_log(n: int, folder: Path) -> None:
     import predclv as pc
 
     folder.mkdir()
-    names = np.array(CHANNELS)
     for start in range(0, n, PART):
         made = pc.datasets.simulate(
             n_customers=min(PART, n - start),
@@ -55,29 +64,33 @@ def make_log(n: int, folder: Path) -> None:
             "customer_id": np.char.add("C", np.char.zfill(number.astype(str), 8)),
             "date": made["date"],
             "amount": made["amount"],
-            "channel": names[number * 7_919 % len(names)],
         }
+        for column, (names, factor, modulus) in ABOUT_CUSTOMERS.items():
+            place = number * factor % modulus if modulus else number * factor
+            table[column] = np.array(names)[place % len(names)]
         pq.write_table(pa.table(table), folder / f"part-{start // PART:03}.parquet")
 
 
 def make_snapshots(n: int, folder: Path) -> None:
-    """Summaries at two dates, and a model of the first."""
+    """Summaries at two dates, and a model of each."""
     folder.mkdir()
     log, engine = folder.with_name(f"log-{n}"), ["--engine", "duckdb", "--memory-limit", "1GB"]
     for name, end in ENDS.items():
         table = folder / f"{name}.parquet"
         command = [PROGRAM, "summarize", log, *ABOUT, "--observation-end", end, *engine, "--out", table]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    command = [PROGRAM, "fit", folder / "old.parquet", *engine, "--out", folder / "model"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = [PROGRAM, "fit", table, *engine, "--out", folder / f"model-{name}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def decide(n: int, folder: Path) -> Cost:
     """From the log to the page, after a small one."""
-    cost = Cost(0.0, 0.0)
+    cost, curves = Cost(0.0, 0.0), folder / "curves.csv"
+    curves.write_text(CURVES, encoding="utf-8")
+    budget = ["--budget", "300000", "--curves", curves]
     for size in (SMALL, n):
         shutil.rmtree(folder / "out", ignore_errors=True)
-        about = [*ABOUT, "--observation-end", ENDS["new"], *ASKED, *OFFER]
+        about = [*ABOUT, "--observation-end", ENDS["new"], *ASKED, *OFFER, *LEARN, *budget]
         cost = run_program([PROGRAM, "decide", folder / f"log-{size}", *about, "--out", folder / "out", "--quiet"])
     return Cost(cost.cpu, cost.peak, {"elapsed": cost.found["elapsed"]})
 
@@ -89,14 +102,13 @@ def monitor(n: int, folder: Path) -> Cost:
         shutil.rmtree(folder / "out", ignore_errors=True)
         place = folder / f"snapshots-{size}"
         tables = [place / f"{name}.parquet" for name in ENDS]
-        cost = run_program(
-            [PROGRAM, "monitor", *tables, "--model", place / "model", "--out", folder / "out", "--quiet"]
-        )
+        models = ["--model", place / "model-old", "--new-model", place / "model-new"]
+        cost = run_program([PROGRAM, "monitor", *tables, *models, "--out", folder / "out", "--quiet"])
     return Cost(cost.cpu, cost.peak, {"elapsed": cost.found["elapsed"]})
 
 
 TASKS = {
-    "decide": (decide, "log", "predclv decide, by channel, from a log to the page"),
+    "decide": (decide, "log", "predclv decide, by channel and with every section, from a log to the page"),
     "monitor": (monitor, "snapshots", "predclv monitor, from two snapshots to the page"),
 }
 CASES = tuple(
