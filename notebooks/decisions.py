@@ -20,6 +20,7 @@
 # truth about these is known.
 
 # %%
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -29,20 +30,28 @@ import pandas as pd
 import predclv as pc
 from predclv import decisions
 
+
+def say(text):
+    """Print in lines that fit the page."""
+    print(textwrap.fill(str(text), 88, subsequent_indent="  "))
+
+
 log = pc.datasets.load_cdnow_master()
 rng = np.random.default_rng(8)
 
-# Who begins with three items or more comes by search more often than others, who come by banners more often.
+# Who begins with three items or more comes by search more often, others by banners.
 first = log.sort_values("date").groupby("customer_id")["quantity"].first()
-shares = np.where(first.to_numpy()[:, np.newaxis] >= 3, [0.55, 0.20, 0.24, 0.01], [0.32, 0.45, 0.22, 0.01])
 channels = np.array(["search", "banner", "affiliate", "radio"])
+many, few = [0.55, 0.20, 0.24, 0.01], [0.32, 0.45, 0.22, 0.01]
+shares = np.where(first.to_numpy()[:, np.newaxis] >= 3, many, few)
 drawn = channels[(rng.random((len(first), 1)) > shares.cumsum(axis=1)).sum(axis=1)]
 log["channel"] = log["customer_id"].map(dict(zip(first.index, drawn, strict=True)))
 
 today = {"amount": "amount", "observation_end": "1997-12-31"}
 rfm = pc.RFMSummary.from_transactions(log, carry=["channel"], **today)
 assert len(log) == 69_659
-print(rfm)
+for line in str(rfm).splitlines():
+    say(line)
 rfm.to_pandas().groupby("channel").size().rename("customers")
 
 # %% [markdown]
@@ -61,7 +70,7 @@ with warnings.catch_warnings(record=True) as caught:
         spend=pc.GammaGamma(method="map", segment="channel"),
     ).fit(rfm)
 for message in dict.fromkeys(str(warning.message) for warning in caught):
-    print(message)
+    say(message)
 
 # %% [markdown]
 # ## What may be paid for a new customer?
@@ -72,14 +81,13 @@ for message in dict.fromkeys(str(warning.message) for warning in caught):
 # %%
 cac = {"search": 14.0, "banner": 7.0, "affiliate": 5.0, "radio": 9.5}
 won = decisions.assess_acquisition(by_channel, cac, horizon="1 year", margin=0.3)
-won.table.set_index("channel")[
-    ["cac", "expected_clv", "clv_low", "clv_high", "ratio", "p_above_1", "p_above_3", "p_above_5", "verdict"]
-].round(2)
+say(won.say())
+won.table[["channel", "cac", "expected_clv", "ratio", "p_above_1", "p_above_3", "p_above_5"]].round(2)
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 won.plot_ratios(ax=axes[0])
-won.plot_payback(ax=axes[1])
+_ = won.plot_payback(ax=axes[1])
 
 # %% [markdown]
 # Of radio's 236 customers too little is known for a verdict, and it says so. What may be paid at most, with 90 %
@@ -89,7 +97,7 @@ won.plot_payback(ax=axes[1])
 
 # %%
 ceiling = won.commission_ceiling().set_index("channel")["of_first_purchase"]
-won.table.set_index("channel")[["cac", "break_even_cac", "target_cac", "payback"]].join(ceiling).round(2)
+won.table.set_index("channel")[["break_even_cac", "target_cac", "payback"]].join(ceiling).round(2)
 
 # %% [markdown]
 # **What this does not hold.** All these customers came in the first quarter of 1997. Next year's may be others, and
@@ -109,11 +117,12 @@ curves = {
     "radio": decisions.Saturating(500, 5_000),
 }
 plan = decisions.allocate_budget(won, 30_000, curves)
-plan.table.drop(columns=["expected_value", "p_profit"]).round(2)
+say(plan.say())
+plan.table[["channel", "spend", "customers", "cac", "next_cac", "expected_profit"]].round(2)
 
 # %%
 fig, ax = plt.subplots(figsize=(9, 3.5), layout="constrained")
-pc.plots.plot_budget(plan.table, ax=ax)
+_ = pc.plots.plot_budget(plan.table, ax=ax)
 
 # %% [markdown]
 # The intervals hold what is not known of a customer's value. The curves are taken as given; they are the weakest part.
@@ -128,7 +137,7 @@ pc.plots.plot_budget(plan.table, ax=ax)
 half_year = {"horizon": "6 months", "margin": 0.3, "discount_rate": 0.0}
 at_risk = decisions.list_at_risk(clv, rfm, success=0.25, **half_year)
 print(f"at stake in all: {at_risk['stake'].sum():,.0f}")
-at_risk.head(5).round(2)
+at_risk[["customer_id", "p_alive", "expected_clv", "stake", "stake_low", "stake_high", "most_to_spend"]].head().round(2)
 
 # %% [markdown]
 # An offer that costs 0.50 and prevents a quarter of the departures pays for those with a stake above 2.00, and for
@@ -138,14 +147,16 @@ at_risk.head(5).round(2)
 offer = decisions.weigh_offer(at_risk, cost=0.5, lift=0.25)
 pays = offer[offer["pays"]]
 total = pays[["cost", "expected_return"]].sum()
-print(f"{len(pays):,} of {len(offer):,} customers: for {total['cost']:,.0f}, {total['expected_return']:,.0f} come back")
+print(
+    f"to {len(pays):,} of {len(offer):,}, for {total['cost']:,.0f}: {total['expected_return']:,.0f} more than it costs"
+)
 print(f"to all of them: {offer['expected_return'].sum():,.0f}")
 assert pays["stake"].min() > 2.0 >= offer.loc[~offer["pays"], "stake"].max()
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 pc.plots.plot_stakes(at_risk["stake"], ax=axes[0])
-pc.plots.plot_offer_return(at_risk["stake"], cost=0.5, lift=0.25, ax=axes[1])
+_ = pc.plots.plot_offer_return(at_risk["stake"], cost=0.5, lift=0.25, ax=axes[1])
 
 # %% [markdown]
 # The whole effect hangs on the lift, which no log of purchases knows: only an experiment does (below).
@@ -157,8 +168,8 @@ pc.plots.plot_offer_return(at_risk["stake"], cost=0.5, lift=0.25, ax=axes[1])
 
 # %%
 effect = decisions.retention_effect(clv, rfm, "1 year", points=0.05, margin=0.3)
-print(effect)
-effect.table[["customers", "retention", "retention_after", "gain", "gain_low", "gain_high", "gain_share"]].round(3)
+say(effect)
+effect.table[["customers", "retention", "retention_after", "gain", "gain_low", "gain_high"]].round(3)
 
 # %% [markdown]
 # ### Whom to win back
@@ -178,19 +189,19 @@ decisions.list_to_win_back(clv, rfm, success=0.05, top=5, **half_year)[
 # the rest, who mostly bring nothing, and low in the middle.
 
 # %%
-tiers = decisions.assign_tiers(clv, rfm, tiers={"gold": 0.05, "silver": 0.15, "rest": 0.8}, **half_year)
+sizes = {"gold": 0.05, "silver": 0.15, "rest": 0.8}
+tiers = decisions.assign_tiers(clv, rfm, tiers=sizes, **half_year)
 everyone = tiers.table.iloc[-1]
 assert abs(everyone["expected_buyers"] / everyone["customers"] - 0.2) < 0.03
-tiers.table.set_index("tier")[
-    ["customers", "begins", "expected_clv", "clv_low", "clv_high", "share_of_value", "p_right"]
-].round(2)
+say(tiers.say())
+tiers.table[["tier", "customers", "expected_clv", "clv_low", "clv_high", "p_right"]].round(2)
 
 # %%
 pareto = decisions.pareto_curve(clv, rfm, **half_year)
-print(pareto.say())
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained")
+say(pareto.say())
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 tiers.plot(ax=axes[0])
-pc.plots.plot_pareto(pareto.curve, ax=axes[1])
+_ = pareto.plot(ax=axes[1])
 
 # %% [markdown]
 # In hindsight it will be far beyond 80/20, as it must be where four in five buy nothing. Those whom we would choose
@@ -203,10 +214,10 @@ pc.plots.plot_pareto(pareto.curve, ax=axes[1])
 # %%
 cohorts = decisions.cohort_table(log, margin=0.3, **today)
 coming = decisions.continue_cohorts(clv, rfm, cohorts, "6 months")
-print(coming.say())
-fig, axes = plt.subplots(1, 2, figsize=(15, 4), layout="constrained", width_ratios=[1.2, 1])
+say(coming.say())
+fig, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained", width_ratios=[1.3, 1])
 cohorts.plot(ax=axes[0])
-coming.plot(table=cohorts, ax=axes[1])
+_ = coming.plot(table=cohorts, ax=axes[1])
 
 # %% [markdown]
 # The bands hold good and bad months, too, of the size that this log has had. Customer equity adds the cohorts to come
@@ -248,10 +259,8 @@ with warnings.catch_warnings():
         for name, data in (("free delivery", raised), ("nothing done", log))
     }
 for name, test in tests.items():
-    print(f"{name}: {test.say()}")
-tests["free delivery"].table[
-    ["outcome", "mean", "control_mean", "difference", "low", "high", "p_beats", "rests_on", "verdict"]
-].round(3)
+    say(f"{name}: {test.say()}")
+tests["free delivery"].table[["outcome", "difference", "low", "high", "p_beats", "rests_on", "verdict"]].round(3)
 
 # %% [markdown]
 # `value_so_far` rests on data alone, and there we know the truth: 15 % of what arm B would have brought.
@@ -266,7 +275,7 @@ assert tests["nothing done"].table["verdict"].iloc[0] == "cannot tell"
 assert tests["nothing done"].table.set_index("outcome").loc["bought", "verdict"] == "B higher"
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained", sharex=True)
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharex=True)
 for ax, (name, test) in zip(axes, tests.items(), strict=True):
     test.plot_differences(ax=ax)
     ax.set_title(f"{name}: {ax.get_title('left')}", loc="left")
@@ -311,19 +320,17 @@ change.alarm_counts[["kind", "tested", "rang", "expected_if_unchanged", "expecte
 # them in this order:
 
 # %%
-silence.head(5)[
-    ["customer_id", "p", "purchases", "usual_purchases", "value_expected", "value_now", "value_at_stake"]
-].round(4)
+silence[["customer_id", "p", "purchases", "usual_purchases", "value_expected", "value_at_stake"]].head().round(4)
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 pc.plots.plot_alarm_counts(change.alarm_counts, ax=axes[0])
-pc.plots.plot_last_forecast(change.calibration.totals, ax=axes[1])
+_ = pc.plots.plot_last_forecast(change.calibration.totals, ax=axes[1])
 
 # %%
 print(f"refit now? {change.verdict}")
 for row in change.evidence.itertuples():
-    print(f"{row.check}: {row.result}; {row.finding}")
+    say(f"{row.check}: {row.result}; {row.finding}")
 assert change.verdict == "yes"
 
 # %% [markdown]
