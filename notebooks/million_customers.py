@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import warnings
 from contextlib import chdir
 from pathlib import Path
@@ -104,7 +105,7 @@ predclv(*summarize, "--observation-end", "2025-12-28", "--out", "customers.parqu
 table = duckdb.read_parquet(str(folder / "customers.parquet"))
 n_customers = table.shape[0]
 print(f"{n_customers:,} customers, {(folder / 'customers.parquet').stat().st_size / 2**20:.0f} MiB")
-table.limit(3).df()
+table.project("customer_id, frequency, recency, T, monetary_value").limit(3).df().round(2)
 
 # %% [markdown]
 # ## The fit
@@ -114,7 +115,7 @@ table.limit(3).df()
 # %%
 predclv("fit", "customers.parquet", "--engine", "duckdb", *limit, "--out", "models/2025-Q4", "--quiet")
 clv = pc.load(folder / "models" / "2025-Q4")
-summary = clv.summary.drop(columns="meaning")
+summary = clv.summary.drop(columns=["model", "meaning"])
 summary["simulated with"] = summary["parameter"].map({**shop.parameters, **shop.spend_parameters})
 summary.round(4)
 
@@ -193,7 +194,7 @@ assert 0.90 < inside < 0.97
 assert groups["from_nothing"].mean() > 0.9
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 expected, came = (groups[name] / groups["customers"] for name in ("expected", "came"))
 axes[0].loglog(expected, came, "o")
 axes[0].loglog(expected, expected, color="grey", lw=0.8, ls=":")
@@ -206,7 +207,7 @@ axes[1].axhline(0.9, color="black", lw=0.8, ls=":")
 axes[1].set_ylim(0.8, 1.0)
 axes[1].set_xlabel("twentieth of the customers")
 axes[1].set_ylabel("share inside the 90 % interval")
-axes[1].set_title("Intervals of single customers")
+_ = axes[1].set_title("Intervals of single customers")
 
 # %% [markdown]
 # Nearly all intervals begin at nothing, so that they miss on one side alone, and hold more than they say.
@@ -229,16 +230,14 @@ print(f"{len(scored):,} rows, {len(first)} batches: the same bits as in the job'
 # %% [markdown]
 # ## On Spark
 #
-# 40,000 customers, so that this page needs no cluster; a job on a million differs in nothing but its time. We spoil
-# three of them, as tables are spoilt. `predclv score --engine spark` would write the job's files from Spark's workers;
-# here is the function for frames that Spark has already.
+# 40,000 customers, so that this page needs no cluster; a million take the same line. We spoil three of them, as tables
+# are spoilt. `predclv score --engine spark` would write the job's files from Spark's workers; here is the function for
+# frames that Spark has already.
 
 # %%
 warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 from pyspark.sql import SparkSession  # noqa: E402
-
-import predclv.batch.spark  # noqa: E402
 
 some = table.limit(40_000).df()
 some.loc[0, "T"] = -1.0
@@ -255,10 +254,11 @@ spark = (
     .getOrCreate()
 )
 spark.sparkContext.setLogLevel("OFF")
-found = predclv.batch.spark.score(
+found = pc.batch.spark.score(
     spark.read.parquet(str(folder / "some.parquet")), clv, observation_end="2025-12-28", **options
 ).persist()
-print(found.count())
+for what, count in found.count().items():
+    print(f"{what}: {count}")
 found.quarantine.select("reason", "customer_id", "frequency", "recency", "T").toPandas()
 
 # %%
@@ -290,12 +290,13 @@ for name, seen in quarters.items():
     change = decisions.compare_snapshots(old, then, now, pc.CLV().fit(now), horizon="26 weeks")
     changes[name] = change
     print(f"{name}: refit? {change.verdict}")
-    for row in change.evidence.itertuples():
-        print(f"    {row.check}: {row.result}; {row.finding}")
+    for row in change.evidence.query("result == 'refit'").itertuples():
+        print(textwrap.fill(f"{row.check}: {row.finding}", 88, initial_indent="  ", subsequent_indent="    "))
 assert {name: change.verdict for name, change in changes.items()} == {"as it was": "no", "a third stayed away": "yes"}
+pd.DataFrame({name: change.evidence.set_index("check")["result"] for name, change in changes.items()})
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4), layout="constrained", sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
 for ax, (name, change) in zip(axes, changes.items(), strict=True):
     pc.plots.plot_last_forecast(change.calibration.totals, ax=ax)
     ax.set_title(f"{name}: {ax.get_title('left')}", loc="left")
