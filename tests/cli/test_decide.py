@@ -117,6 +117,17 @@ REFUSED = {
     "level in percent": (["--level", "95"], ["0.95"]),
     "confidence in percent": (["--cac", "5", "--confidence", "90"], ["confidence", "0.9"]),
     "target of nothing": (["--cac", "5", "--target", "0"], ["target"]),
+    "curves of channels nobody named": (
+        ["--cac", "5", "--budget", "100", "--curves", "CURVES"],
+        ["'curves'", "first: 'web'", "'all'"],
+    ),
+    "budget of nothing": (["--cac", "5", "--budget", "0", "--curves", "CURVES"], ["'budget'", "above 0"]),
+    "control of no experiment": (["--control", "A"], ["'control'", "give 'arm'"]),
+    "control that is no arm": (["--arm", "channel", "--control", "mail"], ["'mail'", "'shop', 'web'"]),
+    "start after the end": (["--arm", "channel", "--arm-start", "2030-01-01"], ["2030-01-01", "as-of date"]),
+    "start before the first purchase": (["--arm", "channel", "--arm-start", "1990-01-01"], ["Nobody had bought"]),
+    "difference below zero": (["--arm", "channel", "--detect", "-1"], ["'detect'", "above 0"]),
+    "attribute named twice": (["--drivers", "channel,channel"], ["'channel'", "more than once"]),
     "offer without its lift": (["--offer-cost", "3"], ["'offer_lift'", "go together"]),
     "lift in percent": (["--offer-cost", "3", "--lift", "20"], ["did you mean 0.2?"]),
     "nothing on the lists": (["--top", "0"], ["'top'"]),
@@ -133,9 +144,18 @@ REFUSED = {
 def test_bad_input_is_refused(case, log, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options, said = REFUSED[case]
+    curves = tmp_path.parent / f"{tmp_path.name}.csv"
+    curves.write_text("channel,most,half\nweb,500,4000\n", encoding="utf-8")
+    options = [str(curves) if option == "CURVES" else option for option in options]
     code = main(["decide", log, *DECIDE, *options, "--out", "out"])
     check_refusal(code, capsys.readouterr(), said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_without_money_is_told_where_to_go(log, tmp_path, capsys):
+    columns = COLUMNS[: COLUMNS.index("--amount")]
+    code = main(["decide", log, *columns, "--out", str(tmp_path / "out")])
+    check_refusal(code, capsys.readouterr(), ["--amount", "predclv score"])
 
 
 def test_a_folder_of_others_is_left_alone(log, tmp_path, capsys):

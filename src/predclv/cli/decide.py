@@ -16,11 +16,14 @@ from predclv.batch.lock import spill_room
 from predclv.cli import screen, steps
 from predclv.cli.console import Session, jsonable
 from predclv.cli.tables import write_table
+from predclv.data.checks import check_channels
 from predclv.data.columns import check_margin
+from predclv.data.durations import DAYS_PER_UNIT
+from predclv.decisions.formulas.plain import ALL
 from predclv.decisions.report.asked import Asked
 from predclv.decisions.report.customers import CHUNK, Base, FileBase, MemoryBase
 from predclv.decisions.report.inputs import DecisionInputs, settle_inputs
-from predclv.decisions.report.refusals import refuse_arms, refuse_channels, refuse_start, values_of
+from predclv.decisions.report.refusals import first_purchase, refuse_arms, refuse_channels, refuse_start, values_of
 from predclv.decisions.report.writer import Decisions, compose_decisions
 from predclv.errors import DataError
 from predclv.files import replace_folder, write_text
@@ -118,7 +121,7 @@ def show(
             limits: dict[str, Any] = {"memory_limit": place.memory_limit, "spill": work}
             summary, options, carry = _summarize(log, work, {**data, **limits, **regularity}, columns, options)
             data = steps.given(**{**data, "carry": carry})
-            _refuse(clv if fitted else None, options, summary, what["by"])
+            _refuse(clv if fitted else None, options, summary, what["by"], data)
         if not fitted:
             with current.step("Fitting the models"):
                 clv = _fit(clv, summary, what["by"], limits)
@@ -167,13 +170,18 @@ def _summarize(
             )
 
 
-def _refuse(clv: CLV | None, asked: Asked, summary: SummaryFile, by: str | None) -> None:
+def _refuse(clv: CLV | None, asked: Asked, summary: SummaryFile, by: str | None, data: Mapping[str, Any]) -> None:
     """Refuse, before the fit, what does not go with the customers; `clv` where the fit is there already."""
     channels = values_of(summary.path, by) if by is not None and clv is None else []
     refuse_channels(asked, channels)
+    if by is None and clv is None and asked.curves is not None:
+        check_channels("curves", asked.curves, [ALL])
     if asked.arm is None:
         return
-    refuse_start(asked, None, summary.observation_end)
+    # Ages count from other days where customers are acquired before they buy, or opportunities are counted.
+    is_by_first = summary.time_unit in DAYS_PER_UNIT and not {"acquired", "opportunities"} & set(data)
+    first = first_purchase(summary.path, summary.observation_end, summary.time_unit) if is_by_first else None
+    refuse_start(asked, first, summary.observation_end)
     refuse_arms(asked, values_of(summary.path, asked.arm, gaps=asked.arm_start is not None))
 
 

@@ -18,7 +18,7 @@ def decide_command(
     *,
     customer_id: o.CustomerId,
     date: o.Date,
-    amount: o.Amount,
+    amount: d.Amount = None,
     observation_end: o.ObservationEnd = None,
     observation_start: o.ObservationStart = None,
     acquired: o.Acquired = None,
@@ -71,6 +71,7 @@ def decide_command(
     from predclv.cli import decide_values as values
 
     with session(quiet, json) as current:
+        values.require_amount(amount)
         asked = {
             "cac": values.read_amounts(cac),
             "target": target,

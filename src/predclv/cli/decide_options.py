@@ -34,6 +34,10 @@ ModelFolder = Annotated[
     str | None,
     typer.Option("--model", help="Folder that `fit` wrote, instead of fitting here.", rich_help_panel=MODEL),
 ]
+Amount = Annotated[
+    str | None,
+    typer.Option(help="Column with the money spent. Required: decisions are about money.", rich_help_panel=DATA),
+]
 By = Annotated[
     str | None,
     typer.Option(

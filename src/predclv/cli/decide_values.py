@@ -9,7 +9,17 @@ from predclv.cli import steps
 from predclv.decisions.acquisition.budget import Saturating
 from predclv.errors import DataError
 
-__all__ = ["read_amounts", "read_curves", "read_names", "read_tiers"]
+__all__ = ["read_amounts", "read_curves", "read_names", "read_tiers", "require_amount"]
+
+
+def require_amount(amount: str | None) -> None:
+    """Refuse a log without money, and say what does with purchases alone."""
+    if amount is None:
+        raise DataError(
+            "decide needs --amount, the column with the money spent: costs, budgets and values are told in money. Of a "
+            "log that counts purchases alone, `predclv fit` and `predclv score` forecast them, `predclv backtest` "
+            "tests that, and `predclv monitor` finds who has fallen silent."
+        )
 
 
 def read_names(option: str, text: str | None) -> tuple[str, ...]:
@@ -90,7 +100,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> dict[str, dict[str, str]
             raise DataError(f"'{path}' has no column {lacking[0]!r}. It needs channel, {', '.join(columns)}.")
         rows: dict[str, dict[str, str]] = {}
         for row in reader:
-            name = row["channel"].strip()
+            name = row["channel"]
             if name in rows:
                 raise DataError(f"'{path}' names the channel {name!r} twice.")
             rows[name] = {column: row[column] or "" for column in columns}

@@ -57,7 +57,7 @@ def cohorts(given: DecisionInputs) -> Part | LeftOut:
     if equity is not None:
         blocks += _to_come(given, equity)
     elif given.asked.arrivals is not None:
-        blocks.append(Paragraph(f"Customers to come are valued for at most {CHUNK:,} present customers.", "quiet"))
+        blocks.append(Paragraph(_not_to_come(given), "quiet"))
     blocks += [_metrics(given, metrics), _definitions(metrics), Paragraph(_caveat(given, table, future), "quiet")]
     section = Section("cohorts", _title(table), blocks, short="Cohorts")
     kept = {"cohorts": table.cells, "cohort_forecast": future.cells, "retention": metrics.table}
@@ -218,6 +218,16 @@ def _against(own: pd.DataFrame, age: int) -> str:
     if row["verdict"] == NOT_ENOUGH:
         return NOT_ENOUGH
     return f"{percent(row['value'])} ({points(row['low'])} to {points(row['high'])})"
+
+
+def _not_to_come(given: DecisionInputs) -> str:
+    """Why customers to come are not valued, though arrivals were given."""
+    if not given.finite:
+        return "Customers come for ever: what those to come are worth takes a horizon that ends, --horizon '5 years'."
+    return (
+        f"What customers to come are worth is not on this page: of more than {CHUNK:,} present customers it takes all "
+        "in memory at once, which customer_equity does."
+    )
 
 
 def _to_come(given: DecisionInputs, equity: CustomerEquity) -> list[Block]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from predclv.data.checks import pick_column
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.drivers.attributes import prepare_attributes
 from predclv.decisions.drivers.find import Drivers, find_drivers
@@ -43,8 +44,12 @@ def drivers(given: DecisionInputs) -> Part | LeftOut:
         return LeftOut(
             f"{type(model).__name__} takes no attributes of customers: --transactions bg_nbd, or another that does"
         )
+    rows = _rows(given, list(given.asked.drivers)) if given.asked.drivers else None
+    for name in given.asked.drivers:
+        if rows is not None and name not in rows.carried:
+            pick_column("drivers", name, list(rows.carried), "the customers' table")
     try:
-        found, unusable = _find(given, model)
+        found, unusable = _find(given, model, rows)
     except (DataError, FitError) as error:
         return LeftOut(f"not enough to say: {error}")
     value = found.of("clv")
@@ -76,10 +81,9 @@ def drivers(given: DecisionInputs) -> Part | LeftOut:
     return Part(section, {"drivers": _text(found.table)}, facts)
 
 
-def _find(given: DecisionInputs, model: CovariateModel) -> tuple[Drivers, dict[str, str]]:
+def _find(given: DecisionInputs, model: CovariateModel, rfm: RFMSummary | None) -> tuple[Drivers, dict[str, str]]:
     """Compare by the attributes that can be; and why others cannot."""
     names, unusable = list(given.asked.drivers), dict(given.asked.unusable)
-    rfm = _rows(given, names) if names else None
     for name in given.asked.drivers:
         assert rfm is not None
         try:

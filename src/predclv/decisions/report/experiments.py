@@ -11,8 +11,9 @@ from predclv.decisions.experiments.experiment import Experiment, read_experiment
 from predclv.decisions.experiments.words import LABELS, NOT_ENOUGH, format_amount
 from predclv.decisions.report.customers import CHUNK
 from predclv.decisions.report.inputs import DecisionInputs
-from predclv.decisions.report.logs import customers_at_once
+from predclv.decisions.report.logs import customers_at_once, open_log
 from predclv.decisions.report.parts import LeftOut, Part
+from predclv.errors import DataError, FitError
 from predclv.plots.experiments import plot_arm_draws, plot_differences
 from predclv.plots.style import chance, percent, points, shorten
 from predclv.report.blocks import Block, Figures, Finding, Findings, Paragraph, Section, Table
@@ -36,11 +37,10 @@ def experiment(given: DecisionInputs) -> Part | LeftOut:
         return LeftOut("an experiment is read over a horizon that ends: --horizon '5 years'")
     if asked.arm_start is not None and given.log is None:
         return LeftOut("what followed the start of an experiment stands in the log alone: log=")
-    if asked.arm_start is not None and given.n_customers > CHUNK:
-        return LeftOut(
-            f"an experiment on more than {CHUNK:,} existing customers takes the log to memory: read_experiment does so"
-        )
-    found, drawn = _read(given)
+    try:
+        found, drawn = _read(given)
+    except (DataError, FitError) as error:
+        return LeftOut(f"it cannot be read: {error}")
     row = found.table.iloc[0]
     blocks: list[Block] = [Paragraph(_lead(given, found), "lead"), *([Paragraph(drawn)] if drawn else [])]
     if found.warnings:
@@ -73,28 +73,26 @@ def _read(given: DecisionInputs) -> tuple[Experiment, str]:
     known = transactions.get_params()
     transactions.set_params(**{name: value for name, value in alone.items() if name in known})
     spend = clone(given.clv.spend_).set_params(segment=None, priors=None)
-    from_log = given.log is not None and given.n_customers <= CHUNK
-    options: dict[str, Any] = {}
-    if from_log:
-        options = {name: value for name, value in given.log_options.items() if value is not None}
-        options["observation_end"] = given.observation_end
-        if given.clv.transactions_.needs_log_itt:
-            options["regularity"] = True
-    customers, drawn = (given.log, "") if from_log else customers_at_once(given)
-    found = read_experiment(
-        customers,
-        asked.arm,
-        start=asked.arm_start,
-        clv=CLV(transactions, spend),
-        horizon=given.ahead,
-        discount_rate=given.discount_rate,
-        margin=given.margin,
-        control=asked.control,
-        level=given.level,
-        detect=asked.detect,
-        **options,
-    )
-    return found, drawn
+    told: dict[str, Any] = {
+        "start": asked.arm_start,
+        "clv": CLV(transactions, spend),
+        "horizon": given.ahead,
+        "discount_rate": given.discount_rate,
+        "margin": given.margin,
+        "control": asked.control,
+        "level": given.level,
+        "detect": asked.detect,
+    }
+    if given.log is None or (given.n_customers > CHUNK and asked.arm_start is None):
+        customers, drawn = customers_at_once(given)
+        return read_experiment(customers, asked.arm, **told), drawn
+    told |= {name: value for name, value in given.log_options.items() if value is not None}
+    told["observation_end"] = given.observation_end
+    if given.clv.transactions_.needs_log_itt:
+        told["regularity"] = True
+    with open_log(given, CHUNK) as (log, n):
+        drawn = "" if n == given.n_customers else f"Read on {n:,} of your {given.n_customers:,} customers, at random."
+        return read_experiment(log, asked.arm, **told), drawn
 
 
 def _title(given: DecisionInputs, found: Experiment, row: pd.Series) -> str:

@@ -29,20 +29,21 @@ _MEMORY = 512 << 20
 
 
 @contextmanager
-def open_log(given: DecisionInputs) -> Iterator[tuple[Any, int]]:
+def open_log(given: DecisionInputs, most: int | None = None) -> Iterator[tuple[Any, int]]:
     """Yield what `RFMSummary.from_transactions` takes, and of how many customers it is.
 
-    A log on disk of more than `SAMPLE` customers is that of a random sample of them, the same each time.
+    A log on disk of more than `most` customers, by default `SAMPLE`, is that of as many at random, the same each time.
     """
-    if not is_path(given.log) or given.n_customers <= SAMPLE:
+    most = most or SAMPLE
+    if not is_path(given.log) or given.n_customers <= most:
         yield _as_frame(given), given.n_customers
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.parquet"
         # As text, in which a CSV file's ids and those of the summary, perhaps numbers, are the same.
-        ids = np.concatenate([part.customer_id for part in draw_sample(given)]).astype(str)
+        ids = np.concatenate([part.customer_id for part in draw_sample(given, most)]).astype(str)
         _write_sample(given, pa.array(ids.tolist(), pa.string()), path)
-        yield path, SAMPLE
+        yield path, most
 
 
 def draw_sample(given: DecisionInputs, size: int | None = None) -> list[RFMSummary]:

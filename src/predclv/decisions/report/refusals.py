@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from predclv.data.checks import check_channels, quote_list
-from predclv.data.durations import parse_moment
+from predclv.data.durations import DAYS_PER_UNIT, parse_moment
 from predclv.decisions.report.asked import Asked
 from predclv.errors import DataError
 
-__all__ = ["refuse_arms", "refuse_channels", "refuse_start", "values_of"]
+__all__ = ["first_purchase", "refuse_arms", "refuse_channels", "refuse_start", "values_of"]
 
 
 def values_of(path: Path, column: str, *, gaps: bool = False) -> list[str]:
@@ -44,6 +44,15 @@ def values_of(path: Path, column: str, *, gaps: bool = False) -> list[str]:
             "value in the log, 'unknown' for instance."
         )
     return sorted(found)
+
+
+def first_purchase(path: Path, end: dt.date, time_unit: str) -> dt.date:
+    """Day of the first purchase in a summary on disk: so far back as the oldest customer is old."""
+    oldest = 0.0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["T"], use_threads=False):
+            oldest = max(oldest, float(pc.max(batch.column("T")).as_py() or 0.0))
+    return end - dt.timedelta(days=round(oldest * DAYS_PER_UNIT[time_unit]))
 
 
 def refuse_channels(asked: Asked, channels: Sequence[str]) -> None:
