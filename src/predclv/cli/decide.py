@@ -166,8 +166,13 @@ def _summarize(
             asked = replace(
                 asked,
                 drivers=tuple(kept for kept in asked.drivers if kept != name),
-                unusable={**asked.unusable, str(name): str(error)},
+                unusable={**asked.unusable, str(name): _for_page(error)},
             )
+
+
+def _for_page(error: DataError) -> str:
+    """Why a column cannot be used, without the options of the API."""
+    return str(error).removeprefix("carry ").partition(", or give carry_conflict")[0]
 
 
 def _refuse(clv: CLV | None, asked: Asked, summary: SummaryFile, by: str | None, data: Mapping[str, Any]) -> None:

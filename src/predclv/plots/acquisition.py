@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_payback", "plot_ratios"]
 
 _ROW = 0.42  # inches
+# Share of the width below which a band has no room for its name.
+_NARROW = 0.09
 _SHADES = ("#f4d9cf", "#f7efd5", "#dcebd9", "#d6e6f2")
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c510a", "#6a51a3")
 #: More curves than these are not told apart.
@@ -47,6 +49,8 @@ def plot_ratios(table: pd.DataFrame, bands: Mapping[float, str], *, level: float
     edges = [0.0, *starts, end]
     for i, (low, high, name) in enumerate(zip(edges, edges[1:], bands.values(), strict=False)):
         ax.axvspan(low, high, color=_SHADES[min(i, len(_SHADES) - 1)], lw=0, zorder=0)
+        if (high - low) / end < _NARROW:
+            continue
         # Narrow bands write upwards, so that names do not run into each other.
         is_narrow = (high - low) / end < 0.02 * len(name)
         ax.text(

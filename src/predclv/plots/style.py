@@ -53,6 +53,8 @@ _SIZE = (6.4, 4.0)
 # A bold letter of the title, in inches, on average.
 _LETTER = 0.088
 _LONGEST_NAME = 32
+# What makes one emoji of several, and keeps letters apart in some scripts.
+_JOINERS = "\u200c\u200d"
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -93,7 +95,11 @@ def legend(ax: Axes, loc: str = "best") -> None:
 def printable(text: object) -> str:
     """Text on one line without what no reader sees: control characters, halves of characters, direction overrides."""
     kept = (" " if character.isspace() else character for character in str(text))
-    return " ".join("".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Cf", "Cn") else c for c in kept).split())
+    return " ".join("".join("�" if _is_hidden(c) else c for c in kept).split())
+
+
+def _is_hidden(character: str) -> bool:
+    return character not in _JOINERS and unicodedata.category(character) in ("Cc", "Cs", "Cf", "Cn")
 
 
 def escape(text: object) -> str:

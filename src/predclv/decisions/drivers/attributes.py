@@ -104,6 +104,10 @@ def _merge(
         raise DataError(f"Column {name!r} mixes values that print alike, such as 1 and '1'. Make them one type.")
     table = pd.DataFrame({"value": text, "n": weight, "buyers": weight * (rfm.frequency > 0)}).groupby("value").sum()
     few = table[(table["n"] < min_customers) | (table["buyers"] < _FEW_BUYERS)]
+    if len(table) == 1:
+        raise DataError(
+            f"Column {name!r} is {text[0]!r} for all {weight.sum():,.0f} customers, so it explains nothing."
+        )
     # Rare values together count as one.
     n_values = len(table) - len(few) + _enough(few, min_customers)
     if len(few) == len(table) or n_values < 2:
