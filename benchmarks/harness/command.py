@@ -22,7 +22,9 @@ def parse(arguments: Sequence[str], about: str) -> argparse.Namespace:
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--quick", dest="set", action="store_const", const=QUICK, help="the shorter set")
     chosen.add_argument("--large", dest="set", action="store_const", const=LARGE, help="the full set and the largest")
-    parser.add_argument("--only", nargs="+", metavar="TEXT", help="cases whose names hold one of these")
+    parser.add_argument(
+        "--only", nargs="+", metavar="TEXT", help="cases whose names hold one of these; a $ ends a name"
+    )
     parser.add_argument("--repeats", type=int, help="processes a case, instead of each case's own number")
     parser.add_argument("--rows", type=Path, help="file of rows (JSON lines) to write to")
     parser.add_argument("--resume", action="store_true", help="go on after the rows that the file holds")
@@ -37,7 +39,7 @@ def choose(cases: Sequence[Case], asked: argparse.Namespace) -> list[Case]:
     sets = {FULL, LARGE} if asked.set == LARGE else {asked.set}
     chosen = [case for case in cases if sets & set(case.sets)]
     if asked.only:
-        chosen = [case for case in chosen if any(text in case.key for text in asked.only)]
+        chosen = [case for case in chosen if any(text in f"{case.key}$" for text in asked.only)]
     # The shorter set is short because it runs each process once; brief tasks are repeated within theirs.
     repeats = asked.repeats or (1 if asked.set == QUICK else None)
     return [replace(case, repeats=repeats) if repeats else case for case in chosen]

@@ -74,6 +74,6 @@ def _panel(ax: Any, what: str, shown: str, cases: Sequence[Case], summaries: Map
     ax.set_title(f"{first}{comma.strip()}\n{rest}" if comma else what, fontsize=9, loc="left")
     ax.set_xlabel(size, fontsize=9)
     ax.set_ylabel(shown, fontsize=9)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(which="both", labelsize=8)
     ax.grid(alpha=0.25, which="major")
     ax.legend(fontsize=8, frameon=False)
