@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mpmath as mp
 
+from kernels.differences import gradient_and_hessian
+
 mp.mp.dps = 40
 
 
@@ -15,26 +17,8 @@ def log_likelihood(x, t_x, T, r, alpha, a, b, k=1, first=False):
 
 
 def derivatives(x, t_x, T, theta, k=1, first=False):
-    """Gradient and Hessian by central differences of steps near 1e-20 of a parameter, at 100 digits."""
-    with mp.workdps(100):
-        theta = [mp.mpf(float(value)) for value in theta]
-        steps = [value * mp.mpf(10) ** -20 for value in theta]
-
-        def moved(*places):
-            at = list(theta)
-            for place, sign in places:
-                at[place] += sign * steps[place]
-            return log_likelihood(x, t_x, T, *at, k, first)
-
-        gradient = [(moved((i, 1)) - moved((i, -1))) / (2 * steps[i]) for i in range(4)]
-        hessian = [
-            [
-                mp.fsum(s * u * moved((i, s), (j, u)) for s in (1, -1) for u in (1, -1)) / (4 * steps[i] * steps[j])
-                for j in range(4)
-            ]
-            for i in range(4)
-        ]
-        return [float(g) for g in gradient], [[float(h) for h in row] for row in hessian]
+    """Gradient and Hessian, at 100 digits."""
+    return gradient_and_hessian(lambda *at: log_likelihood(x, t_x, T, *at, k, first), theta, 100)
 
 
 def p_alive(x, t_x, T, r, alpha, a, b, k=1, first=False):

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import mpmath as mp
 
+from kernels.differences import gradient_and_hessian
+
 mp.mp.dps = 40
 
 
@@ -18,30 +20,8 @@ def log_likelihood(x, t_x, T, r, alpha, s, beta):
 
 
 def derivatives(x, t_x, T, theta):
-    """Gradient and Hessian by central differences of steps near 1e-20 of a parameter, at 65 digits."""
-    with mp.workdps(65):
-        theta = [mp.mpf(float(value)) for value in theta]
-        steps = [value * mp.mpf(10) ** -20 for value in theta]
-        seen = {}
-
-        def moved(*places):
-            move = [0] * 4
-            for place, sign in places:
-                move[place] += sign
-            if tuple(move) not in seen:
-                at = [value + sign * step for value, sign, step in zip(theta, move, steps, strict=True)]
-                seen[tuple(move)] = log_likelihood(x, t_x, T, *at)
-            return seen[tuple(move)]
-
-        gradient = [(moved((i, 1)) - moved((i, -1))) / (2 * steps[i]) for i in range(4)]
-        hessian = [
-            [
-                mp.fsum(d * u * moved((i, d), (j, u)) for d in (1, -1) for u in (1, -1)) / (4 * steps[i] * steps[j])
-                for j in range(4)
-            ]
-            for i in range(4)
-        ]
-        return [float(g) for g in gradient], [[float(h) for h in row] for row in hessian]
+    """Gradient and Hessian, at 65 digits."""
+    return gradient_and_hessian(lambda *at: log_likelihood(x, t_x, T, *at), theta, 65)
 
 
 def p_alive(x, t_x, T, r, alpha, s, beta):
