@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,23 +148,23 @@ def _discounted_path(bindings: TransactionBindings, times: FloatArray, delta: fl
     edges = times[finite]
     # M bends at the scale of alpha, soon after the first purchase.
     edges = np.r_[0.0, edges[0] * 4.0 ** np.arange(-_FINER, 0), edges]
-    integral = np.zeros(len(theta))
-    for number, (low, high) in enumerate(pairwise(edges)):
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            s = low + (high - low) * node
-            integral += (
-                weight
-                * (high - low)
-                * np.exp(-delta * s)
-                * bindings.expected_purchases(zero, zero, zero, s, theta)[:, 0]
-            )
-        if number >= _FINER:
-            now = bindings.expected_purchases(zero, zero, zero, high, theta)[:, 0]
-            out[:, number - _FINER] = np.exp(-delta * high) * now + delta * integral
+    width = np.diff(edges)[:, np.newaxis]
+    nodes, ends = edges[:-1, np.newaxis] + width * _NODES, edges[1 + _FINER :]
+    weights = width * _WEIGHTS * np.exp(-delta * nodes)
+    # All times at once share what a call costs; a part of the draws at a time bounds what is held.
+    asked = np.r_[nodes.ravel(), ends]
+    none = np.zeros(len(asked))
+    for first in range(0, len(theta), _DRAWS_AT_ONCE):
+        part = slice(first, first + _DRAWS_AT_ONCE)
+        bought = bindings.expected_purchases(none, none, none, asked, theta[part])
+        by_node = bought[:, : nodes.size].reshape(-1, *nodes.shape)
+        integral = np.cumsum((by_node * weights).sum(axis=2), axis=1)[:, _FINER:]
+        out[part, : len(ends)] = np.exp(-delta * ends) * bought[:, nodes.size :] + delta * integral
     return out
 
 
 _FINER = 4
+_DRAWS_AT_ONCE = 256
 # Ten years of months are 120, whatever the last digit.
 _ROUNDING = 1e-9
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
