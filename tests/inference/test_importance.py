@@ -134,6 +134,8 @@ def test_gate_names_each_objection():
     assert "k-hat is nan" in gate({**good, "k_hat": float("nan")})
     assert "differ by 0.20 standard deviations in a mean" in gate({**good, "disagreement_mean": 0.2})
     assert "differ by 8% in a standard deviation" in gate({**good, "disagreement_sd": 0.08})
+    named = {"disagreement_sd": 0.08, "disagreement_sd_of": "r_spread"}
+    assert "in a standard deviation, most in that of r_spread" in gate({**good, **named})
 
 
 def test_overflowing_points_weigh_nothing():

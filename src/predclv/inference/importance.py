@@ -73,6 +73,8 @@ class ImportanceDraws:
         they do not, one of several pieces follows.
     most_points : int
         A power of two; halved where rows are very many.
+    consequence : str
+        What the warning says follows, and what to do.
     """
 
     density: SampledDensity
@@ -84,6 +86,10 @@ class ImportanceDraws:
     n_draws: int = N_DRAWS
     most_rounds: int = 2
     most_points: int = N_POINTS
+    consequence: str = (
+        "The posterior is far from a normal one on the log scale; intervals may be wrong by more than a tenth. Sample "
+        "instead (method='mcmc'), or give narrower priors."
+    )
 
     def __call__(self) -> Draws:
         """Make the draws; a diagnostic that is not finite is None.
@@ -108,7 +114,7 @@ class ImportanceDraws:
                 "k_hat_at_mode": k_hat_at_mode,
                 "n_points": n_points,
                 "n_rounds": n_rounds,
-                **_describe(pilot, final),
+                **_describe(pilot, final, self._names),
             }
             objection = gate(diagnostics)
             if not objection:
@@ -116,19 +122,18 @@ class ImportanceDraws:
         if objection and (pieces := _pieces(final)) is not None:
             pilot, final = final, self._sample_pieces(pieces, n_points // _N_PIECES, self.seed + n_rounds)
             about: dict[str, Any] = {"n_points": len(final.points), "n_rounds": n_rounds + 1, "n_pieces": len(pieces)}
-            diagnostics |= about | _describe(pilot, final)
+            diagnostics |= about | _describe(pilot, final, self._names)
             objection = gate(diagnostics)
         diagnostics["gate"] = objection or "passed"
         if objection and self.warns:
-            warn(
-                f"{self.name}: the draws are doubtful: {objection}. The posterior is far from a normal one on the log "
-                "scale; intervals may be wrong by more than a tenth. Sample instead (method='mcmc'), or give narrower "
-                "priors.",
-                ConvergenceWarning,
-            )
+            warn(f"{self.name}: the draws are doubtful: {objection}. {self.consequence}", ConvergenceWarning)
         chosen = resample(final.points, final.weight, self.n_draws, self.seed)
         natural = from_unconstrained(self.density.parameters, final.points[chosen])
         return Draws(np.ascontiguousarray(natural), diagnostics)
+
+    @property
+    def _names(self) -> list[str]:
+        return [parameter.name for parameter in self.density.parameters]
 
     def _sample(self, center: FloatArray, covariance: FloatArray, n: int, seed: int) -> _Round:
         return self._weigh(*draw_t(center, covariance, n, seed))
@@ -186,14 +191,18 @@ def _pieces(of: _Round) -> list[_Piece] | None:
     return found if all(np.linalg.eigvalsh(each.covariance)[0] > least for each in found) else None
 
 
-def _describe(pilot: _Round, final: _Round) -> dict[str, float | None]:
+def _describe(pilot: _Round, final: _Round, names: Sequence[str]) -> dict[str, float | str | None]:
     """The last round by itself; and how far two are apart, in standard deviations, where they are farthest."""
     error = np.sqrt(np.maximum(np.diag(final.covariance), np.finfo(np.float64).tiny))
+    shift = np.abs(pilot.mean - final.mean) / error
+    stretch = np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0)
     return {
         "k_hat": _number(final.k_hat),
         "effective_sample_size": float(1.0 / np.sum(final.weight**2)),
-        "disagreement_mean": _number(np.max(np.abs(pilot.mean - final.mean) / error)),
-        "disagreement_sd": _number(np.max(np.abs(np.sqrt(np.diag(pilot.covariance)) / error - 1.0))),
+        "disagreement_mean": _number(np.max(shift)),
+        "disagreement_mean_of": names[int(np.argmax(shift))],
+        "disagreement_sd": _number(np.max(stretch)),
+        "disagreement_sd_of": names[int(np.argmax(stretch))],
     }
 
 
@@ -209,10 +218,17 @@ def gate(diagnostics: Mapping[str, Any]) -> str:
     if not k_hat < _LARGEST_K:
         objections.append(f"k-hat is {k_hat:.3f}, and should be below {_LARGEST_K}")
     if not shift < _LARGEST_SHIFT:
-        objections.append(f"two proposals differ by {shift:.2f} standard deviations in a mean")
+        objections.append(
+            f"two proposals differ by {shift:.2f} standard deviations in a mean{_of(diagnostics, 'mean')}"
+        )
     if not stretch < _LARGEST_STRETCH:
-        objections.append(f"two proposals differ by {stretch:.0%} in a standard deviation")
+        objections.append(f"two proposals differ by {stretch:.0%} in a standard deviation{_of(diagnostics, 'sd')}")
     return "; ".join(objections)
+
+
+def _of(diagnostics: Mapping[str, Any], what: str) -> str:
+    name = diagnostics.get(f"disagreement_{what}_of")
+    return f", most in that of {name}" if name else ""
 
 
 def _number(value: float) -> float | None:
