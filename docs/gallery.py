@@ -166,10 +166,10 @@ won.plot_ratios()  # plots.plot_ratios(won.table, won.settings["bands"])
 # %% plot_payback: When a customer has paid back what winning him cost; `Acquisition.plot_payback`.
 won.plot_payback()  # plots.plot_payback(won.payback, won.table, time_unit="week")
 
-# %% plot_budget: How to split a budget over channels whose returns diminish.
+# %% plot_budget: How to split a budget over channels whose returns diminish; `BudgetPlan.plot`.
 curves = {"search": pc.decisions.Saturating(900, 12_000), "mail": pc.decisions.Saturating(300, 2_500)}
 plan = pc.decisions.allocate_budget(won, 8_000, curves)
-plots.plot_budget(plan.table, currency="USD")
+plan.plot(currency="USD")  # or plots.plot_budget(plan.table, currency="USD")
 
 # %% plot_formula_values: What the formulas in use say beside a forecast.
 beside = pc.decisions.compare_formulas(

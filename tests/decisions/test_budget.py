@@ -53,6 +53,14 @@ def test_it_is_the_split_of_equal_margins(won):
     assert next_value.iloc[0] == pytest.approx(next_value.iloc[1], rel=1e-3)
 
 
+def test_the_picture_names_the_level_of_the_intervals(won):
+    half = Acquisition(won.table, won.payback, won.draws, {}, {"level": 0.5})
+    plan = allocate_budget(half, 10_000, CURVES, steps=40)
+    labels = [text.get_text() for text in plan.plot(currency="EUR").get_legend().get_texts()]
+    assert "profit, 50% interval" in labels
+    assert plan.level == 0.5
+
+
 def test_what_no_channel_repays_is_not_spent(won):
     plan = allocate_budget(won, 1_000_000, {**CURVES, "fair": lambda money: 0.01 * money}, steps=20_000)
     table = plan.table.set_index("channel")

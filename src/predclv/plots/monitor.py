@@ -56,7 +56,7 @@ def plot_alarm_counts(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     style.count_axis(ax.xaxis)
     ax.set_xlim(left=0)
     ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), frameon=False, fontsize=8.5)
+    ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), frameon=False, fontsize=8.5, markerscale=0.5)
     tested = int(rows["tested"].max()) if len(rows) else 0
     title = f"Alarms of {tested:,} customers"
     return style.dress(ax, title=title, x="Customers", y="")

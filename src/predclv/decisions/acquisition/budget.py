@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from predclv.data.checks import check_channels, count_of
 from predclv.decisions.acquisition.assess import Acquisition
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["BudgetPlan", "Saturating", "allocate_budget"]
 
@@ -68,11 +71,14 @@ class BudgetPlan:
         Money that no channel repays.
     profit : (n_draws,) array
         Of all channels, by draw of the parameters.
+    level : float
+        Probability of the intervals, as in the `Acquisition`.
     """
 
     table: pd.DataFrame
     unspent: float
     profit: FloatArray
+    level: float
 
     def __repr__(self) -> str:
         return f"<BudgetPlan: {self.say()}>"
@@ -90,6 +96,12 @@ class BudgetPlan:
             f"{shares}{left}: expected profit {total['expected_profit']:,.0f} ({total['profit_low']:,.0f} to "
             f"{total['profit_high']:,.0f})"
         )
+
+    def plot(self, *, currency: str | None = None, ax: Axes | None = None) -> Axes:
+        """Spending on each channel and the profit expected of it; see `predclv.plots.plot_budget`."""
+        from predclv.plots.budget import plot_budget
+
+        return plot_budget(self.table, level=self.level, currency=currency, ax=ax)
 
 
 def allocate_budget(
@@ -154,7 +166,7 @@ def allocate_budget(
     whole = np.sum(profits, axis=0)
     spend, customers, value = (sum(row[key] for row in rows) for key in ("spend", "customers", "expected_value"))
     rows.append(_row(TOTAL, spend, customers, value, whole, level, np.nan))
-    return BudgetPlan(pd.DataFrame(rows), float(budget - spend), whole)
+    return BudgetPlan(pd.DataFrame(rows), float(budget - spend), whole, level)
 
 
 def _choose(gains: FloatArray, steps: int, cost: float, spend_all: bool) -> list[int]:
