@@ -92,7 +92,7 @@ def test_segments_have_arrivals_of_their_own(rfm):
     assert set(equity.table.loc[equity.table["part"] == "present customers", "segment"]) == {"paid", "organic", "all"}
     with pytest.raises(DataError, match="lacks 1 of 2 channels"):
         customer_equity(clv, rfm, "3 months", arrivals={"paid": 50})
-    with pytest.raises(DataError, match="names 1 of 3 channels .*first: 'radio'"):
+    with pytest.raises(DataError, match=r"names 1 of 3 channels .*first: 'radio'"):
         customer_equity(clv, rfm, "3 months", arrivals={"paid": 50, "organic": 1, "radio": 3})
     with pytest.raises(DataError, match="arrivals of each"):
         customer_equity(clv, rfm, "3 months", arrivals=50)
