@@ -33,19 +33,25 @@ def stability_index(old: FloatArray, new: FloatArray) -> tuple[float, float]:
     index, by_chance : float
         NaN where a sample is empty; 0 and 0 where all values are one.
     """
-    old, new = old[np.isfinite(old)], new[np.isfinite(new)]
-    if len(old) == 0 or len(new) == 0:
-        return np.nan, np.nan
-    inner = np.unique(np.quantile(old, np.arange(1, BINS) / BINS, method="inverted_cdf"))
-    # A bin holds what is at most its upper edge; the largest value is no edge, for nothing need lie beyond it.
-    inner = inner[inner < max(old.max(), new.max())]
-    n_bins = len(inner) + 1
-    shares = []
+    sizes: list[int] = []
+    shares: list[FloatArray] = []
+    inner = np.empty(0)
     for sample in (old, new):
-        counts = np.bincount(np.searchsorted(inner, sample, side="left"), minlength=n_bins)
-        shares.append((counts + 0.5) / (len(sample) + 0.5 * n_bins))
+        # A sorted copy at a time: of millions of customers each column is some tens of MiB.
+        values = np.sort(sample[np.isfinite(sample)])
+        if len(values) == 0:
+            return np.nan, np.nan
+        if not sizes:
+            # The smallest value that so large a share does not exceed, as in np.quantile's "inverted_cdf".
+            ranks = np.ceil(np.arange(1, BINS) * len(values) / BINS).astype(np.int64) - 1
+            inner = np.unique(values[ranks])
+            # A bin holds what is at most its upper edge; the largest value is no edge, for nothing need lie beyond it.
+            inner = inner[inner < max(values[-1], np.max(new, initial=-np.inf, where=np.isfinite(new)))]
+        counts = np.diff(np.searchsorted(values, inner, side="right"), prepend=0, append=len(values))
+        shares.append((counts + 0.5) / (len(values) + 0.5 * len(counts)))
+        sizes.append(len(values))
     p, q = shares
-    scale = 1.0 / len(old) + 1.0 / len(new)
+    scale, n_bins = 1.0 / sizes[0] + 1.0 / sizes[1], len(inner) + 1
     by_chance = scale * float(stats.chi2.ppf(CHANCE, n_bins - 1)) if n_bins > 1 else 0.0
     return float(((q - p) * np.log(q / p)).sum()), by_chance
 
@@ -59,15 +65,20 @@ def compare_columns(
         after = new[name]
         index, by_chance = stability_index(before, after)
         told = note if isinstance(note, str) else note.get(name, "")
-        first, second = before[np.isfinite(before)], after[np.isfinite(after)]
+        known = [np.isfinite(column) for column in (before, after)]
+        sizes = [int(np.count_nonzero(one)) for one in known]
+        means = [
+            float(np.mean(column, where=one)) if n else np.nan
+            for column, one, n in zip((before, after), known, sizes, strict=True)
+        ]
         rows.append(
             {
                 "group": group,
                 "variable": name,
-                "customers_old": len(first),
-                "customers_new": len(second),
-                "mean_old": float(first.mean()) if len(first) else np.nan,
-                "mean_new": float(second.mean()) if len(second) else np.nan,
+                "customers_old": sizes[0],
+                "customers_new": sizes[1],
+                "mean_old": means[0],
+                "mean_new": means[1],
                 "psi": index,
                 "psi_by_chance": by_chance,
                 "beyond_chance": bool(index > by_chance),
