@@ -14,11 +14,10 @@ from predclv.data.calendar import CALENDAR
 from predclv.decisions.cohorts.active import activity
 from predclv.decisions.cohorts.comparison import compare_cohorts
 from predclv.decisions.cohorts.continuation import CohortForecast
-from predclv.decisions.cohorts.equity import COST, PRESENT, TO_COME, TOTAL, CustomerEquity, customer_equity
 from predclv.decisions.cohorts.forecast import continue_cohorts
 from predclv.decisions.cohorts.metrics import RetentionMetrics, retention_metrics
 from predclv.decisions.cohorts.table import NOT_ENOUGH, CohortTable, cohort_table
-from predclv.decisions.report.customers import CHUNK
+from predclv.decisions.report.cohorts_to_come import not_to_come, say_to_come, value_to_come
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.errors import DataQualityWarning, HorizonWarning
@@ -50,14 +49,14 @@ def cohorts(given: DecisionInputs) -> Part | LeftOut:
             return LeftOut(f"{NOT_ENOUGH}: no cohort of {table.settings['min_customers']} customers is a period old")
         future = _continue(given, table)
         metrics = retention_metrics(found.together(), period=found.period, level=given.level)
-        equity = _equity(given)
+        equity = value_to_come(given)
     blocks: list[Block] = [Paragraph(_lead(given, table), "lead"), Figures(_figures(given, table, future))]
     if given.by is not None:
         blocks += _channels(given, found)
     if equity is not None:
-        blocks += _to_come(given, equity)
+        blocks += say_to_come(given, equity)
     elif given.asked.arrivals is not None:
-        blocks.append(Paragraph(_not_to_come(given), "quiet"))
+        blocks.append(Paragraph(not_to_come(given), "quiet"))
     blocks += [_metrics(given, metrics), _definitions(metrics), Paragraph(_caveat(given, table, future), "quiet")]
     section = Section("cohorts", _title(table), blocks, short="Cohorts")
     kept = {"cohorts": table.cells, "cohort_forecast": future.cells, "retention": metrics.table}
@@ -91,24 +90,6 @@ def _period(given: DecisionInputs) -> str:
 def _continue(given: DecisionInputs, table: CohortTable) -> CohortForecast:
     period = table.settings["period"]
     return continue_cohorts(given.clv, given.chunks(), table, _AHEAD[period], margin=given.margin, level=given.level)
-
-
-def _equity(given: DecisionInputs) -> CustomerEquity | None:
-    arrivals = given.asked.arrivals
-    if arrivals is None or given.n_customers > CHUNK or not given.finite:
-        return None
-    cac: Any = given.asked.cac
-    return customer_equity(
-        given.clv,
-        given.summary,
-        given.horizon.length,
-        arrivals=dict(arrivals) if isinstance(arrivals, Mapping) else arrivals,
-        cac=dict(cac) if isinstance(cac, Mapping) else cac,
-        discount_rate=given.discount_rate,
-        margin=given.margin,
-        level=given.level,
-        n_draws=256,
-    )
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -218,47 +199,6 @@ def _against(own: pd.DataFrame, age: int) -> str:
     if row["verdict"] == NOT_ENOUGH:
         return NOT_ENOUGH
     return f"{percent(row['value'])} ({points(row['low'])} to {points(row['high'])})"
-
-
-def _not_to_come(given: DecisionInputs) -> str:
-    """Why customers to come are not valued, though arrivals were given."""
-    if not given.finite:
-        return "Customers come for ever: what those to come are worth takes a horizon that ends, --horizon '5 years'."
-    return (
-        f"What customers to come are worth is not on this page: of more than {CHUNK:,} present customers it takes all "
-        "in memory at once, which customer_equity does."
-    )
-
-
-def _to_come(given: DecisionInputs, equity: CustomerEquity) -> list[Block]:
-    rows = equity.table[equity.table["segment"] == "all"].set_index("part")
-    names = {
-        PRESENT: "Present customers",
-        TO_COME: "Customers to come",
-        COST: "What winning them costs",
-        TOTAL: "Together",
-    }
-    body = [
-        [
-            names[str(part)],
-            given.money(row["expected"]),
-            given.span(row["low"], row["high"]) if row["low"] < row["high"] else "as given",
-        ]
-        for part, row in rows.iterrows()
-    ]
-    told = rows.loc[TOTAL].to_dict()
-    less = ", less what winning them costs" if COST in rows.index else ""
-    coming = [how if name == "all" else f"{shorten(name, NAME)}: {how}" for name, how in equity.methods.items()]
-    words = (
-        f"Present customers and those to come are worth {given.money(told['expected'])} together {given.within} "
-        f"({given.span(told['low'], told['high'])} with {given.sure} probability"
-        f"{less}). New customers: {'; '.join(coming)}. All are valued until the same day, so that who comes late "
-        "counts for little."
-    )
-    table = Table(
-        "Worth of present and future customers", ("", "Worth", f"{given.sure} range"), body, (1, 2), [len(body) - 1]
-    )
-    return [Paragraph(words), table]
 
 
 def _metrics(given: DecisionInputs, metrics: RetentionMetrics) -> Table:

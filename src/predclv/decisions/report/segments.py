@@ -11,23 +11,24 @@ import pandas as pd
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.logs import customers_at_once
 from predclv.decisions.report.parts import LeftOut, Part
+from predclv.decisions.report.segment_tables import by_segment_table, customary_names, quoted, shares
 from predclv.decisions.segments.by_segment import value_by_segment
 from predclv.decisions.segments.groups import FEW
 from predclv.decisions.segments.pareto import ParetoCurve, pareto_curve
-from predclv.decisions.segments.rfm import RFMSegments, assign_rfm_segments
+from predclv.decisions.segments.rfm import assign_rfm_segments
 from predclv.decisions.segments.tiers import CustomerTiers, assign_tiers
 from predclv.errors import DataError, DataQualityWarning
 from predclv.models.valuation import TOTAL
 from predclv.plots.segments import plot_pareto, plot_tiers
-from predclv.plots.style import percent, printable, share_range, shorten
-from predclv.report.blocks import Block, Details, Figures, Paragraph, Section, Table
+from predclv.plots.style import percent, shorten
+from predclv.report.blocks import Block, Figures, Paragraph, Section, Table
 from predclv.report.figures import draw
 from predclv.report.words import NAME
 
 __all__ = ["segments"]
 
-#: Segments listed on the page, and customers in the table of tiers; the other tables hold all.
-MOST, LISTED = 20, 10_000
+#: Customers in the table of tiers; the other tables hold all.
+LISTED = 10_000
 # Customer-draws that a table is worth, and draws at most and at least.
 _BUDGET, _MOST_DRAWS, _FEWEST = 100_000_000, 1024, 64
 
@@ -73,8 +74,8 @@ def segments(given: DecisionInputs) -> Part | LeftOut:
     if given.by is not None:
         by_segment = value_by_segment(given.clv, customers, by=given.by, n_draws=n_draws, **given.terms)
         tables["segments"] = by_segment
-        blocks += _by_segment(given, by_segment)
-    blocks += _names(given, named)
+        blocks += by_segment_table(given, by_segment)
+    blocks += customary_names(given, named)
     facts = {
         "customers": len(customers),
         "tiers": tables["tiers"].to_dict("records"),
@@ -120,19 +121,15 @@ def _lead(given: DecisionInputs, curve: ParetoCurve) -> str:
         return f"By the forecast none of your {given.n_customers:,} customers brings anything {given.within}."
     said = (
         f"Choose the {top:.0%} of your {given.n_customers:,} customers with the highest expected value today, and they "
-        f"will bring {percent(at['chosen'])} of what all bring {given.within} ({_shares(at, 'chosen')} with "
+        f"will bring {percent(at['chosen'])} of what all bring {given.within} ({shares(at, 'chosen')} with "
         f"{given.sure} probability). The {top:.0%} who turn out best will have brought {percent(at['outcome'])} "
-        f"({_shares(at, 'outcome')})."
+        f"({shares(at, 'outcome')})."
     )
     need = curve.customers_for.set_index("share_of_value")["outcome"].loc[0.8]
     near = abs(at["outcome"] - 0.8) < 0.05
     if near:
         return f"{said} So it is about 80/20 here, for those who know the future."
     return f"{said} So it is not 80/20 here: 80% will have come from {need * 100:.2g}% of the customers."
-
-
-def _shares(row: Any, name: str) -> str:
-    return share_range(row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _pareto(given: DecisionInputs, curve: ParetoCurve) -> Any:
@@ -194,7 +191,7 @@ def _tier_table(given: DecisionInputs, tiers: CustomerTiers) -> Table:
             percent(row["share_of_customers"]),
             given.money(row["mean_clv"]),
             percent(row["share_of_value"]),
-            _shares(row, "share"),
+            shares(row, "share"),
             percent(row["p_right"]),
         ]
         for row in table.to_dict("records")
@@ -214,11 +211,11 @@ def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) 
     listed = f"all {drawn}" if n_customers <= LISTED else f"the best {LISTED:,} {drawn}"
     how = "Each tier is to bring as much as another. " if tiers.settings["method"] == "value" else ""
     surprise = (
-        f": {percent(there)} of them will bring what belongs in {_quoted(lowest)}" if worst["tier"] != lowest else ""
+        f": {percent(there)} of them will bring what belongs in {quoted(lowest)}" if worst["tier"] != lowest else ""
     )
     return (
         f"{how}A tier says what to expect of its customers, and “will be right for” is the share of them whose own "
-        f"{given.what} will turn out to lie in the tier's range. It is lowest in {_quoted(worst['tier'])}"
+        f"{given.what} will turn out to lie in the tier's range. It is lowest in {quoted(worst['tier'])}"
         f"{surprise}. Tiers are for planning, not for promises to single customers. Customers with the same history "
         f"are never parted. tier_customers.csv has {listed}, with the chance of every tier."
     )
@@ -227,103 +224,8 @@ def _about_tiers(given: DecisionInputs, tiers: CustomerTiers, n_customers: int) 
 def _small_tiers(tiers: CustomerTiers) -> list[Block]:
     if not tiers.few:
         return []
-    names = ", ".join(map(_quoted, tiers.few))
+    names = ", ".join(map(quoted, tiers.few))
     said = f"There is not enough to say of {names} as a group, with fewer than {FEW} customers."
     if len(tiers.few) == len(tiers.cuts):
         said = f"There is not enough to say of any tier as a group: each has fewer than {FEW} customers."
     return [Paragraph(said)]
-
-
-def _quoted(name: object) -> str:
-    return f"“{shorten(name, NAME)}”"
-
-
-def _by_segment(given: DecisionInputs, table: pd.DataFrame) -> list[Block]:
-    rows = table.iloc[:-1].sort_values("expected_clv", ascending=False, kind="stable", ignore_index=True)
-    column = printable(given.by)
-    if not table.iloc[-1]["expected_clv"] > 0:
-        return []
-    best = rows.iloc[0]
-    said = (
-        f"By {column}: {_quoted(best['segment'])}, {percent(best['share_of_customers'])} of the customers, will bring "
-        f"{percent(best['share_of_value'])} of the value ({_shares(best, 'share')})."
-    )
-    few = rows[rows["customers"] < FEW]
-    if len(few):
-        names = ", ".join(_quoted(name) for name in few["segment"].head(3))
-        more = " and others" if len(few) > 3 else ""
-        said += f" There is not enough to say of {names}{more}, of fewer than {FEW} customers."
-    blocks: list[Block] = [Paragraph(said), _segment_table(given, f"Segments by {column}", rows.head(MOST))]
-    if len(rows) > MOST:
-        blocks.append(Paragraph(f"The {MOST} largest of {len(rows):,} are shown; segments.csv has all.", "quiet"))
-    return blocks
-
-
-def _segment_table(given: DecisionInputs, caption: str, rows: pd.DataFrame, *, buying: bool = False) -> Table:
-    chances = ("Will buy again",) if buying else ()
-    columns = (
-        "Segment",
-        "Customers",
-        "Of all customers",
-        *chances,
-        "Worth of one",
-        f"{given.sure} range",
-        "Of all value",
-        f"{given.sure} range",
-    )
-    cells = [
-        [
-            shorten(row["segment"], NAME),
-            f"{row['customers']:,}",
-            percent(row["share_of_customers"]),
-            *([percent(row["p_purchase"])] if buying else []),
-            given.money(row["mean_clv"]),
-            given.span(row["mean_clv_low"], row["mean_clv_high"]),
-            percent(row["share_of_value"]),
-            _shares(row, "share"),
-        ]
-        for row in rows.to_dict("records")
-    ]
-    return Table(caption, columns, cells, range(1, len(columns)))
-
-
-def _names(given: DecisionInputs, named: RFMSegments) -> list[Block]:
-    rows = named.table.iloc[:-1]
-    if not named.table.iloc[-1]["expected_clv"] > 0:
-        return []
-    misled = named.misleading()
-    best = rows.iloc[int(rows["share_of_value"].to_numpy().argmax())]
-    said = (
-        f"By the customary names of recency, frequency and money, {_quoted(best['segment'])} hold "
-        f"{percent(best['share_of_value'])} of the value ({_shares(best, 'share')})."
-    )
-    if len(misled):
-        row = misled.iloc[0]
-        said += (
-            f" The names are no forecast: one of {_quoted(row['segment'])} is worth {given.money(row['mean_clv'])}, "
-            f"surely more than one of the better-sounding {_quoted(row['better_named'])}, worth "
-            f"{given.money(row['better_named_mean_clv'])}."
-        )
-    written_off = rows[rows["segment"].isin(("Hibernating", "Lost"))]
-    if len(written_off):
-        said += (
-            f" Those called {' or '.join(map(_quoted, written_off['segment']))}, "
-            f"{percent(written_off['share_of_customers'].sum())} of the customers, still hold "
-            f"{percent(written_off['share_of_value'].sum())}."
-        )
-    unit = given.time_unit
-    edges = [
-        f"{name}: {', '.join(f'{edge:,.4g}' for edge in named.boundaries[key])}"
-        for name, key in (
-            (f"{unit}s since the last purchase", "recency"),
-            ("repeat purchases", "frequency"),
-            ("what they came to", "money"),
-        )
-    ]
-    how = (
-        "Customers are scored in fifths by how lately they bought, how often they came back, and for how much; the "
-        f"scores give the name. Borders of the fifths: {'; '.join(edges)}. The same value has the same score, so "
-        "fifths are as even as that allows."
-    )
-    table = _segment_table(given, "The customary segments, and what the forecast says of them", rows, buying=True)
-    return [Paragraph(said), Details("The customary segments: Champions, Loyal, …", [table, Paragraph(how, "quiet")])]
