@@ -7,7 +7,9 @@ import datetime as dt
 import pandas as pd
 import pytest
 
+import predclv as pc
 from predclv.data.checks import check_channels
+from predclv.decisions import find_drivers, read_experiment
 from predclv.decisions.report.asked import Asked
 from predclv.decisions.report.refusals import refuse_arms, refuse_channels, refuse_start, values_of
 from predclv.errors import DataError
@@ -62,6 +64,13 @@ def test_arms_and_their_start():
         refuse_start(asked, None, dt.date(2025, 2, 1))
     with pytest.raises(DataError, match=r"Nobody had bought before 2025-03-01.*is of 2025-03-01"):
         refuse_start(asked, dt.date(2025, 3, 1), None)
+
+
+@pytest.mark.parametrize("decide", [lambda subs: find_drivers(subs, ["x"]), lambda subs: read_experiment(subs, "x")])
+def test_contracts_are_told_what_to_use_instead(decide):
+    subs = pc.datasets.simulate_contracts(n_customers=20, seed=3).subs
+    with pytest.raises(TypeError, match="segment="):
+        decide(subs)
 
 
 def test_values_are_read_from_the_file(tmp_path):

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from predclv.data.columns import check_margin
 from predclv.data.rfm import RFMSummary
+from predclv.data.subscriptions import Subscriptions
 from predclv.decisions.drivers.attributes import Prepared, prepare_attributes
 from predclv.decisions.drivers.rows import (
     MEASURES,
@@ -191,7 +192,7 @@ def find_drivers(
     The interval holds what is not known of the parameters. Values are those of new customers; the existing ones are
     worth what their own history says besides.
     """
-    require_summary(rfm)
+    _require_purchases(rfm)
     _check_options(level, min_customers, n_draws, n_profiles)
     template = _template(transactions)
     unit = rfm.time_unit
@@ -227,6 +228,15 @@ def find_drivers(
         "n_left_out": prepared.n_left_out,
     }
     return Drivers(table, make_notes(prepared, settings, profiles, whole), whole.model, settings)
+
+
+def _require_purchases(rfm: object) -> None:
+    if isinstance(rfm, Subscriptions):
+        raise TypeError(
+            "Drivers are of purchases: models of contracts take no attributes. Fit one with segment= the attribute, "
+            "and compare the segments' renewals."
+        )
+    require_summary(rfm)
 
 
 def _check_options(level: float, min_customers: int, n_draws: int, n_profiles: int) -> None:

@@ -61,6 +61,11 @@ class Trial:
 def read_trial(data: Any, arm: Any, start: Any, margin: float | str, options: Mapping[str, Any]) -> Trial:
     """Read an experiment; see `read_experiment` for the arguments and errors."""
     if isinstance(data, RFMSummary | Subscriptions):
+        if isinstance(data, Subscriptions):
+            raise TypeError(
+                "An experiment is read of purchases. Of contracts, fit a model with segment= the arm, and compare the "
+                "arms' renewals."
+            )
         require_summary(data)
         assert isinstance(data, RFMSummary)
         if options:

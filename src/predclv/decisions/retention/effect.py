@@ -120,7 +120,11 @@ def retention_effect(
     The share is found where expectations are taken, at the point or over the draws, and is then the same in all draws.
     There are 256 of these, fewer from 80,000 distinct histories on, never below 32; 32 for regular buyers.
     """
-    pair = require_purchases(clv, "What retention is worth", ".")
+    pair = require_purchases(
+        clv,
+        "What retention is worth",
+        ": retention_formula, with a renewal rate before and after, tells what a change is worth.",
+    )
     wanted, by_points = _changes(points, saved)
     task = PurchaseValue(pair).task(rfm, horizon, discount_rate, margin, level)
     span = pair.transactions.parse_horizon(within, rfm.time_unit, rfm.observation_end)
