@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,8 +71,7 @@ def _panel(ax: Any, what: str, shown: str, cases: Sequence[Case], summaries: Map
             ax.plot(at, value, color=COLOURS[who], marker=r"$\uparrow$", ms=11, ls="none")
     ax.set_xscale("log")
     ax.set_yscale("log")
-    first, comma, rest = what.partition(", ")
-    ax.set_title(f"{first}{comma.strip()}\n{rest}" if comma else what, fontsize=9, loc="left")
+    ax.set_title(textwrap.fill(what, 40), fontsize=9, loc="left")
     ax.set_xlabel(size, fontsize=9)
     ax.set_ylabel(shown, fontsize=9)
     ax.tick_params(which="both", labelsize=8)
