@@ -70,7 +70,7 @@ HELD = (
         "CDNOW, importance sampling against NUTS: means and deviations of log parameters",
         "within Monte Carlo error",
         "at most 0.5 Monte Carlo standard errors",
-        "notebooks/full_bayes.py::",
+        "notebooks/full_bayes.py",
     ),
     Recorded(
         POSTERIORS,
