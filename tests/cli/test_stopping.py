@@ -14,6 +14,17 @@ from predclv.cli.stopping import Stopped, stopping_cleanly
 from predclv.files import replace_folder
 
 
+@pytest.fixture
+def by_default():
+    """Signals as a shell gives them; under nohup a hang-up is ignored, and stays so."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("by_default")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_removes_spilled_and_half_written_files(name, tmp_path, capsys):
     number = getattr(signal, name)
