@@ -55,7 +55,8 @@ def test_the_section_says_what_its_tables_hold(whole):
 
 
 def test_of_very_many_customers_a_sample_is_worked_out_and_told(clv, rfm, tmp_path, monkeypatch, whole):
-    monkeypatch.setattr("predclv.decisions.report.logs.AT_ONCE", 500)
+    for name in ("AT_ONCE", "DRAWN"):
+        monkeypatch.setattr(f"predclv.decisions.report.logs.{name}", 500)
     monkeypatch.setattr("predclv.decisions.report.segments.LISTED", 100)
     path = tmp_path / "decisions.html"
     found = write_decision_report(path, clv=clv, rfm=rfm, by="channel", **MONEY)

@@ -23,6 +23,8 @@ from predclv.value import CLV
 
 __all__ = ["experiment"]
 
+# Customers of an experiment whose arms were given at the first purchase: the more, the smaller the difference seen.
+_MOST = 500_000
 _MONEY = ("value", "value_so_far", "expected_clv")
 _SHARES = ("won", "bought", "p_purchase")
 _RESTS = {"data": "what was seen", "model": "the forecast", "both": "both"}
@@ -84,7 +86,7 @@ def _read(given: DecisionInputs) -> tuple[Experiment, str]:
         "detect": asked.detect,
     }
     if given.log is None or (given.n_customers > CHUNK and asked.arm_start is None):
-        customers, drawn = customers_at_once(given)
+        customers, drawn = customers_at_once(given, _MOST, _MOST)
         return read_experiment(customers, asked.arm, **told), drawn
     told |= {name: value for name, value in given.log_options.items() if value is not None}
     told["observation_end"] = given.observation_end

@@ -18,12 +18,14 @@ from predclv.data.rfm import RFMSummary
 from predclv.data.units import UNITS
 from predclv.decisions.report.inputs import DecisionInputs
 
-__all__ = ["AT_ONCE", "SAMPLE", "customers_at_once", "open_log", "sample_customers"]
+__all__ = ["AT_ONCE", "DRAWN", "SAMPLE", "customers_at_once", "open_log", "sample_customers"]
 
 #: Customers of a sample: what is said of their mean is sure to some tenths of a percent of the spread between them.
 SAMPLE = 50_000
-#: Customers of a section that needs each of them at once: memory is bounded by it.
-AT_ONCE = 500_000
+#: Customers up to whom a section that needs each of them at once takes all: memory is bounded by it.
+AT_ONCE = 250_000
+#: Customers drawn where there are more: a share of them is sure to some tenths of a point.
+DRAWN = 100_000
 # Of DuckDB, while it looks for the purchases of a sample.
 _MEMORY = 512 << 20
 
@@ -67,15 +69,21 @@ def sample_customers(given: DecisionInputs, size: int | None = None) -> RFMSumma
     return RFMSummary.from_frame(table, carry=list(first.carried), **units)
 
 
-def customers_at_once(given: DecisionInputs) -> tuple[RFMSummary, str]:
-    """All customers as one summary where there are at most `AT_ONCE`, else as many at random; and what to say of it."""
-    if given.n_customers <= AT_ONCE:
+def customers_at_once(
+    given: DecisionInputs, most: int | None = None, drawn: int | None = None
+) -> tuple[RFMSummary, str]:
+    """All customers as one summary where there are at most `most`, else so many at random; and what to say of it.
+
+    By default `AT_ONCE` and `DRAWN`.
+    """
+    if given.n_customers <= (most or AT_ONCE):
         return given.summary, ""
+    size = drawn or DRAWN
     said = (
-        f"Worked out on {AT_ONCE:,} of your {given.n_customers:,} customers, drawn at random: shares and means are "
+        f"Worked out on {size:,} of your {given.n_customers:,} customers, drawn at random: shares and means are "
         "those of all, counts and totals those of the ones drawn."
     )
-    return sample_customers(given, AT_ONCE), said
+    return sample_customers(given, size), said
 
 
 def _as_frame(given: DecisionInputs) -> Any:
