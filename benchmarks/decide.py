@@ -35,7 +35,7 @@ ABOUT_CUSTOMERS = {
     "channel": (CHANNELS, 7_919, None),
     "plan": (("basic", "plus", "pro"), 104_729, 11),
     "product": (("tea", "coffee", "cups", "sweets", "books"), 1_299_709, 13),
-    "arm": (("control", "offer"), 15_485_863, 101),
+    "arm": (("control", "offer"), 15_485_863, 100),
 }
 CURVES = "channel,most,half\n" + "".join(f"{name},20000,100000\n" for name in CHANNELS)
 PROGRAM = Path(sys.executable).with_name("predclv")

@@ -29,6 +29,8 @@ _SHARES = ("p_purchase", "retention")
 _SHOWN = 20
 # From so many customers on, maximum likelihood and posterior agree.
 _MANY = 5_000
+# Rows that customers of a file are collapsed to, at most: with some ten coefficients each takes about 1.4 KB in a fit.
+_MOST_ROWS = 300_000
 # Customers that a value must have to be compared.
 FEWEST = 30
 
@@ -108,9 +110,13 @@ def _rows(given: DecisionInputs, names: list[str]) -> RFMSummary:
     if not isinstance(given.base, FileBase):
         return given.summary
     from predclv.batch import collapse_customers
+    from predclv.batch.memory import release_unused
 
     # Rows for all customers alike, so that the number of customers does not matter.
-    return collapse_customers(given.base.path, by=names)
+    release_unused()
+    rows = collapse_customers(given.base.path, by=names, max_rows=_MOST_ROWS, memory_limit="1GB")
+    release_unused()
+    return rows
 
 
 def _compare(given: DecisionInputs, model: CovariateModel, rfm: RFMSummary, names: list[str]) -> Drivers:
