@@ -23,10 +23,11 @@ _CACHED = functools.__file__
 
 #: Pages of the documentation by what they answer.
 PAGES = {
+    "files": "docs/howto/files.md",
     "units": "docs/howto/units.md",
-    "as-of date": "docs/howto/units.md",
-    "convergence": "docs/howto/nan_and_convergence.md",
-    "heavy tails": "docs/howto/nan_and_convergence.md",
+    "as-of date": "docs/howto/units.md#the-as-of-date",
+    "convergence": "docs/howto/nan_and_convergence.md#which-message-which-remedy",
+    "heavy tails": "docs/howto/nan_and_convergence.md#which-message-which-remedy",
     "spend and frequency": "docs/howto/spend_and_frequency.md",
     "horizon": "docs/howto/horizon.md",
     "refitting": "docs/howto/refitting.md",

@@ -72,7 +72,17 @@ BAD_LOGS: dict[str, tuple[pd.DataFrame, dict[str, Any], list[str]]] = {
         {},
         ["'amount' is not finite", "1 of 4 rows", "customer 2", "inf"],
     ),
-    "amount is text": (log_with(amount=["1,0", "2", "3", "4"]), {}, ["'amount'", "numbers", "decimal commas"]),
+    "amount is text": (
+        log_with(amount=["1,0", "2", "3", "4"]),
+        {},
+        ["'amount'", "numbers", "'1,0'", "decimal commas", "files.md"],
+    ),
+    "date with dots": (log_with(date=["03.01.2024", "2.2.2024", "5.2.2024", "1.3.2024"]), {}, ["such as '%d.%m.%Y'."]),
+    "date with slashes and a time": (
+        log_with(date=["01/30/24 10:00", "2/2/24", "5/2/24", "1/3/24"]),
+        {},
+        ["such as '%m/%d/%y %H:%M'."],
+    ),
     "unparseable date": (
         log_with(date=["2024-01-02", "03/02/2024", "2024-01-05", "soon"]),
         {},

@@ -103,6 +103,12 @@ def test_what_cannot_be_read_is_said(reader: str, tmp_path: Path) -> None:
             summarise(tmp_path / name)
 
 
+def test_text_that_is_not_utf8_is_named_as_such(reader: str, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("customer_id,date,amount\nKäte,2024-01-02,1.5\n", encoding="cp1252")
+    with pytest.raises(DataError, match=r"'.*log.csv' cannot be read: it is not UTF-8 .* See docs/howto/files.md"):
+        summarise(tmp_path / "log.csv")
+
+
 def test_damage_far_down_a_file_is_said(reader: str, tmp_path: Path) -> None:
     rows = "".join(f"{i % 50},2024-01-{1 + i % 28:02d},1.5\n" for i in range(60_000))
     (tmp_path / "log.csv").write_text(f"customer_id,date,amount\n{rows}1,2024-01-02,a lot\n")

@@ -26,6 +26,7 @@ from predclv.data.aggregate import beyond_numbers, refuse_beyond
 from predclv.data.births import NEVER
 from predclv.data.customer_frame import customer_frame, read_totals
 from predclv.data.options import LogOptions
+from predclv.data.paths import reason_of
 from predclv.data.quality import QualityNotes
 from predclv.data.summarize import Observed, labels, observe_log
 from predclv.data.tally import Tally, begin_tally
@@ -200,7 +201,7 @@ def explained(place: LogPlace, memory: Memory, room: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = reason_of(error)
         if isinstance(error, duckdb.OutOfMemoryException):
             raise DataError(
                 f"{memory.total >> 20:,} MiB are too little memory, or '{room.parent}' has too little room, to "

@@ -20,7 +20,7 @@ from predclv.batch.lock import spill_room
 from predclv.batch.memory import Memory
 from predclv.batch.sources import csv_header, parquet_files
 from predclv.data.checks import quote_list
-from predclv.data.paths import is_path, text_to_numbers
+from predclv.data.paths import is_path, reason_of, text_to_numbers
 from predclv.data.units import read_common_units
 from predclv.errors import DataError
 
@@ -205,7 +205,7 @@ def _explaining(path: str, folder: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"'{path}' cannot be read: {_first_line(error)}") from error
+        raise DataError(f"'{path}' cannot be read: {reason_of(error)}") from error
     except Exception as error:
         kind = type(error)
         if kind.__module__.split(".")[0] not in ("duckdb", "_duckdb"):
@@ -215,7 +215,7 @@ def _explaining(path: str, folder: Path) -> Iterator[None]:
                 f"'{path}' cannot be grouped within the memory limit and what '{folder.parent}' holds: "
                 f"{_first_line(error)} Give a higher memory limit, or a spill folder with more room."
             ) from error
-        raise DataError(f"'{path}' cannot be read: {_first_line(error)}") from error
+        raise DataError(f"'{path}' cannot be read: {reason_of(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "pick_column",
     "quote_list",
     "suggest",
+    "suggest_date_format",
 ]
 
 #: What a summary calls its own columns, so that no carried column may be called so.
@@ -39,6 +41,21 @@ def suggest(name: object, names: Iterable[object]) -> str:
     by_lower = {str(candidate).lower(): str(candidate) for candidate in names}
     close = difflib.get_close_matches(str(name).lower(), list(by_lower), n=1, cutoff=0.5)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def suggest_date_format(text: object) -> str:
+    """Format of a date by its look, in quotation marks: '%d.%m.%Y' for '31.12.2025', the day first if it may be."""
+    numbers = re.fullmatch(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(\s+\d{1,2}:\d\d)?(:\d\d)?", str(text).strip())
+    if numbers is None:
+        return "'%d/%m/%Y'"
+    first, separator, second, year, time, seconds = numbers.groups()
+    rest = f"{separator}%{'Y' if len(year) == 4 else 'y'}{' %H:%M' if time else ''}{':%S' if seconds else ''}"
+    formats = [f"'%d{separator}%m{rest}'", f"'%m{separator}%d{rest}'"]
+    if int(second) > 12:
+        return formats[1]
+    return (
+        formats[0] if separator == "." or int(first) > 12 else f"{formats[0]}, or {formats[1]} where months come first"
+    )
 
 
 def check_option(option: str, value: object, allowed: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import count_of
+from predclv.data.checks import count_of, suggest_date_format
 from predclv.data.frames import count_rows
 from predclv.data.zones import localise, refuse_zone
 from predclv.errors import DataError
@@ -286,7 +286,7 @@ def _with_pandas_column(native: pd.DataFrame, column: str, values: pd.Series[Any
 def _refuse_unparseable(label: str, count: int, total: int, first: object, date_format: str | None = None) -> None:
     remedy = (
         "Dates in text are read as ISO 8601, '1997-09-30' or '1997-09-30 12:00'; for others give date_format, "
-        "such as '%d/%m/%Y'."
+        f"such as {suggest_date_format(first)}."
     )
     if date_format is not None:
         remedy = f"They do not follow date_format={date_format!r}."

@@ -11,9 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predclv.data.checks import quote_list
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 
-__all__ = ["PANDAS", "Backend", "collect_counts", "column_to_numpy", "count_rows", "nullable", "open_frame"]
+__all__ = [
+    "PANDAS",
+    "Backend",
+    "collect_counts",
+    "column_to_numpy",
+    "count_rows",
+    "nullable",
+    "open_frame",
+    "refuse_words",
+]
 
 _SUPPORTED = {
     nw.Implementation.PANDAS: "pandas",
@@ -141,3 +150,13 @@ def collect_counts(frame: nw.LazyFrame[Any]) -> dict[str, int]:
         name: 0 if pd.isna(value) else int(value)
         for name, value in zip(frame.collect_schema().names(), row, strict=True)
     }
+
+
+def refuse_words(frame: nw.LazyFrame[Any], column: str, label: str) -> None:
+    """Raise DataError of a column of money that holds no numbers, with the first of its values."""
+    found = frame.filter(~nw.col(column).is_null()).select(column).head(1).collect()
+    first = f" (first: {found[column][0]!r})" if len(found) else ""
+    raise DataError(
+        f"{label} holds {frame.collect_schema()[column]} values where numbers belong{first}. Convert it first (mind "
+        f"decimal commas and currency signs).{see('files')}"
+    )

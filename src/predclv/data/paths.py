@@ -14,9 +14,9 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from predclv.data.frames import collect_counts
-from predclv.errors import DataError
+from predclv.errors import DataError, see
 
-__all__ = ["OnDisk", "is_path", "open_path", "reading", "text_to_numbers"]
+__all__ = ["OnDisk", "is_path", "open_path", "reading", "reason_of", "text_to_numbers"]
 
 _WHOLE = r"^(?:0|-?[1-9]\d{0,17})$"
 _FRACTION = r"^-?(?:0|[1-9]\d{0,9})\.(?:0|\d{0,4}[1-9])$"
@@ -107,8 +107,18 @@ def reading(source: object) -> Iterator[None]:
             raise  # whoever set up the connection knows whether memory, disk or the file is at fault
         if not is_path(source) or (library not in ("duckdb", "pyarrow") and not isinstance(error, OSError)):
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{str(source)!r} cannot be read: {reason}") from error
+        raise DataError(f"{str(source)!r} cannot be read: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What a reader of files complains of, on one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if re.search(r"utf-?8", str(error), flags=re.IGNORECASE):
+        return f"it is not UTF-8 ({lines[0].strip()}).{see('files')}"
+    # DuckDB names the line of a CSV file, then quotes it, then says what is wrong with it.
+    if len(lines) > 2 and "CSV Error on Line" in lines[0]:
+        return f"{lines[0]}: {lines[2]}"
+    return lines[0]
 
 
 def _open_with_duckdb(connection: Any, place: Path, kind: str, text_columns: tuple[str, ...]) -> Any:

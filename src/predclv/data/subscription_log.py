@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import check_option, count_of, pick_column
 from predclv.data.dates import settle_dates
 from predclv.data.durations import parse_moment
-from predclv.data.frames import PANDAS, column_to_numpy, open_frame
+from predclv.data.frames import PANDAS, column_to_numpy, open_frame, refuse_words
 from predclv.data.paths import is_path, open_path, reading, text_to_numbers
 from predclv.data.periods import check_period, count_renewals, renewal_date
 from predclv.data.quality import QualityNotes
@@ -100,10 +100,7 @@ def _read(source: Any, options: SubscriptionOptions) -> tuple[pd.DataFrame, Any]
     if len(frame.head(1).collect()) == 0:
         raise DataError("The log is empty: it has columns and no rows. Was everything filtered out before?")
     if "price" in columns and not frame.collect_schema()["price"].is_numeric():
-        raise DataError(
-            f"price column {options.price!r} holds {frame.collect_schema()['price']} values where numbers belong. "
-            "Convert it first (mind decimal commas and currency signs)."
-        )
+        refuse_words(frame, "price", f"price column {options.price!r}")
     dates = ["start"]
     # A column of nothing but nulls need not be one of dates: nobody has left.
     if int(frame.select(nw.col("end").count()).collect().item()):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from predclv.data.checks import count_of, pick_column, quote_list, suggest
 from predclv.data.dates import settle_dates
-from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame
+from predclv.data.frames import PANDAS, Backend, collect_counts, count_rows, open_frame, refuse_words
 from predclv.data.money import MinorUnit
 from predclv.data.options import LogOptions
 from predclv.data.paths import is_path, open_path, reading, text_to_numbers
@@ -159,10 +159,7 @@ def _settle_types(frame: nw.LazyFrame[Any], options: LogOptions) -> nw.LazyFrame
     if "amount" in schema.names():
         if not schema["amount"].is_numeric():
             _refuse_empty(frame)
-            raise DataError(
-                f"amount column {options.amount!r} holds {schema['amount']} values where numbers belong. "
-                "Convert it first (mind decimal commas and currency signs)."
-            )
+            refuse_words(frame, "amount", f"amount column {options.amount!r}")
         plain.append(nw.col("amount").cast(nw.Float64).fill_nan(None))
     if schema["customer"].is_nested():
         raise DataError(
