@@ -79,7 +79,22 @@ def test_values_are_read_from_the_file(tmp_path):
     table.to_parquet(tmp_path / "customers.parquet")
     assert values_of(tmp_path / "customers.parquet", "arm", gaps=True) == ["a", "b"]
     for column, first in (("arm", 8), ("size", 9)):
-        with pytest.raises(DataError, match=rf"'{column}' is missing for 1 of 3 customers \(first: customer {first}\)"):
+        with pytest.raises(
+            DataError, match=rf"'{column}' is missing or blank for 1 of 3 customers \(first: customer {first}\)"
+        ):
             values_of(tmp_path / "customers.parquet", column)
-    with pytest.raises(DataError, match="missing for 3 of 3"):
+    with pytest.raises(DataError, match="missing for all 3"):
         values_of(tmp_path / "customers.parquet", "none", gaps=True)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_name_that_nobody_can_see_is_none(blank, gaps, tmp_path):
+    """An export writes what it does not know as nothing, or as blanks: no channel, whose CAC could be given."""
+    table = pd.DataFrame({"customer_id": [7, 8, 9], "channel": ["web", blank, "shop"]})
+    for kind in ("str", "category"):
+        table.astype({"channel": kind}).to_parquet(tmp_path / "customers.parquet")
+        with pytest.raises(
+            DataError, match=r"'channel' is missing or blank for 1 of 3 customers \(first: customer 8\)"
+        ):
+            values_of(tmp_path / "customers.parquet", "channel", gaps=gaps)

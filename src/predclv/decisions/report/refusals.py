@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from predclv.data.checks import check_channels, quote_list
+from predclv.data.checks import check_channels, count_of, quote_list
 from predclv.data.durations import DAYS_PER_UNIT, parse_moment
 from predclv.decisions.report.asked import Asked
 from predclv.errors import DataError
@@ -25,25 +26,38 @@ def values_of(path: Path, column: str, *, gaps: bool = False) -> list[str]:
     Raises
     ------
     DataError
-        Customers have none, where `gaps` is false; or nobody has one.
+        Customers have none, where `gaps` is false; or one that is blank; or nobody has one.
     """
     found: set[str] = set()
-    n, n_missing, first = 0, 0, None
+    n, n_known, n_refused, first = 0, 0, 0, None
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=["customer_id", column], use_threads=False):
             n += len(batch)
             values = batch.column(column)
             missing = pc.is_null(values, nan_is_null=pa.types.is_floating(values.type))
-            if missing.true_count and first is None:
-                first = batch.column("customer_id").filter(missing)[0].as_py()
-            n_missing += missing.true_count
+            n_known += missing.false_count
+            refused = _blank(values) if gaps else pc.or_kleene(missing, _blank(values))
+            if refused.true_count and first is None:
+                first = batch.column("customer_id").filter(refused)[0].as_py()
+            n_refused += refused.true_count
             found |= {str(value) for value in pc.unique(values.filter(pc.invert(missing))).to_pylist()}
-    if n_missing == n or (n_missing and not gaps):
+    if n_refused:
         raise DataError(
-            f"Column {column!r} is missing for {n_missing:,} of {n:,} customers (first: customer {first}). Give each a "
-            "value in the log, 'unknown' for instance."
+            f"Column {column!r} is missing or blank for {count_of(n_refused, n, 'customers')} (first: customer "
+            f"{first}). Give each a value in the log, 'unknown' for instance."
         )
+    if not n_known:
+        raise DataError(f"Column {column!r} is missing for all {n:,} customers. Is it the right column?")
     return sorted(found)
+
+
+def _blank(values: pa.Array) -> pa.Array:
+    """Where a text has no letters to be seen; null where there is none."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return pa.array(np.zeros(len(values), dtype=bool))
+    return pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0)
 
 
 def first_purchase(path: Path, end: dt.date, time_unit: str) -> dt.date:
