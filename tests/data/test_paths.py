@@ -92,9 +92,11 @@ def test_a_summary_is_read_from_a_file(reader: str, tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_said(reader: str, tmp_path: Path) -> None:
     (tmp_path / "log.parquet").write_bytes(b"no parquet")
     (tmp_path / "log.xlsx").write_bytes(b"")
+    (tmp_path / "nothing.csv").touch()
     (tmp_path / "empty").mkdir()
     for name, said in (
         ("log.parquet", "cannot be read"),
+        ("nothing.csv", "is an empty file"),
         ("log.xlsx", "is a .csv or .parquet file"),
         ("empty", "holds no .parquet files"),
         ("absent.csv", "There is no file"),

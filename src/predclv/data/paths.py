@@ -83,6 +83,8 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
     kind = "parquet" if place.is_dir() else place.suffix.lower().lstrip(".")
     if kind not in ("csv", "parquet"):
         raise DataError(f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.")
+    if place.is_file() and not place.stat().st_size:
+        raise DataError(f"{str(place)!r} is an empty file. Was the export cut off?")
     with reading(path):
         if isinstance(path, OnDisk):
             return _open_on_disk(path, place, kind, text_columns)
