@@ -9,6 +9,8 @@ import pytest
 
 from command_line import AS_OF, COLUMNS, check_refusal, shell
 from predclv.cli import main
+from predclv.cli.decide_values import read_amounts
+from predclv.errors import DataError
 
 MONEY = ["--margin", "0.4", "--horizon", "26 weeks", "--currency", "EUR"]
 # Longer than the log, so that nothing can be tested, which takes no time.
@@ -88,15 +90,33 @@ BAD_CURVES = {
     "channel,most,half\nall,1,2\nall,1,2\n": "'all' twice",
     "channel,most,half\nall,many,2\n": "'many'",
     "channel,most,half\nall,0,2\n": "above 0",
+    "channel;most;half\nall;500;4000\n": "its columns are 'channel;most;half'. It needs channel, most, half",
+    "channel,most,half\nall,500,4000,5\n": "line 2: more values than columns, first for channel 'all'",
+    "": "no column 'channel', nor any other",
+    b"channel,most,half\nS\xfcd,500,4000\n": "no text in UTF-8",
 }
 
 
 @pytest.mark.parametrize("text", BAD_CURVES)
 def test_bad_curves_are_refused(text, log, tmp_path, capsys):
     curves = tmp_path / "curves.csv"
-    curves.write_text(text, encoding="utf-8")
+    curves.write_bytes(text if isinstance(text, bytes) else text.encode())
     asked = ["--cac", "5", "--budget", "1000", "--curves", str(curves), "--out", str(tmp_path / "out")]
     check_refusal(main(["decide", log, *DECIDE, *asked]), capsys.readouterr(), [BAD_CURVES[text]])
+
+
+def test_arrivals_and_costs_from_files_take_names_with_commas(tmp_path):
+    text = 'channel,{}\n"paid, search",30\n<b>shop</b>,5.5\n'
+    for option in ("--cac", "--arrivals"):
+        path = tmp_path / f"{option}.csv"
+        path.write_text(text.format(option.removeprefix("--")), encoding="utf-8")
+        assert read_amounts(str(path), option) == {"paid, search": 30.0, "<b>shop</b>": 5.5}
+    with pytest.raises(DataError, match="no column 'arrivals'"):
+        read_amounts(str(tmp_path / "--cac.csv"), "--arrivals")
+    # A decimal comma must not pass for two values, of which the second is dropped.
+    path.write_text("channel,arrivals\nshop,1,5\n", encoding="utf-8")
+    with pytest.raises(DataError, match="decimals"):
+        read_amounts(str(path), "--arrivals")
 
 
 REFUSED = {
@@ -104,6 +124,7 @@ REFUSED = {
     "cost of zero": (["--by", "channel", "--cac", "web=0,shop=5"], ["'web'", "above 0"]),
     "one number of arrivals for channels": (["--by", "channel", "--arrivals", "100"], ["--arrivals", "each channel"]),
     "arrivals of channels nobody named": (["--arrivals", "web=100"], ["--arrivals", "without --by"]),
+    "cost without bound": (["--cac", "inf"], ["inf", "a number above 0"]),
     "cost below zero": (["--cac", "-4"], ["-4", "above 0"]),
     "cost of no channel": (["--by", "channel", "--cac", "web=3,shop=5,mall=2"], ["'mall'"]),
     "cost that is no number": (["--by", "channel", "--cac", "web=much,shop=5"], ["'web'", "'much'"]),

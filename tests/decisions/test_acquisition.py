@@ -186,7 +186,7 @@ def test_channels_are_told_apart_by_covariates(rfm):
     [
         ({"search": 1, "social": 1}, {}, DataError, r"'cac' lacks 1 of 3 channels \(first: '<i>mail'\)"),
         ({**CAC, "serch": 1}, {}, DataError, r"1 of 4 channels .*'serch'.* Did you mean 'search'"),
-        ({**CAC, "social": 0}, {}, DataError, r"CAC of 'social' is 0: it must be above 0"),
+        ({**CAC, "social": 0}, {}, DataError, r"CAC of 'social' is 0: it must be a number above 0"),
         ({**CAC, "social": -3}, {}, DataError, r"CAC of 'social' is -3"),
         ({**CAC, "social": None}, {}, DataError, r"CAC of 'social' is None"),
         ({**CAC, "social": np.nan}, {}, DataError, r"CAC of 'social' is nan"),

@@ -60,7 +60,8 @@ Cac = Annotated[
 Arrivals = Annotated[
     str | None,
     typer.Option(
-        help="New customers a month, for the value of those to come: one number, or paid=300,friends=50 by channel.",
+        help="New customers a month, for the value of those to come: one number, paid=300,friends=50 by channel, or a "
+        "CSV file with the columns channel and arrivals.",
         rich_help_panel=ACQUISITION,
     ),
 ]

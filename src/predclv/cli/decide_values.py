@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from predclv.cli import steps
+from predclv.data.checks import quote_list
 from predclv.decisions.acquisition.budget import Saturating
 from predclv.errors import DataError
 
@@ -31,20 +32,21 @@ def read_names(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def read_amounts(text: str | None, option: str = "--cac") -> float | dict[str, float] | None:
-    """Read one number, channel=amount between commas, or a CSV file of channel and cac."""
+    """Read one number, channel=amount between commas, or a CSV file of channel and what the option is called."""
     if text is None:
         return None
+    column = option.removeprefix("--")
     if isinstance(number := steps.number_or_text(text), float):
         return number
     if text.lower().endswith(".csv"):
-        return {name: _amount(name, row["cac"]) for name, row in _read_rows(Path(text), ("cac",)).items()}
+        return {name: _amount(name, row[column]) for name, row in _read_rows(Path(text), (column,)).items()}
     amounts: dict[str, float] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, mark, amount = (part.strip() for part in pair.rpartition("="))
         if not mark or not name:
             raise DataError(
                 f"{option} is one number, channel=amount between commas, or a CSV file with the columns channel and "
-                f"cac. Got {pair!r}."
+                f"{column}, which takes names with commas too. Got {pair!r}."
             )
         if name in amounts:
             raise DataError(f"{option} names {name!r} twice.")
@@ -93,17 +95,30 @@ def _amount(name: str, text: str) -> float:
 
 def _read_rows(path: Path, columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Rows of a CSV file by channel; DataError where it lacks a column or names a channel twice."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        lacking = [name for name in ("channel", *columns) if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise DataError(f"'{path}' has no column {lacking[0]!r}. It needs channel, {', '.join(columns)}.")
-        rows: dict[str, dict[str, str]] = {}
-        for row in reader:
-            name = row["channel"]
-            if name in rows:
-                raise DataError(f"'{path}' names the channel {name!r} twice.")
-            rows[name] = {column: row[column] or "" for column in columns}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"'{path}' is no text in UTF-8 ({error.reason} at byte {error.start}). Save it as such."
+        ) from None
+    reader = csv.DictReader(lines)
+    found = reader.fieldnames or ()
+    needed = f"It needs channel, {', '.join(columns)}, with commas between them"
+    lacking = [name for name in ("channel", *columns) if name not in found]
+    if lacking:
+        has = f"; its columns are {quote_list(found)}" if found else ", nor any other"
+        raise DataError(f"'{path}' has no column {lacking[0]!r}{has}. {needed}.")
+    rows: dict[str, dict[str, str]] = {}
+    for row in reader:
+        name = row["channel"]
+        if None in row:
+            raise DataError(
+                f"'{path}', line {reader.line_num}: more values than columns, first for channel {name!r}. {needed}; a "
+                "number takes a point for its decimals, and a name with a comma stands in quotes."
+            )
+        if name in rows:
+            raise DataError(f"'{path}' names the channel {name!r} twice.")
+        rows[name] = {column: row[column] or "" for column in columns}
     if not rows:
         raise DataError(f"'{path}' has no rows.")
     return rows

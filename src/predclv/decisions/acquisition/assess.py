@@ -343,7 +343,7 @@ def _amount(name: str, value: Any) -> float:
     if not (is_number and 0 < float(value) < np.inf):
         whose = "" if name == ALL else f" of {name!r}"
         raise DataError(
-            f"The CAC{whose} is {value!r}: it must be above 0. Where winning costs nothing there is no "
+            f"The CAC{whose} is {value!r}: it must be a number above 0. Where winning costs nothing there is no "
             "ratio; `CLV.new_customer` says what such a customer is worth."
         )
     return float(value)
