@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import pytest
 import predclv as pc
 from predclv.decisions import assess_acquisition
 from predclv.decisions.acquisition.assess import _payback
+from predclv.decisions.report.acquisition import _title
 from predclv.errors import DataError, DependenceWarning
 from predclv.forecast.value_path import _discounted_path, path_times
 from predclv.models.bg_family import BGFamily
@@ -193,16 +197,51 @@ def test_channels_are_told_apart_by_covariates(rfm):
         ({**CAC, "social": "12"}, {}, DataError, r"CAC of 'social' is '12'"),
         (pd.Series(CAC).iloc[:2], {}, DataError, r"'social'"),
         (CAC, {"margin": 1.2}, ValueError, r"at most 1"),
-        (CAC, {"margin": {"search": 0.2}}, DataError, r"'margin' lacks the channel '<i>mail'"),
+        (CAC, {"margin": {"search": 0.2}}, DataError, r"'margin' lacks 2 of 3 channels"),
         (CAC, {"confidence": 90}, ValueError, r"did you mean 0\.9"),
         (CAC, {"target": 0}, ValueError, r"'target' must be above 0"),
-        (CAC, {"bands": {1: "a", 3: "b"}}, ValueError, r"'bands' must begin at 0"),
+        (CAC, {"bands": {1: "a", 3: "b"}}, ValueError, r"'bands' must say where each begins"),
         (CAC, {"level": 0}, ValueError, r"'level'"),
     ],
 )
 def test_what_means_nothing_is_refused(clv, cac, options, error, message):
     with pytest.raises(error, match=message):
         assess_acquisition(clv, cac, **{"horizon": "1 year", "n_draws": 16, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"margin": {**dict.fromkeys(CAC, 0.3), "tv": 0.3}}, DataError, r"'margin' names 1 of 4 channels"),
+        ({"bands": {0: "low", np.nan: "high"}}, ValueError, "'bands' must be a finite number"),
+        ({"bands": [0, 1, 3]}, ValueError, "'bands' must say where each begins"),
+        ({"bands": {0: "low", "1": "high"}}, ValueError, "'bands' must be a finite number"),
+        ({"min_customers": -1}, ValueError, "'min_customers' must be a whole number"),
+    ],
+)
+def test_terms_by_channel_are_checked(clv, options, error, message):
+    with pytest.raises(error, match=message):
+        assess_acquisition(clv, CAC, horizon="1 year", n_draws=64, **options)
+
+
+def test_a_channel_of_hardly_any_customers_gets_no_verdict(rfm):
+    """One customer's channel has the figures of the others, and a cheap customer would make it look good."""
+    few = rfm[:300]
+    channel = few.carried["channel"].copy()
+    channel[0] = "solo"
+    few = replace(few, carried={**few.carried, "channel": channel})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clv = pc.CLV(*(each(method="map", segment="channel") for each in (pc.BGNBD, pc.GammaGamma))).fit(few)
+    cac = {**CAC, "solo": 1.0}
+    found = assess_acquisition(clv, cac, horizon="1 year", n_draws=64).table.set_index("channel")
+    assert found.loc["solo", "ratio_low"] > 1
+    assert found.loc["solo", "verdict"] == "not enough to say"
+    assert found["customers"].tolist() == [int((channel == name).sum()) for name in found.index]
+    title = _title(found.reset_index())
+    assert "of 1, with too few customers, there is not enough to say" in title
+    told = assess_acquisition(clv, cac, horizon="1 year", n_draws=64, min_customers=0).table
+    assert not (told["verdict"] == "not enough to say").any()
 
 
 def test_channels_need_models_that_know_them(rfm):

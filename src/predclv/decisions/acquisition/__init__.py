@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from predclv.decisions.acquisition.assess import BANDS, Acquisition, assess_acquisition
+from predclv.decisions.acquisition.assess import Acquisition, assess_acquisition
 from predclv.decisions.acquisition.budget import BudgetPlan, Saturating, allocate_budget
+from predclv.decisions.acquisition.terms import BANDS
 
 __all__ = ["BANDS", "Acquisition", "BudgetPlan", "Saturating", "allocate_budget", "assess_acquisition"]

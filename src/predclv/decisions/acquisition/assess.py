@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import check_channels
 from predclv.data.periods import parse_periods
-from predclv.decisions.formulas.plain import ALL
-from predclv.errors import DataError
+from predclv.decisions.acquisition.terms import BANDS, by_channel, check_bands, check_terms, find_segments, settle_cac
+from predclv.decisions.luck import Newcomers
 from predclv.forecast.value_path import ValuePath
 from predclv.inference.posterior import check_level, check_number
+from predclv.kernels.discounting import continuous_rate
 from predclv.models.contracts import ContractModel
 from predclv.value import CLV
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BANDS", "Acquisition", "assess_acquisition", "check_terms"]
+__all__ = ["NOT_ENOUGH", "UNCERTAIN", "Acquisition", "assess_acquisition"]
 
 FloatArray = NDArray[np.float64]
 
-#: Where the bands of CLV:CAC begin, and what they are called, as the field does.
-BANDS: Mapping[float, str] = {0.0: "critical", 1.0: "insufficient", 3.0: "healthy", 5.0: "under-investing"}
 UNCERTAIN = "uncertain"
+NOT_ENOUGH = "not enough to say"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,19 +42,22 @@ class Acquisition:
     Attributes
     ----------
     table : pandas.DataFrame
-        A row a channel: channel, cac, expected_clv with its interval clv_low, clv_high, ratio (of CLV to CAC) with
-        ratio_low, ratio_high, p_above_... (probability that the ratio is above the start of each band), verdict (the
-        band, or "uncertain (from … to …)" where the interval spans several), break_even_cac and target_cac (the most
-        that may be paid so that the ratio is at least 1, and `target`, with probability `confidence`), and payback
-        (time until the mean customer has brought its cost) with payback_low, payback_high: infinite where that is
-        not within the horizon.
+        A row a channel: channel, customers (behind the fit; NaN of profiles), cac, expected_clv with its interval
+        clv_low, clv_high, ratio (of CLV to CAC) with ratio_low, ratio_high, p_above_... (probability that the ratio is
+        above the start of each band), verdict (the band, "uncertain (from … to …)" where the interval spans several,
+        or "not enough to say" of fewer than `min_customers`), break_even_cac and target_cac (the most that may be paid
+        so that the ratio is at least 1, and `target`, with probability `confidence`), and payback (time until the mean
+        customer has brought its cost) with payback_low, payback_high: infinite where that is not within the horizon.
     payback : pandas.DataFrame
         Rows of channel, time (since the first purchase), value (expected until then), low, high.
     draws : mapping of channel to (n_draws,) array
         Lifetime value of the channel's mean customer by draw of the parameters; rows belong together.
     paths : mapping of channel to ValuePath
     settings : mapping
-        horizon (in words), time_unit, level, confidence, target, bands, margin by channel, currency.
+        horizon (in words), time_unit, level, confidence, target, bands, margin by channel, include_first,
+        discount_rate, min_customers.
+    newcomers : mapping of channel to Newcomers
+        Who is won there: what a budget simulates single customers of.
     """
 
     table: pd.DataFrame
@@ -65,6 +65,7 @@ class Acquisition:
     draws: Mapping[str, FloatArray]
     paths: Mapping[str, ValuePath]
     settings: Mapping[str, Any]
+    newcomers: Mapping[str, Newcomers] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Acquisition: {self.say()}>"
@@ -133,6 +134,7 @@ def assess_acquisition(
     confidence: float = 0.9,
     target: float = 3.0,
     bands: Mapping[float, str] = BANDS,
+    min_customers: int = 20,
     n_draws: int = 1024,
 ) -> Acquisition:
     """Set what a new customer of each channel is worth against what winning one costs.
@@ -161,6 +163,8 @@ def assess_acquisition(
         Ratio that is aimed at.
     bands : mapping of number to name
         Where each band of the ratio begins; the first at 0.
+    min_customers : int
+        A channel with fewer customers behind the fit gets no verdict: its figures are mostly those of the others.
     n_draws : int
         Draws of the parameters behind intervals and probabilities.
 
@@ -171,32 +175,42 @@ def assess_acquisition(
     Raises
     ------
     DataError
-        A channel has no CAC, or one that is zero, negative or not finite; or a name is none of the model's segments.
+        A channel has no CAC, margin or price, or a CAC that is zero, negative or not finite; or a name is none of the
+        model's segments.
     ValueError
         An option means nothing.
     """
-    settled = _settle_cac(clv, cac, profiles)
-    bands = _check_bands(bands)
+    settled = settle_cac(clv, cac, profiles)
+    names = list(settled)
+    bands = check_bands(bands)
     check_terms(cac, confidence, target)
     check_level(level)
-    margins = {name: _of(margin, name, "margin") for name in settled}
-    is_divided = bool(_segments(clv))
-    paths = {
-        name: clv.new_customer_path(
+    least = _least("min_customers", min_customers)
+    margins, prices = by_channel("margin", margin, names), by_channel("price", price, names)
+    of_profiles = by_channel("profiles", profiles, names)
+    is_divided = bool(find_segments(clv))
+    unit = clv.transactions_.fingerprint_.time_unit
+    newcomers = {}
+    for name in names:
+        segment, about = name if is_divided else None, of_profiles[name]
+        path = clv.new_customer_path(
             horizon,
-            segment=name if is_divided else None,
-            covariates=None if profiles is None else _of_profile(profiles, name),
+            segment=segment,
+            covariates=about,
             include_first=include_first,
-            price=None if price is None else _of(price, name, "price"),
+            price=prices[name],
             discount_rate=discount_rate,
             margin=margins[name],
             n_draws=n_draws,
         )
-        for name in settled
-    }
-    draws = {name: path.draws[:, -1] for name, path in paths.items()}
-    rows = [_row(name, settled[name], path, level, confidence, float(target), bands) for name, path in paths.items()]
-    unit = clv.transactions_.fingerprint_.time_unit
+        rate = continuous_rate(discount_rate, unit)
+        newcomers[name] = Newcomers(clv, segment, about, prices[name], margins[name], include_first, rate, path)
+    paths = {name: each.path for name, each in newcomers.items()}
+    behind = {name: None if about is not None else _customers(clv, name) for name, about in of_profiles.items()}
+    rows = [
+        _row(name, settled[name], path, behind[name], least, level, confidence, float(target), bands)
+        for name, path in paths.items()
+    ]
     settings = {
         "horizon": _label(clv, horizon),
         "time_unit": unit,
@@ -207,15 +221,33 @@ def assess_acquisition(
         "margin": margins,
         "include_first": include_first,
         "discount_rate": discount_rate,
+        "min_customers": least,
     }
     payback = pd.concat([_curve(name, path, level) for name, path in paths.items()], ignore_index=True)
-    return Acquisition(pd.DataFrame(rows), payback, draws, paths, settings)
+    draws = {name: path.draws[:, -1] for name, path in paths.items()}
+    return Acquisition(pd.DataFrame(rows), payback, draws, paths, settings, newcomers)
+
+
+def _customers(clv: CLV, name: str) -> int:
+    """Customers of a channel behind the fit; of models without channels, all."""
+    models = clv._fitted().values()
+    divided = [model for model in models if model.segments_]
+    found = [model.segments_[name] for model in divided if name in model.segments_] or ([] if divided else list(models))
+    return min((int(model.fingerprint_.n_customers) for model in found), default=0)
+
+
+def _least(option: str, value: int) -> int:
+    if check_number(option, value) < 0 or value != int(value):
+        raise ValueError(f"{option!r} must be a whole number of at least 0. Got {value!r}.")
+    return int(value)
 
 
 def _row(
     name: str,
     cac: float,
     path: ValuePath,
+    customers: int | None,
+    least: int,
     level: float,
     confidence: float,
     target: float,
@@ -227,8 +259,10 @@ def _row(
         [_payback(path.times, row, start, cac) for row, start in zip(path.draws, path.start_draws, strict=True)]
     )
     fast, slow = _ends(times, level)
+    is_known = customers is None or customers >= least
     return {
         "channel": name,
+        "customers": np.nan if customers is None else customers,
         "cac": cac,
         "expected_clv": path.center[-1],
         "clv_low": low,
@@ -237,7 +271,7 @@ def _row(
         "ratio_low": low / cac,
         "ratio_high": high / cac,
         **{f"p_above_{start:g}": float((value > start * cac).mean()) for start in bands if start > 0},
-        "verdict": _verdict(low / cac, high / cac, bands),
+        "verdict": _verdict(low / cac, high / cac, bands) if is_known else NOT_ENOUGH,
         "break_even_cac": _safe(value, confidence),
         "target_cac": _safe(value, confidence) / target,
         "payback": _payback(path.times, path.center, path.start, cac),
@@ -298,85 +332,6 @@ def _safe(values: FloatArray, confidence: float) -> float:
     # A share of 0.9 of 400 draws is 360 of them, and not 361 for the last digit of 0.9.
     n = math.ceil(len(values) * confidence - 1e-9)
     return float(np.sort(values)[len(values) - n])
-
-
-def _segments(clv: CLV) -> list[str]:
-    """Names of the channels that the models know, in order; empty where they know none."""
-    if not isinstance(clv, CLV):
-        raise TypeError(f"'clv' must be a fitted CLV. Got {type(clv).__name__}.")
-    models = clv._fitted().values()
-    columns = sorted({str(model.segment) for model in models if model.segments_})
-    if len(columns) > 1:
-        raise DataError(f"The models are divided by different columns, {columns}. Fit both with the same segment=.")
-    return list(dict.fromkeys(name for model in models for name in model.segments_))
-
-
-def check_terms(cac: float | Mapping[Any, float] | pd.Series, confidence: float, target: float) -> None:
-    """Raise DataError or ValueError for what `assess_acquisition` would refuse whatever the models."""
-    given = cac if isinstance(cac, Mapping | pd.Series) else {ALL: cac}
-    for name, value in given.items():
-        _amount(str(name), value)
-    _share("confidence", confidence)
-    if check_number("target", target) <= 0:
-        raise ValueError(f"'target' must be above 0, a ratio of CLV to CAC. Got {target!r}.")
-
-
-def _settle_cac(
-    clv: CLV, cac: float | Mapping[Any, float] | pd.Series, profiles: Mapping[Any, Any] | None
-) -> dict[str, float]:
-    known = _segments(clv) or [str(name) for name in profiles or ()]
-    if not isinstance(cac, Mapping | pd.Series):
-        given: dict[str, Any] = dict.fromkeys(known or [ALL], cac)
-    else:
-        given = {str(name): value for name, value in cac.items()}
-        if not known:
-            raise DataError(
-                "The models know no channels, and CAC is given for some. Fit with CLV(BGNBD(method='map', "
-                "segment='channel'), GammaGamma(method='map', segment='channel')), or give one number."
-            )
-        check_channels("cac", cac.keys(), known)
-    return {name: _amount(name, given[name]) for name in known or [ALL]}
-
-
-def _amount(name: str, value: Any) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and 0 < float(value) < np.inf):
-        whose = "" if name == ALL else f" of {name!r}"
-        raise DataError(
-            f"The CAC{whose} is {value!r}: it must be a number above 0. Where winning costs nothing there is no "
-            "ratio; `CLV.new_customer` says what such a customer is worth."
-        )
-    return float(value)
-
-
-def _of(values: Any, name: str, option: str) -> Any:
-    if not isinstance(values, Mapping | pd.Series):
-        return values
-    by_name = {str(key): value for key, value in values.items()}
-    if name not in by_name:
-        raise DataError(f"{option!r} lacks the channel {name!r}.")
-    return by_name[name]
-
-
-def _of_profile(profiles: Mapping[Any, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    found = _of(profiles, name, "profiles")
-    assert isinstance(found, Mapping)
-    return found
-
-
-def _check_bands(bands: Mapping[float, str]) -> Mapping[float, str]:
-    starts: Sequence[float] = list(bands)
-    if not starts or starts[0] != 0 or any(b <= a for a, b in pairwise(starts)):
-        raise ValueError(f"'bands' must begin at 0 and rise, as {dict(BANDS)}. Got {dict(bands)}.")
-    return bands
-
-
-def _share(option: str, value: float) -> float:
-    number = check_number(option, value)
-    if not 0 < number < 1:
-        hint = f"; did you mean {number / 100:g}?" if 1 < number < 100 else "."
-        raise ValueError(f"{option!r} must be in (0, 1), a probability. Got {value!r}{hint}")
-    return number
 
 
 def _label(clv: CLV, horizon: Any) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import check_channels, count_of
 from predclv.decisions.acquisition.assess import Acquisition
+from predclv.decisions.luck import luck_of_newcomers
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number
 
@@ -27,6 +28,8 @@ Curve = Callable[[float], float]
 #: Steps that a budget is split into, by default.
 STEPS = 1_000
 TOTAL = "all channels"
+# Newcomers who are simulated for each draw at most: of more, the sum has the same shape.
+_LIVES = 1_024
 # Of one customer in the steepest step: what rounding makes of a straight line.
 _SLACK = 1e-9
 
@@ -66,11 +69,11 @@ class BudgetPlan:
         A row a channel, and one of all: channel, spend, customers (won), cac (spend over customers), next_cac (what one
         more would cost; not known where the whole budget went there), expected_value (their lifetime value),
         expected_profit (less the spending) with profit_low and profit_high, and p_profit (probability that it is above
-        0).
+        0). The interval is that of what will come, see `allocate_budget`.
     unspent : float
         Money that no channel repays.
     profit : (n_draws,) array
-        Of all channels, by draw of the parameters.
+        Of all channels, by draw of the parameters and of single customers' luck.
     level : float
         Probability of the intervals, as in the `Acquisition`.
     """
@@ -135,7 +138,9 @@ def allocate_budget(
     Returns
     -------
     BudgetPlan
-        Intervals hold what is not known of the channels' mean value; the curves are taken as they are given.
+        Intervals are of the profit that will come: they hold what is not known of the channels' mean value, which all
+        customers of a channel share, and chance in what the customers won turn out to be worth, who differ much and
+        are few beside those behind the fit. The curves, and so the number of customers, are taken as they are given.
 
     Raises
     ------
@@ -156,9 +161,9 @@ def allocate_budget(
     gains = np.column_stack([values[name] * np.diff(won[name]) for name in values.index])
     chosen = _choose(gains, steps, money[1], spend_all)
     rows, profits, level = [], [], acquisition.settings["level"]
-    for name, taken in zip(values.index, chosen, strict=True):
+    for number, (name, taken) in enumerate(zip(values.index, chosen, strict=True)):
         customers, spend = won[name][taken], money[taken]
-        profit = acquisition.draws[name] * customers - spend
+        profit = acquisition.draws[name] * customers - spend + _luck(acquisition, name, customers, number)
         more = won[name][taken + 1] - customers if taken < steps else 0.0
         next_cac = money[1] / more if more > 0 else np.nan
         rows.append(_row(name, spend, customers, values[name] * customers, profit, level, next_cac))
@@ -167,6 +172,16 @@ def allocate_budget(
     spend, customers, value = (sum(row[key] for row in rows) for key in ("spend", "customers", "expected_value"))
     rows.append(_row(TOTAL, spend, customers, value, whole, level, np.nan))
     return BudgetPlan(pd.DataFrame(rows), float(budget - spend), whole, level)
+
+
+def _luck(acquisition: Acquisition, name: str, customers: float, number: int) -> FloatArray:
+    """What so many customers bring beside their expected value, (n_draws,)."""
+    if customers <= 0 or name not in acquisition.newcomers:
+        return np.zeros(len(acquisition.draws[name]))
+    who = acquisition.newcomers[name]
+    n = int(np.clip(np.rint(customers), 1, _LIVES))
+    luck = luck_of_newcomers(who, who.path.times[-1:], n, number)[:, 0]
+    return np.asarray(np.sqrt(customers) * luck)
 
 
 def _choose(gains: FloatArray, steps: int, cost: float, spend_all: bool) -> list[int]:

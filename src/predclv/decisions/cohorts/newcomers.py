@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.decisions.cohorts.arrivals import ArrivalForecast
-from predclv.decisions.cohorts.luck import luck_of_newcomers
 from predclv.decisions.cohorts.plan import Plan
+from predclv.decisions.luck import Newcomers, luck_of_newcomers
 from predclv.models.contracts import ContractModel
 from predclv.value import CLV
 
 __all__ = ["value_newcomers"]
 
 FloatArray = NDArray[np.float64]
+
+# Simulated newcomers in all, for each draw: their spread is wanted, and the mean is known.
+_LIVES = 4_096
+_FEWEST = 8
 
 
 def value_newcomers(
@@ -48,7 +52,8 @@ def value_newcomers(
     found, spent = np.zeros((plan.n_draws, plan.n_periods)), np.zeros(plan.n_draws)
     # Chance in what single customers do is that of who comes in the middle of the period.
     middle = np.array([times[periods == period].mean() for period in np.unique(periods)])
-    luck = luck_of_newcomers(clv, plan.length - middle, segment, of_covariates, path, plan, price, number)
+    who = Newcomers(clv, segment, of_covariates, price, plan.margin, plan.include_first, plan.rate, path)
+    luck = luck_of_newcomers(who, plan.length - middle, max(_LIVES // len(middle), _FEWEST), number)
     for time, period, share in zip(times, periods, shares, strict=True):
         left, now = plan.length - time, np.exp(-plan.rate * time)
         mean = values[:, np.searchsorted(grid, left + 1e-9, side="right") - 1] if is_whole else _at(grid, values, left)

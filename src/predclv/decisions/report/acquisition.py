@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predclv.decisions.acquisition.assess import UNCERTAIN, Acquisition, assess_acquisition
+from predclv.decisions.acquisition.assess import NOT_ENOUGH, UNCERTAIN, Acquisition, assess_acquisition
 from predclv.decisions.formulas.plain import ALL
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
@@ -91,17 +91,22 @@ def _title(table: pd.DataFrame) -> str:
     if len(table) == 1:
         row = table.iloc[0]
         return f"Each 1 spent on winning a customer comes back as {_ratio(row['ratio'])}"
-    pays, loses = (table["ratio_low"] > 1).sum(), (table["ratio_high"] < 1).sum()
-    unsure = len(table) - pays - loses
+    told = table[table["verdict"] != NOT_ENOUGH]
+    pays, loses = (told["ratio_low"] > 1).sum(), (told["ratio_high"] < 1).sum()
+    unsure, few = len(told) - pays - loses, len(table) - len(told)
     said = (
         f"{pays} of {len(table)} channels {'brings more than it costs' if pays == 1 else 'bring more than they cost'}"
     )
     if loses:
         said += f", {loses} {'brings' if loses == 1 else 'bring'} less"
-    return said + (f", and {unsure} may do either" if unsure else "")
+    said += f", and {unsure} may do either" if unsure else ""
+    return said + (f"; of {few}, with too few customers, there is not enough to say" if few else "")
 
 
 def _lead(given: DecisionInputs, found: Acquisition, table: pd.DataFrame) -> str:
+    # Of a channel with hardly any customers there is nothing to say at the top of a page.
+    told = table[table["verdict"] != NOT_ENOUGH]
+    table = told if len(told) > 1 else table
     best, worst = table.iloc[0], table.iloc[-1]
     kept = "" if given.margin != 1 else " Value is revenue here: give a margin, or costs look smaller than they are."
 
@@ -181,7 +186,7 @@ def _ratios(given: DecisionInputs, found: Acquisition, shown: pd.DataFrame) -> T
 def _verdict(verdict: str, bands: Mapping[float, str]) -> str:
     names = list(bands.values())
     if verdict == f"{UNCERTAIN} (from {names[0]} to {names[-1]})":
-        return "not enough to say"
+        return NOT_ENOUGH
     return shorten(verdict.replace(f"{UNCERTAIN} (", "not sure: ").removesuffix(")"), NAME)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predclv.data.durations import parse_moment
-from predclv.decisions.acquisition.assess import check_terms
+from predclv.decisions.acquisition.terms import check_terms
 from predclv.decisions.retention.lists import check_offer
 from predclv.decisions.segments.tier_cuts import check_tiers
 from predclv.errors import DataError

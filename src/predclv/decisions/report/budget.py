@@ -34,9 +34,10 @@ def budget(given: DecisionInputs) -> Part | LeftOut:
         f"{given.sure} probability).{left}"
     )
     caveat = (
-        "The curves, which say how many customers each channel wins with how much money, are taken as they were given; "
-        "the ranges hold only what the data leave open about the value of a channel's average customer. “The next one” "
-        f"is what one more customer of the channel would cost. Value is {given.basis}."
+        "The curves, which say how many customers each channel wins with how much money, are taken as given. The "
+        "ranges hold what the data leave open about the value of a channel's average customer, and chance in who is "
+        "won: customers differ much, and few of them bring most. “The next one” is what one more customer of the "
+        f"channel would cost. Value is {given.basis}."
     )
     title = f"The budget is expected to bring {given.money(total['expected_profit'])} more than it costs"
     figure = draw(
