@@ -88,9 +88,9 @@ parameters.round(4)
 # |---|---|
 # | `conditional_expected_number_of_purchases_up_to_time(t, ...)` | `predict(rfm, horizon=t)["expected_purchases"]` |
 # | `conditional_probability_alive(...)` | `p_alive(rfm)`, and `p_alive(rfm, ahead="26 weeks")` |
-# | `expected_number_of_purchases_up_to_time(t)` | `new_customer(horizon=t)` |
+# | `expected_number_of_purchases_up_to_time(t)` | `CLV().fit(rfm).new_customer(horizon=t)["expected_purchases"]` |
 # | `probability_of_n_purchases_up_to_time(t, n)`, of a new one | `purchase_distribution(rfm, horizon=t)`, of each |
-# | `conditional_expected_average_profit(...)` | `predict(rfm)["expected_spend"]` of `GammaGamma` or `CLV` |
+# | `conditional_expected_average_profit(...)` | `GammaGamma().fit(rfm).expected_spend(rfm)`, and a column of `CLV` |
 # | `customer_lifetime_value(...)` | `CLV().predict(rfm, horizon=..., discount_rate=...)` |
 
 # %%
@@ -129,6 +129,20 @@ with warnings.catch_warnings():
         rows.append((f"{monthly:.0%} a month", there.sum(), here["expected_clv"].sum()))
 values = pd.DataFrame(rows, columns=["discount", "there", "here"]).assign(ratio=lambda t: t["here"] / t["there"])
 values.round(4)
+
+# %% [markdown]
+# The other two calls of the table, a new customer's purchases in 39 weeks and the spend that is expected of each:
+
+# %%
+new = clv.new_customer(horizon="39 weeks")["expected_purchases"].iloc[0]
+spend = models["gamma_gamma"].expected_spend(rfm)["expected_spend"]
+spend_there = peers["gamma_gamma"].conditional_expected_average_profit(theirs["frequency"], theirs["monetary_value"])
+assert np.isclose(peer.expected_number_of_purchases_up_to_time(39), new, rtol=1e-3)
+assert np.allclose(spend_there, spend, rtol=1e-3)
+pd.DataFrame(
+    {"there": [peer.expected_number_of_purchases_up_to_time(39), spend_there.mean()], "here": [new, spend.mean()]},
+    index=["purchases of a new customer", "mean of the spends expected"],
+).round(4)
 
 # %% [markdown]
 # ## The rest of lifetimes

@@ -264,8 +264,8 @@ _ = axes[1].legend(frameon=False)
 
 # %% [markdown]
 # One population takes from the resellers and gives to the consumers. Its interval lies wholly above what the consumers
-# brought, and what the resellers brought is at its upper end: an interval counts what the model knows, not what it does
-# not know. Two populations have both well within. What a customer is worth to *win* is further apart still: with one
+# brought, and ends just below what the resellers brought: an interval counts what the model knows, not what it does not
+# know. Two populations have both well within. What a customer is worth to *win* is further apart still: with one
 # population, the shop pays for a consumer nearly twice what he brings in his first year.
 
 # %%
@@ -274,7 +274,7 @@ new |= {kind: two.new_customer("1 year", segment=kind, discount_rate=0.0) for ki
 newcomers = pd.concat(new).droplevel(1)[["expected_purchases", "expected_spend", "expected_clv", "clv_low", "clv_high"]]
 wrong = values.loc["one population"]
 assert wrong.loc["consumer", "low"] > kept["consumer"]
-assert kept["wholesale"] > wrong.loc["wholesale", ["expected", "high"]].mean()
+assert kept["wholesale"] > wrong.loc["wholesale", "high"]
 assert values.loc["two populations", "inside"].all()
 assert newcomers["expected_clv"].iloc[0] > 1.5 * newcomers.loc["consumer", "expected_clv"]
 newcomers.round(2)
