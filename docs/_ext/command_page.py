@@ -32,8 +32,10 @@ def page() -> str:
     """The page as reStructuredText."""
     parts = [
         "Commands\n========\n",
-        "Every command takes ``--help``. Exit codes: 0 done, 3 done with rows set aside (``score`` alone), 2 the input "
-        "or an option is at fault (one readable line on stderr), 1 the program is.\n",
+        "Every command takes ``--help``, and ``predclv --install-completion`` has the shell complete them. Exit codes: "
+        "0 done, 3 done with rows set aside (``score`` alone), 4 done and found what ``--fail-on`` asks for "
+        "(``monitor`` alone), 2 the input or an option is at fault (one readable line on stderr), 1 the program is, or "
+        "its installation; 130 stopped by Ctrl-C, 143 by SIGTERM.\n",
     ]
     for name, command in list_commands():
         parts.append(f"{name}\n{'-' * len(name)}\n\n{_literal(command.help or '')}\n")

@@ -284,6 +284,7 @@ def test_a_series_knows_who_rings_again(base):
     assert series.table["verdict"].tolist() == ["no", "yes"]
     assert (series.repeated["rang"] == 2).all()
     assert len(series.repeated) >= 10
+    assert f"{len(series.repeated):,} customers fell silent more than once; refit: no, yes" in repr(series)
     assert series.repeated["chance"].between(0.0, 0.05**2 + 1e-12).all()
     with pytest.raises(ValueError, match="two snapshots"):
         watch_snapshots([(fit, pair.old)])

@@ -27,9 +27,6 @@ app = typer.Typer(
 )
 
 app.add_typer(contracts_app, name="contracts")
-app.command("decide")(decide_command)
-app.command("monitor")(monitor_command)
-app.command("doctor")(doctor_command)
 
 
 def execute(arguments: list[str]) -> int:
@@ -369,3 +366,9 @@ def backtest_command(
     with session(quiet, json) as current:
         outputs = backtest.Outputs(report, scores, forecasts, out)
         backtest.show(current, log, data_options(context), what, outputs, title=title)
+
+
+# Listed after what comes before them in the work.
+app.command("decide")(decide_command)
+app.command("monitor")(monitor_command)
+app.command("doctor")(doctor_command)

@@ -20,7 +20,7 @@ from predclv.value import CLV
 __all__ = ["Watch", "watch_snapshots"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Watch:
     """A series of comparisons; made by `watch_snapshots`.
 
@@ -42,6 +42,13 @@ class Watch:
     table: pd.DataFrame
     repeated: pd.DataFrame
     false_alarm_of_series: float
+
+    def __repr__(self) -> str:
+        first, last = self.table["old_date"].iloc[0], self.table["new_date"].iloc[-1]
+        return (
+            f"<Watch: {len(self.steps) + 1} snapshots from {first} to {last}; {len(self.repeated):,} customers "
+            f"fell silent more than once; refit: {', '.join(self.table['verdict'])}>"
+        )
 
 
 def watch_snapshots(
