@@ -104,8 +104,8 @@ assert quarters["made / expected"].between([1.13, 1.19, 1.0], [1.18, 1.25, 1.06]
 quarters.round(2)
 
 # %% [markdown]
-# The quarter of Christmas brought 16 % more than was said, and the one after it 22 %. So Christmas alone does not explain
-# it: more customers were still there, or they bought more often, than 39 weeks had shown.
+# The quarter of Christmas brought 16 % more than was said, and the one after it 22 %. So Christmas alone does not
+# explain it: more customers were still there, or they bought more often, than 39 weeks had shown.
 
 # %% [markdown]
 # ## With customers who are as the model says, it does hold
