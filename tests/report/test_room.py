@@ -47,3 +47,21 @@ def test_a_drawing_with_room_is_left_alone():
     before = list(ax.get_xticks()), ax.get_title(loc="left")
     make_room(canvas)
     assert (list(ax.get_xticks()), ax.get_title(loc="left")) == before
+
+
+def test_ages_in_a_row_are_thinned_evenly_and_names_stay():
+    canvas = Figure(figsize=(3.4, 3.0), dpi=72, layout="constrained")
+    for labels, stays in (([str(age) for age in range(24)], False), ([f"c{i}" for i in range(24)], True)):
+        canvas.clear()
+        ax = canvas.subplots()
+        ax.imshow([range(24)], aspect="auto")
+        ax.set_xticks(range(24), labels)
+        make_room(canvas)
+        shown = [text.get_text() for text in ax.get_xticklabels()]
+        if stays:
+            assert shown == labels
+            continue
+        assert 4 <= len(shown) < 24
+        assert shown == labels[:: int(shown[1])]
+        extents = [text.get_window_extent() for text in ax.get_xticklabels()]
+        assert all(before.x1 < after.x0 for before, after in pairwise(extents))

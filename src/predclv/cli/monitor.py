@@ -158,6 +158,7 @@ def _screen(found: Monitoring) -> list[Any]:
         checks.add_row(row["check"], row["result"], escape(row["finding"]))
     first = found.alarms.head(5).to_dict("records")
     unit = f" {escape(str(facts['currency']))}" if facts["currency"] else ""
+    unit = " purchases" if facts["value_in"] == "purchases" else unit
     lines = [
         f"  {escape(str(row['customer_id']))}: {row['kind']}, {row['purchases']} purchases where "
         f"{row['usual_purchases']:.1f} are usual, {screen.number(row['value_at_stake'])}{unit} at stake"

@@ -83,14 +83,29 @@ def _move_legend(canvas: Figure, axes: Axes) -> None:
 
 
 def _thin_ticks(canvas: Figure, axes: Axes) -> None:
-    """Take fewer ticks of the horizontal axis until their labels stand apart; those set one by one stay."""
+    """Take fewer ticks of the horizontal axis until their labels stand apart; names set one by one stay."""
     locator = axes.xaxis.get_major_locator()
-    if isinstance(locator, FixedLocator) or not isinstance(locator, MaxNLocator):
+    if isinstance(locator, FixedLocator):
+        _thin_counted(canvas, axes)
+        return
+    if not isinstance(locator, MaxNLocator):
         return
     bins = len(axes.get_xticks())
     while bins > _FEWEST and _overlap(axes):
         bins -= 1
         axes.xaxis.set_major_locator(MaxNLocator(bins))
+        canvas.draw_without_rendering()
+
+
+def _thin_counted(canvas: Figure, axes: Axes) -> None:
+    """Leave out every other tick, or more, where they are whole numbers at even steps, which tell those in between."""
+    at, labels = list(axes.get_xticks()), [label.get_text() for label in axes.get_xticklabels()]
+    if not all(map(str.isdecimal, labels)) or len({int(b) - int(a) for a, b in pairwise(labels)}) != 1:
+        return
+    every = 1
+    while len(at[:: every + 1]) >= _FEWEST and _overlap(axes):
+        every += 1
+        axes.set_xticks(at[::every], labels[::every])
         canvas.draw_without_rendering()
 
 

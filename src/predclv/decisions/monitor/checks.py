@@ -11,14 +11,14 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.snapshots import Pairing
 from predclv.decisions.monitor.sources import FileSnapshot, Snapshot
-from predclv.errors import DataQualityWarning, UnitError, warn
+from predclv.errors import DataError, DataQualityWarning, UnitError, warn
 from predclv.models.base import require_summary
 from predclv.models.contracts import ContractModel
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
-__all__ = ["bind", "check_models", "one_of", "warn_of_matching"]
+__all__ = ["bind", "check_models", "one_of", "refuse_hindsight", "warn_of_matching"]
 
 _FEW = 200
 
@@ -55,6 +55,17 @@ def bind(option: str, model: Any, rfm: RFMSummary, horizon: Any, discount_rate: 
     return Forecaster(transactions, spend, parsed.length, delta)
 
 
+def refuse_hindsight(first: Forecaster, old: RFMSummary) -> None:
+    """Raise DataError where the model was fitted after the old date, and so has seen what it is to have forecast."""
+    fitted, end = first.transactions.fingerprint_.observation_end, old.observation_end
+    # By the day: a snapshot of a date and a model of an hour of it are of one time.
+    if fitted is not None and end is not None and fitted[:10] > end.isoformat()[:10]:
+        raise DataError(
+            f"The old model was fitted as of {fitted}, after the old snapshot of {end}: it has seen what it would be "
+            "held against. Give the one that was in use then, and the later one as the new model."
+        )
+
+
 def one_of(snapshot: Snapshot) -> Any:
     """What knows the units of a snapshot: of a file the summary of one customer, else itself, whatever it is."""
     return snapshot.one if isinstance(snapshot, FileSnapshot) else snapshot
@@ -89,8 +100,8 @@ def warn_of_matching(matched: Pairing) -> None:
         reasons = aside.groupby("reason", sort=False).size()
         told = "; ".join(f"{reason}: {n:,}" for reason, n in reasons.items())
         warn(
-            f"{len(aside):,} customers are in one snapshot alone or contradict the other, and are set aside ({told}; "
-            f"first: customer {aside['customer_id'].iloc[0]}).",
+            f"Set aside, for being in one snapshot alone or contradicting the other: {len(aside):,} of "
+            f"{len(aside) + len(matched):,} customers ({told}; first: customer {aside['customer_id'].iloc[0]}).",
             DataQualityWarning,
         )
     if len(matched) < _FEW:

@@ -12,14 +12,15 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor import verdict
 from predclv.decisions.monitor.alarms import Rules
 from predclv.decisions.monitor.calibration import judge_forecast
-from predclv.decisions.monitor.checks import bind, check_models, one_of, warn_of_matching
+from predclv.decisions.monitor.checks import bind, check_models, one_of, refuse_hindsight, warn_of_matching
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.parameters import COLUMNS, compare_parameters
 from predclv.decisions.monitor.result import Monitoring
-from predclv.decisions.monitor.snapshots import Pairing, match_snapshots
+from predclv.decisions.monitor.snapshots import Pairing, check_alike, match_snapshots
 from predclv.decisions.monitor.sources import ROWS, Snapshot, open_snapshot
 from predclv.decisions.monitor.walk import Walked, walk
 from predclv.inference.posterior import check_level
+from predclv.models.base import require_summary
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
@@ -106,7 +107,11 @@ def compare_snapshots(
     columns = [margin] if isinstance(margin, str) else []
     before = open_snapshot(old, [*columns, *_needed(model)])
     after = open_snapshot(new, [*columns, *_needed(model), *_needed(new_model)])
+    for one in (one_of(before), one_of(after)):
+        require_summary(one)
+    check_alike(one_of(before), one_of(after))
     first = bind("model", model, one_of(before), horizon, discount_rate)
+    refuse_hindsight(first, one_of(before))
     second = None if new_model is None else bind("new_model", new_model, one_of(after), horizon, discount_rate)
     check_models(first, second, one_of(after))
     pairing = match_snapshots(before, after)

@@ -20,7 +20,7 @@ from predclv.errors import DataError, UnitError
 from predclv.kernels.id_hashes import mix
 from predclv.models.base import require_summary
 
-__all__ = ["Matched", "Pairing", "match_snapshots"]
+__all__ = ["Matched", "Pairing", "check_alike", "match_snapshots"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -179,7 +179,7 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
             assert isinstance(rfm, RFMSummary)
             rfm.require_customers("Monitoring, which follows each customer,")
             rfm.require_joint_spend("Monitoring")
-    _check_units(old, new)
+    check_alike(old, new)
     place = find_ids(old.customer_id, new.customer_id)
     # Positions in 32 bits, of which there are as many as customers.
     here = np.flatnonzero(place >= 0).astype(np.int32)
@@ -230,7 +230,8 @@ def _ids(snapshot: Snapshot, rows: Rows | int) -> Any:
     return ids.take(pa.array(rows)).to_numpy(zero_copy_only=False)
 
 
-def _check_units(old: Snapshot, new: Snapshot) -> None:
+def check_alike(old: Snapshot, new: Snapshot) -> None:
+    """Raise UnitError where two snapshots were not counted in one way, DataError where the new one is not later."""
     for name in ("time_unit", "collapse", "opportunities", "currency", "returns"):
         mine, theirs = getattr(old, name), getattr(new, name)
         # A ready table need not say how purchases were merged, nor what became of returns.

@@ -19,6 +19,7 @@ from predclv.batch.memory import release_unused
 from predclv.data.durations import parse_moment
 from predclv.data.rfm import RFMSummary
 from predclv.data.units import read_units
+from predclv.errors import DataError
 
 __all__ = ["ROWS", "FileSnapshot", "Rows", "Snapshot", "find_ids", "open_snapshot", "stretches"]
 
@@ -135,8 +136,14 @@ def open_snapshot(source: RFMSummary | str | os.PathLike[str], carry: Sequence[s
         return source
     path, carry = Path(source), list(dict.fromkeys(carry))
     found = _open(path, carry) if path.suffix.lower() == ".parquet" and path.is_file() else None
+    if found is not None:
+        return found
     # Whatever is out of the ordinary goes the way that knows how to read it, or what to say.
-    return RFMSummary.from_frame(path, carry=carry) if found is None else found
+    try:
+        return RFMSummary.from_frame(path, carry=carry)
+    except DataError as error:
+        # Which of the two it is.
+        raise error if str(path) in str(error) else DataError(f"'{path}': {error}") from error
 
 
 def _open(path: Path, carry: list[str]) -> FileSnapshot | None:
@@ -177,7 +184,19 @@ def _open(path: Path, carry: list[str]) -> FileSnapshot | None:
     release_unused()
     carried = {name: c.dictionary_encode() if _is_text(c.type) else c for name, c in carried.items()}
     frequency, recency, T = (numbers[name] for name in _NUMBERS[:3])
+    if not _are_sound(frequency, recency, T, numbers.get("monetary_value")):
+        return None
     return FileSnapshot(ids, frequency, recency, T, numbers.get("monetary_value"), carried, units)
+
+
+def _are_sound(frequency: Rows, recency: FloatArray, T: FloatArray, spend: FloatArray | None) -> bool:
+    """Whether the plainest of what is asked of a summary holds: what does not is to be refused, not to be matched."""
+    for some in stretches(len(frequency), ROWS):
+        # NaN compares as false.
+        sound = (frequency[some] >= 0) & (recency[some] >= 0) & (recency[some] <= T[some]) & (T[some] < np.inf)
+        if not sound.all() or (spend is not None and not np.isfinite(spend[some]).all()):
+            return False
+    return True
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -82,14 +82,22 @@ def _total(calibration: Calibration, what: str, currency: str | None) -> dict[st
         f"{row['high']:,.0f} with {calibration.level:.0%} probability)"
     )
     half = (row["high"] - row["low"]) / 2
-    if not np.isfinite(row["error"]) or half > THRESHOLDS["total_too_wide"] * row["expected"]:
+    by_chance = not row["p"] < THRESHOLDS["chance"]
+    # What is beyond chance is so however wide the interval; what lies within a wide one may be anything.
+    if not np.isfinite(row["error"]) or (by_chance and half > THRESHOLDS["total_too_wide"] * row["expected"]):
         return _row(check, UNKNOWN, row["error"], limit, f"{said}: too wide an interval to tell")
-    if row["p"] >= THRESHOLDS["chance"]:
+    if by_chance:
         allowed = "as chance allows" if row["inside"] else "outside, by no more than chance now and then brings"
         return _row(check, FINE, row["error"], limit, f"{said}: {allowed}")
     if abs(row["error"]) <= limit:
         return _row(check, FINE, row["error"], limit, f"{said}: beyond chance, and off by little")
-    return _row(check, REFIT, row["error"], limit, f"{said}: off by {row['error']:+.0%}, which chance does not explain")
+    return _row(
+        check, REFIT, row["error"], limit, f"{said}: off by {_signed(row['error'])}, which chance does not explain"
+    )
+
+
+def _signed(share: float) -> str:
+    return f"{share:+.0%}".replace("-", "−")
 
 
 def _places(calibration: Calibration) -> dict[str, Any]:

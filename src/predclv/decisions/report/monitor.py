@@ -88,23 +88,14 @@ def compose_monitoring(found: Monitoring, *, title: str, messages: Sequence[str]
 
 
 def _answer(found: Monitoring) -> Section:
-    headings = {
-        "no": "The forecast still holds: no need to fit again",
-        "yes": _why_fit_again(found),
-        UNKNOWN: "There is not enough to say whether the forecast still holds",
-    }
     failed = found.evidence[found.evidence["result"] == "refit"]
     lead = {
         "no": "Every check that had enough to go on is within what chance allows, or off by too little to matter.",
         "yes": f"{len(failed)} of {len(found.evidence)} checks found a difference beyond chance that is large enough "
-        "to matter: "
-        + "; ".join(f"{_check(row['check'])}: {row['finding']}" for row in failed.to_dict("records"))
-        + ".",
+        f"to matter: {', '.join(map(_check, failed['check']))}.",
         UNKNOWN: "The customers are too few, or bought too little in the time, for the total to tell anything.",
     }[found.verdict]
-    totals = found.calibration.totals
-    row = totals[(totals["what"] == "purchases") & (totals["group"] == "all")].iloc[0]
-    facts = found.facts
+    row, facts = _all_purchases(found), found.facts
     change = facts["value_now"] / facts["value_expected"] - 1 if facts["value_expected"] > 0 else float("nan")
     rang = found.alarm_counts.set_index("kind")["rang"]
     cards = [
@@ -125,7 +116,7 @@ def _answer(found: Monitoring) -> Section:
     rows = [[_check(row["check"]), _SIGNS[row["result"]], row["finding"]] for row in found.evidence.to_dict("records")]
     return Section(
         "answer",
-        headings[found.verdict],
+        _heading(found),
         [Paragraph(lead, "lead"), Cards(cards), Table("What was checked", ("Check", "Result", "What was found"), rows)],
         short="Fit again?",
     )
@@ -139,15 +130,34 @@ def _check(name: str) -> str:
     return f"{'what customers spend' if model == GammaGamma.__name__ else 'how customers buy and leave'} ({name})"
 
 
-def _why_fit_again(found: Monitoring) -> str:
-    """The heading where the verdict is yes: whether the forecast failed, or what it rests on has become another."""
+def _all_purchases(found: Monitoring) -> Any:
+    """Forecast of all purchases in the window, and what came."""
+    totals = found.calibration.totals
+    return totals[(totals["what"] == "purchases") & (totals["group"] == "all")].iloc[0]
+
+
+def _heading(found: Monitoring) -> str:
+    """The answer with its number; where it is yes, whether the forecast failed, or what it rests on is another."""
+    row = _all_purchases(found)
+    came, expected = f"{row['actual']:,.0f} purchases came", f"{row['expected']:,.0f} were expected"
+    if found.verdict == "no":
+        return f"No need to fit again: {came}, {expected}"
+    if found.verdict == UNKNOWN:
+        return (
+            f"Not enough to say whether the forecast still holds: {found.facts['compared']:,} customers bought "
+            f"{row['actual']:,.0f} times"
+        )
     results = found.evidence.set_index("check")["result"]
     of_forecast = results[results.index.isin(OF_FORECAST)]
-    if (of_forecast == "refit").any():
-        return "Fit again: customers no longer do what the old forecast says"
+    failed = int((of_forecast == "refit").sum())
+    if results["total purchases"] == "refit":
+        return f"Fit again: {came} where {expected}"
+    if failed:
+        return f"Fit again: {failed} of {len(of_forecast)} checks of the last forecast failed"
     if (of_forecast == FINE).all():
-        return "Fit again: the last forecast was not far off, but what it rests on has changed"
-    return "Fit again: what the forecast rests on has changed"
+        return f"Fit again: the last forecast was off by {percent(abs(row['error']))}, but what it rests on has changed"
+    n = int((results == "refit").sum())
+    return f"Fit again: what the forecast rests on has changed, by {n} of {len(results)} checks"
 
 
 def _alarms(found: Monitoring) -> Section:
@@ -252,8 +262,7 @@ def _of(found: Monitoring) -> str:
 
 def _forecast(found: Monitoring) -> Section:
     scores, facts = found.calibration, found.facts
-    table = scores.totals
-    row = table[(table["what"] == "purchases") & (table["group"] == "all")].iloc[0]
+    table, row = scores.totals, _all_purchases(found)
     where = "within" if row["inside"] else "outside"
     heading = f"The last forecast said {row['expected']:,.0f} purchases; {row['actual']:,.0f} came, {where} its range"
     lead = (

@@ -43,10 +43,11 @@ def drift(found: Monitoring) -> Section:
     if known.empty:
         heading = "No newcomers to compare: whether the base is becoming another is not known"
     elif beyond.empty:
-        heading = "New customers are like those who came before them"
+        heading = f"{found.facts['newcomers']:,} new customers are like those who came before them"
     else:
-        most = str(beyond.loc[beyond["psi"].idxmax(), "variable"])
-        heading = f"New customers differ from those before, most in {_VARIABLES[most]}"
+        most = beyond.loc[beyond["psi"].idxmax()]
+        now = f"{_mean(most['mean_new'])} on average instead of {_mean(most['mean_old'])}"
+        heading = f"New customers differ from those before, most in {_VARIABLES[str(most['variable'])]}: {now}"
     text = (
         "Customers who came since the old snapshot, beside those who came in the same length of time before it, each "
         "at the same age. The stability index is 0 where both are alike; from 0.1 on the difference is worth a look, "
