@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import predclv as pc
 from command_line import COLUMNS, check_refusal, shell
 from predclv.cli import main
 
@@ -57,6 +58,13 @@ def test_summaries_and_models_apart_give_the_same(snapshots, tmp_path, capsys):
     assert {**one, "warnings": None} == {**other, "warnings": None}
     assert main(["monitor", *snapshots, "--no-compare-models", *common]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == []
+
+
+def test_without_money_purchases_are_at_stake(snapshots, tmp_path, capsys):
+    pc.load(f"{snapshots[0]}/model").transactions_.save(tmp_path / "model")
+    options = ["--model", str(tmp_path / "model"), "--no-compare-models", "--no-report", "--top", "1"]
+    assert main(["monitor", *snapshots, *TERMS, *options, "--out", str(tmp_path / "out")]) == 0
+    assert " purchases at stake" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_batch_job_learns_what_to_do_from_the_exit_code(snapshots, tmp_path, capsys):
