@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from predclv.decisions import compare_snapshots, watch_snapshots
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.parameters import compare_parameters
 from predclv.decisions.monitor.population import stability_index
+from predclv.decisions.monitor.snapshots import Matched
 from predclv.decisions.report.monitor import write_monitor_report
 from predclv.errors import DataError, DataQualityWarning, UnitError
 from snapshots import fitted, simulate
@@ -201,16 +203,28 @@ def test_rows_in_any_order_give_the_same_alarms(base):
 def test_a_part_at_a_time_gives_the_same(segment, monkeypatch, tmp_path):
     """Parts of 300 of 900 customers, from memory and from files; the intervals of totals alone are drawn anew."""
     pair = simulate(78, 900, newcomers=200, ages=(0.0, 60.0))
+    # Some change their plan, or take one that is new; what is kept of their money differs.
     kinds = [np.array(["a", "b"])[rfm.customer_id % 2].astype(object) for rfm in (pair.old, pair.new)]
+    kinds[1][::7] = "a"
+    kinds[1][::50] = "c"
     old, new = (
-        dataclasses.replace(rfm, carried={"plan": kind}) for rfm, kind in zip((pair.old, pair.new), kinds, strict=True)
+        dataclasses.replace(rfm, carried={"plan": kind, "kept": np.where(rfm.customer_id % 5, 0.6, 0.2)})
+        for rfm, kind in zip((pair.old, pair.new), kinds, strict=True)
     )
+    options = {"horizon": 26, "margin": "kept"}
     model = {"segment": segment, "method": "map" if segment else "mle"}
     fits = [pc.CLV(pc.BGNBD(**model), pc.GammaGamma()).fit(rfm) for rfm in (old, new)]
-    whole = compare_snapshots(fits[0], old, new, fits[1], horizon=26)
+    whole = compare_snapshots(fits[0], old, new, fits[1], **options)
     files = [tmp_path / f"{name}.parquet" for name in ("old", "new")]
     for rfm, file in zip((old, new), files, strict=True):
         write_summary(rfm, file)
+    if segment is not None:
+        assert whole.set_aside["reason"].unique().tolist() == [
+            "now in a segment of 'plan' that the old model does not know"
+        ]
+        assert len(whole.set_aside) == 22
+        assert len(whole.customers) == 900 - 18
+        assert set(whole.parameters["segment"].dropna()) == {"a", "b"}
     sizes = []
     monkeypatch.setattr("predclv.decisions.monitor.compare.ROWS", 300)
     judge = Forecaster.expected_purchases
@@ -219,10 +233,11 @@ def test_a_part_at_a_time_gives_the_same(segment, monkeypatch, tmp_path):
     )
     for sources in ((old, new), files):
         kept = tmp_path / "customers.parquet" if sources is files else None
-        parts = compare_snapshots(fits[0], *sources, fits[1], horizon=26, customers_file=kept)
+        parts = compare_snapshots(fits[0], *sources, fits[1], **options, customers_file=kept)
         assert (parts.customers is None) == (kept is not None)
         customers = parts.customers if kept is None else pd.read_parquet(kept)
         pd.testing.assert_frame_equal(customers, whole.customers, rtol=1e-12)
+        pd.testing.assert_frame_equal(parts.set_aside, whole.set_aside)
         pd.testing.assert_frame_equal(parts.alarms, whole.alarms, rtol=1e-12)
         pd.testing.assert_frame_equal(parts.alarm_counts, whole.alarm_counts, rtol=1e-12)
         pd.testing.assert_frame_equal(parts.population, whole.population, rtol=1e-12)
@@ -239,6 +254,14 @@ def test_a_part_at_a_time_gives_the_same(segment, monkeypatch, tmp_path):
         for end in ("low", "high"):
             assert (np.abs(one.totals[end] - other.totals[end]) <= 0.25 * width + 2).all()
     assert max(sizes) <= 300
+
+
+def test_the_luck_of_a_customer_does_not_depend_on_who_else_is_in_the_part():
+    ids = np.array([1, 2, "c", 4.5], dtype=object)
+    rfm = pc.RFMSummary(ids, np.zeros(4, dtype=np.int64), np.zeros(4), np.ones(4), None)
+    together = Matched(rfm, rfm, 1.0).uniforms(0, "silence")
+    apart = np.concatenate([Matched(rfm[[i]], rfm[[i]], 1.0).uniforms(0, "silence") for i in range(4)])
+    np.testing.assert_array_equal(together, apart)
 
 
 def test_totals_of_many_parts_do_not_depend_on_the_order_of_rows(base, monkeypatch):
@@ -516,6 +539,19 @@ def test_a_file_that_contradicts_itself_is_refused_by_name(column, value, said, 
     pq.write_table(table.set_column(at, column, pa.array(changed, from_pandas=False)), path)
     with pytest.raises(DataError, match=rf"new\.parquet': {said}.* 1 of 2,500 customers \(first: customer 8"):
         compare_snapshots(fit, pair.old, path)
+
+
+def test_nobody_in_a_segment_that_the_model_knows_is_refused():
+    pair = simulate(6, 120)
+    old, new = (
+        dataclasses.replace(rfm, carried={"plan": np.full(len(rfm), plan, dtype=object)})
+        for rfm, plan in ((pair.old, "a"), (pair.new, "z"))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = pc.BGNBD(method="map", segment="plan").fit(old)
+    with pytest.raises(DataError, match="'plan' that the old model lacks"):
+        compare_snapshots(fit, old, new, horizon=26)
 
 
 def test_contracts_are_refused_in_words():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from predclv.data.columns import mean_spend
+from predclv.data.columns import mean_spend, segments
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor.forecaster import Forecaster
-from predclv.decisions.monitor.snapshots import Pairing
-from predclv.decisions.monitor.sources import FileSnapshot, Snapshot
+from predclv.decisions.monitor.snapshots import Pairing, ids_of
+from predclv.decisions.monitor.sources import ROWS, FileSnapshot, Snapshot, stretches
 from predclv.errors import DataError, DataQualityWarning, UnitError, warn
 from predclv.models.base import require_summary
 from predclv.models.contracts import ContractModel
@@ -18,7 +22,7 @@ from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 
-__all__ = ["bind", "check_models", "one_of", "refuse_hindsight", "warn_of_matching"]
+__all__ = ["bind", "check_models", "one_of", "refuse_hindsight", "set_aside_unknown_segments", "warn_of_matching"]
 
 _FEW = 200
 
@@ -93,6 +97,43 @@ def check_models(first: Forecaster, second: Forecaster | None, new: RFMSummary) 
         )
 
 
+def set_aside_unknown_segments(first: Forecaster, pairing: Pairing) -> Pairing:
+    """Leave out whoever is now in a segment that the old model does not know, as those of a channel that is new.
+
+    Raises
+    ------
+    DataError
+        Nobody else is left.
+    """
+    unknown: dict[str, NDArray[np.bool_]] = {}
+    for model in (first.transactions, first.spend):
+        if model is None or not model.segments_ or model.segment in unknown:
+            continue
+        column = str(model.segment)
+        unknown[column] = np.zeros(len(pairing.new), dtype=bool)
+        for some in stretches(len(pairing.new), ROWS):
+            names, codes = segments(pairing.new.pick(np.arange(some.start, some.stop)), column, option="segment")
+            unknown[column][some] = np.array([str(name) not in model.segments_ for name in names])[codes]
+    for column, away in unknown.items():
+        known, news = ~away[pairing.there], ~away[pairing.newcomers]
+        if not known.any():
+            raise DataError(
+                f"All customers of the new snapshot are in segments of {column!r} that the old model lacks."
+            )
+        rows = np.concatenate([pairing.there[~known], pairing.newcomers[~news]])
+        if len(rows):
+            reason = f"now in a segment of {column!r} that the old model does not know"
+            left = pd.DataFrame({"customer_id": ids_of(pairing.new, rows), "reason": reason})
+            pairing = replace(
+                pairing,
+                here=pairing.here[known],
+                there=pairing.there[known],
+                newcomers=pairing.newcomers[news],
+                set_aside=pd.concat([pairing.set_aside, left], ignore_index=True),
+            )
+    return pairing
+
+
 def warn_of_matching(matched: Pairing) -> None:
     """Warn where customers are set aside, or few."""
     aside = matched.set_aside
@@ -100,8 +141,8 @@ def warn_of_matching(matched: Pairing) -> None:
         reasons = aside.groupby("reason", sort=False).size()
         told = "; ".join(f"{reason}: {n:,}" for reason, n in reasons.items())
         warn(
-            f"Set aside, for being in one snapshot alone or contradicting the other: {len(aside):,} of "
-            f"{len(aside) + len(matched):,} customers ({told}; first: customer {aside['customer_id'].iloc[0]}).",
+            f"Set aside, because they cannot be compared: {len(aside):,} of {len(aside) + len(matched):,} customers "
+            f"({told}; first: customer {aside['customer_id'].iloc[0]}).",
             DataQualityWarning,
         )
     if len(matched) < _FEW:

@@ -12,7 +12,14 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor import verdict
 from predclv.decisions.monitor.alarms import Rules
 from predclv.decisions.monitor.calibration import judge_forecast
-from predclv.decisions.monitor.checks import bind, check_models, one_of, refuse_hindsight, warn_of_matching
+from predclv.decisions.monitor.checks import (
+    bind,
+    check_models,
+    one_of,
+    refuse_hindsight,
+    set_aside_unknown_segments,
+    warn_of_matching,
+)
 from predclv.decisions.monitor.forecaster import Forecaster
 from predclv.decisions.monitor.parameters import COLUMNS, compare_parameters
 from predclv.decisions.monitor.result import Monitoring
@@ -100,7 +107,7 @@ def compare_snapshots(
     Warns
     -----
     DataQualityWarning
-        Customers had to be set aside, or are few.
+        Customers had to be set aside, those too whose segment the old model does not know; or they are few.
     """
     rules = Rules(alarm_level, top, min_value, fall, random_state)
     check_level(level)
@@ -114,7 +121,7 @@ def compare_snapshots(
     refuse_hindsight(first, one_of(before))
     second = None if new_model is None else bind("new_model", new_model, one_of(after), horizon, discount_rate)
     check_models(first, second, one_of(after))
-    pairing = match_snapshots(before, after)
+    pairing = set_aside_unknown_segments(first, match_snapshots(before, after))
     warn_of_matching(pairing)
     found = walk(first, second, pairing, margin, rules, customers_file, ROWS)
     compared = None if second is None else _parameters(first, second, pairing, level)

@@ -87,6 +87,11 @@ class Monitoring:
         Keys: schema, facts, verdict, thresholds, evidence, alarm_counts, alerts (id, kind, p, p_plain, certain,
         purchases, usual_purchases, value_expected, value_now, value_at_stake), set_aside (reason, customers),
         population, parameters, parameters_note, forecast (totals, distance, distance_by_chance, share_inside, level).
+
+        facts: model, value_in ("money" or "purchases"), currency, time_unit, old_date, new_date, window (in the time
+        unit), window_days, customers_old, customers_new, compared, newcomers, set_aside; value_old, value_expected and
+        value_now of those compared; base_by_old_model and base_by_new_model, of them and the newcomers; and the options
+        alarm_level, top, min_value, fall, horizon, discount_rate, margin, level, random_state.
         """
         plain = _plain({**self._told(), "alerts": self._alerts.to_dict("records")})
         assert isinstance(plain, dict)

@@ -20,7 +20,7 @@ from predclv.errors import DataError, UnitError
 from predclv.kernels.id_hashes import mix
 from predclv.models.base import require_summary
 
-__all__ = ["Matched", "Pairing", "check_alike", "match_snapshots"]
+__all__ = ["Matched", "Pairing", "check_alike", "ids_of", "match_snapshots"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -92,8 +92,11 @@ class Matched:
     @cached_property
     def _hashes(self) -> Hashes:
         ids = self.old.customer_id
+        if ids.dtype != object:
+            return hash_ids(pa.array(ids))
+        # By the text, for of ids of several kinds a part may have one alone.
         try:
-            column = pa.array(ids)
+            column = pa.array(ids, type=pa.large_string())
         except pa.ArrowException:
             column = pa.array([str(customer) for customer in ids])
         return hash_ids(column)
@@ -187,7 +190,7 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
     if len(here) == 0:
         raise DataError(
             f"None of the {len(old):,} customers of the old snapshot is in the new one (first: "
-            f"{_ids(old, 0)!r}, there {_ids(new, 0)!r}). Are ids of one kind, and is it one base?"
+            f"{ids_of(old, 0)!r}, there {ids_of(new, 0)!r}). Are ids of one kind, and is it one base?"
         )
     window = _window(old, new, here, there)
     reason = np.empty(len(here), dtype=np.int8)
@@ -205,9 +208,9 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
     only_new = np.flatnonzero(origin < 0)
     late = new.T[only_new] > window * (1 + _ROUNDING) + _ROUNDING
     aside = [
-        (_ids(old, np.flatnonzero(place < 0)), "not in the new snapshot"),
-        *((_ids(old, here[reason == i]), _REASONS[i]) for i in dict.fromkeys(reason[~sound].tolist())),
-        (_ids(new, only_new[late]), "first bought before the old date, and not in the old snapshot"),
+        (ids_of(old, np.flatnonzero(place < 0)), "not in the new snapshot"),
+        *((ids_of(old, here[reason == i]), _REASONS[i]) for i in dict.fromkeys(reason[~sound].tolist())),
+        (ids_of(new, only_new[late]), "first bought before the old date, and not in the old snapshot"),
     ]
     return Pairing(
         old,
@@ -221,7 +224,8 @@ def match_snapshots(old: Snapshot, new: Snapshot) -> Pairing:
     )
 
 
-def _ids(snapshot: Snapshot, rows: Rows | int) -> Any:
+def ids_of(snapshot: Snapshot, rows: Rows | int) -> Any:
+    """Ids of some rows, or the id of one, as a summary has them."""
     ids = snapshot.customer_id
     if not isinstance(ids, pa.Array):
         return ids[rows]
