@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +73,35 @@ def test_offers_pay_from_their_break_even_lift_on(table):
         assert (found["expected_return"] <= found["return_high"]).all()
     by_customer = weigh_offer(some, cost=pd.Series(np.arange(1.0, 21.0)), lift=0.1)
     assert by_customer["cost"].tolist() == list(range(1, 21))
+
+
+def test_costs_of_offers_are_matched_by_the_rows_of_the_table(table):
+    some = table.head(5)
+    cost = pd.Series(np.arange(1.0, 6.0), index=some.index)
+    found = weigh_offer(some, cost=cost[::-1], lift=0.2)
+    np.testing.assert_array_equal(found["cost"], cost)
+    for wrong, message in ((cost[:2], "has 2 rows, and the table 5"), (cost.set_axis(range(5, 10)), "or other ones")):
+        with pytest.raises(DataError, match=message):
+            weigh_offer(some, cost=wrong, lift=0.2)
+    for wrong in ("much", [1.0, 2.0]):
+        with pytest.raises(DataError, match="'cost' must be a number, or one for each of 5 customers"):
+            weigh_offer(some, cost=wrong, lift=0.2)
+
+
+def test_a_customer_is_worth_the_same_in_every_table(rfm):
+    """Under a posterior expectations are over all its draws, whoever asks."""
+    some = rfm[:200]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clv = pc.CLV(pc.BGNBD(method="map"), pc.GammaGamma(method="map")).fit(some)
+    found = list_at_risk(clv, some, "39 weeks", margin="margin").set_index("customer_id").loc[some.customer_id]
+    forecast = clv.predict(some, "39 weeks", margin="margin").set_index("customer_id")
+    for name in ("p_alive", "expected_clv"):
+        np.testing.assert_allclose(found[name], forecast[name], rtol=1e-12)
+    np.testing.assert_allclose(found["value_at_risk"], found["lost_already"] + found["stake"], rtol=1e-12)
+    effect = retention_effect(clv, some, "39 weeks", saved=0.1, margin="margin").table.iloc[0]
+    assert effect["value"] == pytest.approx(forecast["expected_clv"].sum(), rel=1e-12)
+    assert effect["value_after"] - effect["value"] == pytest.approx(effect["gain"], rel=1e-9)
 
 
 def test_a_margin_counts_and_nothing_is_at_stake_without_one(clv, rfm, table):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,13 @@ def test_scores_follow_their_measures_and_the_name_follows_the_scores(rfm, found
         middle = int(np.floor((row.f_score + row.m_score) / 2 + 0.5))
         assert row.segment == DEFINITION[5 - row.r_score][5 - middle]
         assert row.segment == found.definition.loc[row.r_score, middle]
+
+
+def test_who_is_alike_in_days_is_so_in_weeks(clv, rfm, found):
+    """Times in sevenths differ in their last digit, and nobody may fall from a fifth for that."""
+    sevenths = replace(rfm, T=rfm.T / 7, recency=rfm.recency / 7)
+    again = assign_rfm_segments(clv, sevenths, 39, n_draws=16).customers
+    np.testing.assert_array_equal(again["r_score"], found.customers["r_score"])
 
 
 def test_the_table_holds_every_customer_once_and_the_forecast_beside(clv, rfm, found):

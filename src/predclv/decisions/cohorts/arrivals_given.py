@@ -41,6 +41,8 @@ def _settle_one(value: Any, n_periods: int, n_draws: int, period: str) -> Arriva
         draws = value.draws[np.arange(n_draws) % len(value.draws), :n_periods]
         return ArrivalForecast(draws, value.past, value.method)
     try:
+        if isinstance(value, str | bool):
+            raise TypeError("no number")
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise DataError(f"'arrivals' must be a number of at least 0, or {n_periods} of them. Got {value!r}.") from None

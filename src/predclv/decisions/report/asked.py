@@ -11,7 +11,7 @@ import numpy as np
 
 from predclv.data.durations import parse_moment
 from predclv.decisions.acquisition.terms import check_terms
-from predclv.decisions.retention.lists import check_offer
+from predclv.decisions.retention.offers import check_offer
 from predclv.decisions.segments.tier_cuts import check_tiers
 from predclv.errors import DataError
 from predclv.inference.posterior import check_number

@@ -11,7 +11,8 @@ from predclv.decisions.report.effect import effect
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.decisions.report.survey import GONE, LISTED, Survey, list_top, survey
-from predclv.decisions.retention.lists import list_at_risk, list_to_win_back, weigh_offer
+from predclv.decisions.retention.lists import list_at_risk, list_to_win_back
+from predclv.decisions.retention.offers import weigh_offer
 from predclv.plots.retention import plot_offer_return, plot_stakes
 from predclv.plots.style import chance, percent, shorten
 from predclv.report.blocks import Block, Figures, Paragraph, Section, Table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.report.inputs import DecisionInputs
-from predclv.decisions.retention.lists import Some, stakes_by_draw, walk
+from predclv.decisions.retention.lists import Some, forecast_of, stakes_by_draw, walk
 from predclv.forecast.customers import times_margin
 from predclv.kernels.gamma_gamma_compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, choose_theta
@@ -109,6 +109,10 @@ class _Sums:
             # Both models are independent given the data: the mean of the product is that of the means.
             there, expected, lost, stake = (column.mean(axis=0) for column in at)
             expected, lost, stake = (part * spend_at.mean(axis=0) for part in (expected, lost, stake))
+            if n_draws == MEAN_DRAWS:
+                # What the lists and the other sections say; of very many customers that takes too long.
+                there, expected = forecast_of(some, money, task.horizon.length, task.delta)
+                expected = times_margin(margin, expected)
             _, _, lost_by_draw, stake_by_draw = (part * spends for part in by_draw)
             self.expected += float(expected.sum())
             self._take("stake", stake_by_draw.sum(axis=1), float(stake.sum()))

@@ -16,8 +16,10 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.retention.inputs import check_share, require_purchases
 from predclv.errors import DataError
 from predclv.forecast.customers import Customers, times_margin
+from predclv.forecast.purchases import mean_discounted_purchases
+from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
-from predclv.models.estimates import MEAN_DRAWS, choose_theta
+from predclv.models.estimates import MEAN_DRAWS, center_draws, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue, ValueTask
 from predclv.value import CLV
@@ -118,7 +120,8 @@ def retention_effect(
     BG/BB by 1 - s. What the past says of a customer stays as it is; see `predclv.kernels.leaving`.
 
     The share is found where expectations are taken, at the point or over the draws, and is then the same in all draws.
-    There are 256 of these, fewer from 80,000 distinct histories on, never below 32; 32 for regular buyers.
+    The value is that of `CLV.predict`. There are 256 draws, fewer from 80,000 distinct histories on, never below 32; 32
+    for regular buyers.
     """
     pair = require_purchases(
         clv,
@@ -214,6 +217,20 @@ class _Base(NamedTuple):
                     totals[i] += np.einsum("dc,dc->d", bought[:, of], worth)
         return totals
 
+    def forecast(self) -> float:
+        """Expected value of all, as `CLV.predict` says: means over all draws."""
+        total, length = 0.0, self.task.horizon.length
+        for group in self.groups:
+            theta, theta_spend = (choose_theta(model.posterior_, None)[: center_draws(length)] for model in group.pair)
+            bindings = group.pair.transactions.bindings
+            for chunk in group.chunks():
+                people = chunk.customers
+                rows, of = people.histories()
+                bought = mean_discounted_purchases(bindings, *rows, length, self.task.delta, theta)[of]
+                spend = mean_expected_spend(people.x, people.mean_spend, theta_spend)
+                total += float(times_margin(people.margin * chunk.weight, bought * spend).sum())
+        return total
+
 
 def _groups(pair: Pair, rfm: RFMSummary, task: ValueTask) -> list[_Group]:
     weight = np.ones(len(rfm)) if rfm.weight is None else rfm.weight.astype(np.float64)
@@ -266,10 +283,9 @@ def _rows(name: str, base: _Base, changes: list[tuple[float, float]], level: flo
     at_center, by_draw = base.value(center, factors), base.value(draws, factors)
     kept = [base.retention(center, factor).mean() for factor in factors]
     low, high = np.quantile(base.retention(draws, 1.0), ends, method="inverted_cdf")
-    rows = []
+    rows, value = [], base.forecast()
     for i, (points, factor) in enumerate(changes, start=1):
         gain, gains = at_center[i] - at_center[0], by_draw[i] - by_draw[0]
-        value = at_center[0].mean()
         gain_low, gain_high = np.quantile(gains, ends, method="inverted_cdf")
         share_low, share_high = np.quantile(gains / by_draw[0], ends, method="inverted_cdf")
         rows.append(
@@ -282,7 +298,7 @@ def _rows(name: str, base: _Base, changes: list[tuple[float, float]], level: flo
                 "retention_high": high,
                 "retention_after": kept[i],
                 "value": value,
-                "value_after": at_center[i].mean(),
+                "value_after": value + gain.mean(),
                 "gain": gain.mean(),
                 "gain_low": gain_low,
                 "gain_high": gain_high,

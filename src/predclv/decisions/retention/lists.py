@@ -9,20 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.data.checks import count_of
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.retention.inputs import check_share, require_purchases
-from predclv.errors import DataError
 from predclv.forecast.customers import times_margin
-from predclv.inference.posterior import check_number
+from predclv.forecast.purchases import mean_discounted_purchases
+from predclv.forecast.spend import mean_expected_spend
 from predclv.kernels.gamma_gamma_compiled import expected_spend
-from predclv.models.estimates import MEAN_DRAWS, choose_theta
+from predclv.models.estimates import MEAN_DRAWS, center_draws, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue
 from predclv.value import CLV
 
-__all__ = ["list_at_risk", "list_to_win_back", "weigh_offer"]
+__all__ = ["Some", "forecast_of", "list_at_risk", "list_to_win_back", "stakes_by_draw", "walk"]
 
 FloatArray = NDArray[np.float64]
 
@@ -65,7 +64,8 @@ def list_at_risk(
     pandas.DataFrame
         Largest stake first: customer_id, p_alive, expected_clv, value_if_kept, value_at_risk (the difference),
         lost_already, stake (the rest) with stake_low and stake_high, and most_to_spend, success × stake: an action that
-        costs more does not pay. Means are at the point for maximum likelihood, and over 256 draws for a posterior.
+        costs more does not pay. p_alive and expected_clv are those of `CLV.predict`; the other means are at the point
+        for maximum likelihood, and over 256 draws for a posterior.
 
     Raises
     ------
@@ -171,6 +171,18 @@ def stakes_by_draw(some: Some, horizon: float, delta: float, theta: FloatArray) 
     return alive, kept, expected, (1.0 - alive) * kept, np.maximum(alive * kept - expected, 0.0)
 
 
+def forecast_of(some: Some, money: FloatArray, horizon: float, delta: float) -> tuple[FloatArray, FloatArray]:
+    """What `CLV.predict` says of some customers with these mean spends: p_alive, and expected value before the margin.
+
+    Means are over all draws, as they are there, so that a customer is worth the same in every table.
+    """
+    bindings, rows = some.pair.transactions.bindings, (some.x, some.t_x, some.T)
+    theta, theta_spend = (choose_theta(model.posterior_, None)[: center_draws(horizon)] for model in some.pair)
+    alive = bindings.mean_p_alive(*rows, theta)
+    bought = mean_discounted_purchases(bindings, *rows, horizon, delta, theta)
+    return alive[some.of], bought[some.of] * mean_expected_spend(some.x[some.of], money, theta_spend)
+
+
 def _stakes(
     clv: CLV, rfm: RFMSummary, horizon: Any, *, discount_rate: float, margin: float | str, level: float
 ) -> pd.DataFrame:
@@ -197,49 +209,6 @@ def _ranked(table: pd.DataFrame, success: float, top: int | None) -> pd.DataFram
 _COLUMNS = ("customer_id", "p_alive", "expected_clv", "value_if_kept", "value_at_risk", "lost_already")
 
 
-def weigh_offer(at_risk: pd.DataFrame, *, cost: float | pd.Series, lift: float) -> pd.DataFrame:
-    """What an offer to each of these customers returns, and how well it has to work.
-
-    Parameters
-    ----------
-    at_risk : DataFrame
-        Of `list_at_risk` or `list_to_win_back`.
-    cost : float, or Series as long as the table
-        Money an offer costs, whether or not it works; above 0.
-    lift : float
-        Share of the stake that the offer saves, from 0 to 1: what an experiment has shown.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table with cost, expected_return (lift × stake − cost) with return_low and return_high,
-        break_even_lift (above 1: no offer at this cost can pay) and pays (whether the expected return is above 0).
-
-    Raises
-    ------
-    DataError
-        The table lacks columns, or costs are missing or not above 0.
-    """
-    lacking = [name for name in ("stake", "stake_low", "stake_high") if name not in at_risk]
-    if lacking:
-        raise DataError(f"The table lacks {lacking[0]!r}: give what list_at_risk or list_to_win_back returns.")
-    share = check_share("lift", lift)
-    costs = np.broadcast_to(np.asarray(cost, dtype=np.float64), len(at_risk)).copy()
-    wrong = ~(np.isfinite(costs) & (costs > 0))
-    if wrong.any():
-        raise DataError(
-            f"'cost' is missing, infinite or not above 0 for {count_of(int(wrong.sum()), len(costs), 'customers')} "
-            f"(first: {costs[wrong][0]:g})."
-        )
-    table = at_risk.assign(cost=costs)
-    for name, source in (("expected_return", ""), ("return_low", "_low"), ("return_high", "_high")):
-        table[name] = share * table[f"stake{source}"] - costs
-    with np.errstate(divide="ignore"):
-        table["break_even_lift"] = costs / table["stake"].to_numpy()
-    table["pays"] = table["expected_return"] > 0
-    return table
-
-
 def _values(some: Some, money: FloatArray, horizon: float, delta: float, level: float) -> dict[str, FloatArray]:
     """Columns of some customers with these mean spends, before the margin."""
     of = some.of
@@ -256,13 +225,15 @@ def _values(some: Some, money: FloatArray, horizon: float, delta: float, level: 
     lost_low, lost_high = np.quantile(lost[:, of] * spend, ends, axis=0, method="inverted_cdf")
     kept_low, kept_high = np.quantile(to_lose[:, of] * spend, ends, axis=0, method="inverted_cdf")
     point = (center, spend_center) if is_point else (draws, spend_draws)
-    alive, kept, expected, lost, to_lose, spend = (part.mean(axis=0) for part in values(*point))
+    *_, lost, to_lose, spend = (part.mean(axis=0) for part in values(*point))
     # Both models are independent given the data: the mean of the product is that of the means.
+    alive, expected = forecast_of(some, money, horizon, delta)
+    risk = (lost + to_lose)[of] * spend
     return {
-        "p_alive": alive[of],
-        "expected_clv": expected[of] * spend,
-        "value_if_kept": kept[of] * spend,
-        "value_at_risk": (lost + to_lose)[of] * spend,
+        "p_alive": alive,
+        "expected_clv": expected,
+        "value_if_kept": expected + risk,
+        "value_at_risk": risk,
         "lost_already": lost[of] * spend,
         "stake": to_lose[of] * spend,
         "lost_low": lost_low,
@@ -270,13 +241,6 @@ def _values(some: Some, money: FloatArray, horizon: float, delta: float, level: 
         "kept_low": kept_low,
         "kept_high": kept_high,
     }
-
-
-def check_offer(cost: float, lift: float) -> None:
-    """Raise where one offer's cost is not above 0, or its lift no share."""
-    if check_number("offer_cost", cost) <= 0:
-        raise DataError(f"'offer_cost' must be above 0. Got {cost!r}.")
-    check_share("offer_lift", lift)
 
 
 def _check_ranking(success: float, top: int | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predclv.decisions.segments.groups import Question, group_table, require_finite
+from predclv.decisions.segments.groups import FEW, Question, group_table, require_finite
 from predclv.errors import DataError
 from predclv.models.base import require_summary
 from predclv.models.contracts import ContractModel
@@ -104,7 +104,7 @@ class RFMSegments:
             pairs = [f"{row.segment!r} than {row.better_named!r}" for row in misled.head(3).itertuples()]
             more = f" and {len(misled) - 3} more" if len(misled) > 3 else ""
             said += f"; worth more a customer, though worse in name: {', '.join(pairs)}{more}"
-        return said
+        return said if every["customers"] >= FEW else f"{said}; not enough customers to say more"
 
     def misleading(self) -> pd.DataFrame:
         """Segments whose customers are surely worth more than those of a better name.
@@ -175,9 +175,10 @@ def assign_rfm_segments(
     require_summary(rfm)
     outlook = question.outlook()
     measures = {
-        "recency": rfm.T - rfm.recency,
+        # Rounded, so that who is alike is so whatever the unit: seven days are a week.
+        "recency": np.round(rfm.T - rfm.recency, 9),
         "frequency": rfm.frequency.astype(np.float64),
-        "money": rfm.frequency * rfm.monetary_value,
+        "money": np.round(rfm.frequency * rfm.monetary_value, 6),
     }
     edges = _fifths(measures) if boundaries is None else _check_boundaries(boundaries)
     scores = {name: 1 + np.searchsorted(edges[name], value, side="left") for name, value in measures.items()}
