@@ -151,7 +151,8 @@ def test_one_time_buyers_and_buyers_of_today(clv, bg, cdnow):
     once = cdnow.customer_id[cdnow.frequency == 0][0]
     told = clv.explain(cdnow, once, "39 weeks")
     assert "has bought once" in told.say()
-    assert any("p_alive is 1 by construction" in note for note in told.notes)
+    assert any("leaves before a repeat purchase" in note for note in told.notes)
+    assert any("nobody ever leaves" in note for note in pc.NBD().fit(cdnow).explain(cdnow, once, 39).notes)
     spend = told.weights.set_index("quantity").loc["spend"]
     assert spend["weight"] == 0
     assert "baskets 10 % larger" not in set(told.changes["scenario"])

@@ -242,11 +242,13 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     x, T, t_x = int(one.frequency[0]), float(one.T[0]), float(one.recency[0])
-    if float(row["p_alive"]) == 1.0 and t_x < T:
+    name = type(model).__name__
+    if model.KEY == "nbd":
+        notes.append(f"p_alive is 1 by construction: in {name} nobody ever leaves. It is there to be compared with.")
+    elif x == 0 and float(row["p_alive"]) == 1.0 and t_x < T:
         notes.append(
-            f"p_alive is 1 by construction: in {type(model).__name__} nobody leaves"
-            f"{' before a repeat purchase' if x == 0 else ''}. p_purchase is the figure to read."
-            + (see("one-time buyers") if x == 0 else "")
+            f"p_alive is 1 by construction: in {name} nobody leaves before a repeat purchase. p_purchase is the figure "
+            f"to read.{see('one-time buyers')}"
         )
     if not known:
         notes.append("The times between the first purchase and the last are not known; purchases= tells them.")
