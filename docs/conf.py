@@ -28,6 +28,7 @@ extensions = [
     "gallery_page",
     "mathml",
     "notebook_pages",
+    "one_kernel",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "**.ipynb_checkpoints"]
 nitpicky = True
