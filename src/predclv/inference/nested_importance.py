@@ -69,15 +69,12 @@ class _Points:
     def _features(self) -> FloatArray:
         return np.hstack([self.positions**2, self.positions])
 
-    def log_weights(self, center: FloatArray, spread: FloatArray) -> FloatArray:
-        """Log weights at centers and spreads (n, n_parameters), (n, n_points); their sum is the likelihood of h."""
-        # The exponent of the normal, multiplied out, is one matrix product for all points and all h.
-        precision = spread**-2
-        factors = np.hstack([-0.5 * precision, center * precision])
-        constant = -0.5 * (center**2 * precision).sum(axis=1) - np.log(spread).sum(axis=1)
+    def log_weights(self, normal: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """Log weights at each h of `normal_factors`, (n, n_points); their sum is the likelihood of h."""
+        factors, constant = normal
         log_weights: FloatArray = factors @ self._features.T
         log_weights += self.log_ratio
-        log_weights += constant[:, np.newaxis]
+        log_weights += constant
         return log_weights
 
 
@@ -109,9 +106,9 @@ class _Marginal:
         value = self.hierarchy.log_prior.values(hyper)
         for start in range(0, len(hyper), _BLOCK):
             block = slice(start, start + _BLOCK)
-            center, spread = split_hyper(hyper[block], self.shift)
+            normal = normal_factors(*split_hyper(hyper[block], self.shift))
             for points in self.points:
-                value[block] += _log_sum(points.log_weights(center, spread))[0]
+                value[block] += _exponentials(points.log_weights(normal))[0]
         return value
 
 
@@ -215,7 +212,8 @@ class HierarchyDraws:
         chosen, effective = np.empty(len(center), dtype=np.int64), np.empty(len(center))
         for start in range(0, len(center), _BLOCK):
             block = slice(start, start + _BLOCK)
-            weight = _log_sum(points.log_weights(center[block], spread[block]))[1]
+            _, weight, total = _exponentials(points.log_weights(normal_factors(center[block], spread[block])))
+            weight /= total
             cumulated = np.cumsum(weight, axis=1)
             place = uniform[block, np.newaxis] * cumulated[:, -1:]
             chosen[block] = np.minimum((cumulated <= place).sum(axis=1), weight.shape[1] - 1)
@@ -229,11 +227,21 @@ def split_hyper(hyper: FloatArray, shift: FloatArray) -> tuple[FloatArray, Float
     return center - shift, np.exp(log_spread)
 
 
-def _log_sum(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Logarithm of the sum of each row, and the row's weights made to add up to one, in place of their logarithms."""
+def normal_factors(center: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of the normals' logarithms at centers and spreads (n, n_parameters): factors of features, and a constant each.
+
+    The exponent of the normal, multiplied out, is one matrix product for all points and all h.
+    """
+    precision = spread**-2
+    factors = np.hstack([-0.5 * precision, center * precision])
+    constant = -0.5 * (center**2 * precision).sum(axis=1) - np.log(spread).sum(axis=1)
+    return factors, constant[:, np.newaxis]
+
+
+def _exponentials(log_weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithm of each row's sum; weights in place of their logarithms, the largest 1; and the sum of those."""
     largest = log_weights.max(axis=1, keepdims=True)
     log_weights -= largest
     weight = np.exp(log_weights, out=log_weights)
     total = weight.sum(axis=1, keepdims=True)
-    weight /= total
-    return (largest + np.log(total))[:, 0], weight
+    return (largest + np.log(total))[:, 0], weight, total

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.special import gammaln, polygamma, psi
+from scipy.special import gammaln, psi, zeta
 
 __all__ = ["expected_spend", "log_likelihood_derivatives", "log_likelihood_values"]
 
@@ -48,7 +48,8 @@ def log_likelihood_derivatives(
     # log m = log(xm / gamma) + log gamma - log x, the first of which the rows have summed.
     value -= sums[_LOG_RATIO] + weights @ (np.log(gamma) - np.log(counts))
 
-    psi_sum, trigamma_sum = psi(p_counts + q), polygamma(1, p_counts + q)
+    # The trigamma function is zeta(2, .); scipy's `polygamma` would work out psi beside it.
+    psi_sum, trigamma_sum = psi(p_counts + q), zeta(2.0, p_counts + q)
     gradient = np.array(
         [
             weights @ (counts * (psi_sum - psi(p_counts))) + sums[_SHARE_LARGE],
@@ -57,9 +58,9 @@ def log_likelihood_derivatives(
         ]
     )
     hessian = np.empty((3, 3))
-    hessian[0, 0] = weights @ (counts**2 * (trigamma_sum - polygamma(1, p_counts)))
+    hessian[0, 0] = weights @ (counts**2 * (trigamma_sum - zeta(2.0, p_counts)))
     hessian[0, 1] = hessian[1, 0] = weights @ (counts * trigamma_sum)
-    hessian[1, 1] = weights @ (trigamma_sum - polygamma(1, q))
+    hessian[1, 1] = weights @ (trigamma_sum - zeta(2.0, q))
     hessian[0, 2] = hessian[2, 0] = sums[_DP_GAMMA]
     hessian[1, 2] = hessian[2, 1] = sums[_DQ_GAMMA]
     hessian[2, 2] = sums[_DD_GAMMA]
