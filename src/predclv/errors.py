@@ -131,7 +131,10 @@ class CoarseningWarning(PredCLVWarning):
 
 
 class ObservationEndWarning(DataQualityWarning):
-    """No as-of date was given: a log's last date was taken, which inflates `p_alive`, or for rows that of the fit."""
+    """No as-of date was given: a log's last date was taken, which inflates `p_alive`, or for rows that of the fit.
+
+    Or one that is still to come was.
+    """
 
     topic = "as-of date"
 

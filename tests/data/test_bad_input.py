@@ -15,7 +15,7 @@ import pytest
 
 from engines import ENGINES
 from predclv import RFMSummary, split_transactions
-from predclv.errors import DataError, DataQualityWarning, PredCLVError, UnitError
+from predclv.errors import DataError, DataQualityWarning, ObservationEndWarning, PredCLVError, UnitError
 
 GOOD = pd.DataFrame(
     {
@@ -306,6 +306,15 @@ def test_all_one_time_warns_and_models_can_refuse() -> None:
         rfm = summarise(once)
     with pytest.raises(DataError, match="All 3 customers bought once"):
         rfm.require_repeat_buyers()
+
+
+def test_an_as_of_date_that_is_still_to_come_warns() -> None:
+    """A year that was mistyped makes everyone look gone."""
+    late = f"{dt.date.today().year + 4}-01-15"
+    typo = GOOD.assign(date=[*GOOD["date"][:-1], pd.Timestamp(late)])
+    for log, end in ((typo, None), (GOOD, late)):
+        with pytest.warns(ObservationEndWarning, match=f"{late} is still to come: .* customers look gone who are not"):
+            RFMSummary.from_transactions(log, observation_end=end)
 
 
 def test_warnings_point_to_the_callers_line() -> None:

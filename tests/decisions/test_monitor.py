@@ -366,6 +366,8 @@ def test_no_refit_is_asked_for_on_parameters_of_few_customers():
     evidence = compare_snapshots(fits[0], pair.old, pair.new, fits[1], horizon=26).evidence
     few = evidence[evidence["check"].str.startswith("parameters") | (evidence["check"] == "value of the base")]
     assert few["result"].tolist() == ["not enough to say"] * 3
+    # Each under a name of its own, as where there is enough to say.
+    assert few["check"].tolist() == ["parameters of BGNBD", "parameters of GammaGamma", "value of the base"]
     assert few["finding"].iloc[0].startswith("40 customers are too few")
 
 

@@ -77,9 +77,8 @@ def read_spending(log: Any, *, by: str | None = None, after: dt.date | None = No
     source = read_log(log, settings, notes)
     window = observe(source, settings, notes, after=after, end_matters=after is None)
     if after is not None and not window.n_rows:
-        raise DataError(
-            f"Nobody bought after {after} and until {window.end}: the log ends before. Is the as-of date right?"
-        )
+        since = after + dt.timedelta(days=1)
+        raise DataError(f"Nobody bought from {since} to {window.end}. Is the log complete, and the as-of date right?")
     rows, has_returns = settle_returns(window, settings, notes)
     bought = rows.filter(nw.col("amount") >= 0) if has_returns else rows
     period = nw.col("period")

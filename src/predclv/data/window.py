@@ -75,7 +75,7 @@ def observe(
     Warns
     -----
     ObservationEndWarning
-        No end was given, so the last date was taken.
+        No end was given, so the last date was taken; or the end is still to come.
     """
     end = local_moment("observation_end", options.observation_end, log)
     sub_day = TICKS_PER_DAY[options.collapse] > 1
@@ -206,9 +206,17 @@ def _last_moment(last: int, fine: bool) -> dt.date:
 def _warn_of_no_end(end: dt.date) -> None:
     warn(
         f"observation_end was not given, so the last date in the log, {end}, is taken as the as-of date. If the log "
-        "was cut later than that, customers look younger and likelier to be alive than they are.",
+        f"was cut later than that, customers look younger and likelier to be alive than they are.{_if_to_come(end)}",
         ObservationEndWarning,
     )
+
+
+def _if_to_come(end: dt.date) -> str:
+    """A sentence where an as-of date lies in the future; a day is granted, for time zones."""
+    day = end.date() if isinstance(end, dt.datetime) else end
+    if day <= dt.date.today() + dt.timedelta(days=1):
+        return ""
+    return f" And {day} is still to come: of the days until then nothing is known, and customers look gone who are not."
 
 
 def _check_end(counts: dict[str, int], late: nw.LazyFrame[Any], end: dt.date, options: LogOptions) -> None:
@@ -217,6 +225,12 @@ def _check_end(counts: dict[str, int], late: nw.LazyFrame[Any], end: dt.date, op
         raise DataError(
             f"observation_end={str(end)!r} precedes the first purchase in the log, on {first}: all {counts['rows']:,} "
             "rows lie after it. Give an as-of date within the log."
+        )
+    # Of the last date in a log it was said.
+    if options.observation_end is not None and (to_come := _if_to_come(end)):
+        warn(
+            f"observation_end={str(end)!r}: is that the right year?{to_come.removeprefix(' And')}",
+            ObservationEndWarning,
         )
     if counts["late"] and options.after_end == "error":
         raise DataError(

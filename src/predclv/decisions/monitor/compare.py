@@ -139,7 +139,9 @@ def compare_snapshots(
         set_aside=pairing.set_aside,
         population=drift,
         parameters=_joined(compared),
-        parameters_note="" if compared is None else " ".join(dict.fromkeys(note for _, note in compared if note)),
+        parameters_note=""
+        if compared is None
+        else " ".join(dict.fromkeys(note for _, note in compared.values() if note)),
         calibration=forecast,
         evidence=evidence,
         verdict=verdict.decide(evidence),
@@ -168,16 +170,18 @@ def _needed(model: Any) -> list[str]:
 
 def _parameters(
     first: Forecaster, second: Forecaster, pairing: Pairing, level: float
-) -> list[tuple[pd.DataFrame, str]]:
-    old, new = pairing.old, pairing.new
-    found = [compare_parameters(first.transactions, second.transactions, old, new, level, pairing.origin, ROWS)]
-    if first.spend is not None and second.spend is not None:
-        found.append(compare_parameters(first.spend, second.spend, old, new, level, pairing.origin, ROWS))
-    return found
+) -> dict[str, tuple[pd.DataFrame, str]]:
+    """Table, and why there is none, by the name of the model."""
+    pairs = [(first.transactions, second.transactions), (first.spend, second.spend)]
+    return {
+        type(one).__name__: compare_parameters(one, other, pairing.old, pairing.new, level, pairing.origin, ROWS)
+        for one, other in pairs
+        if one is not None and other is not None
+    }
 
 
-def _joined(compared: list[tuple[pd.DataFrame, str]] | None) -> pd.DataFrame:
-    tables = [table for table, _ in compared or [] if len(table)]
+def _joined(compared: dict[str, tuple[pd.DataFrame, str]] | None) -> pd.DataFrame:
+    tables = [table for table, _ in (compared or {}).values() if len(table)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 

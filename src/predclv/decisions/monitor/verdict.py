@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,7 @@ def weigh(
     calibration: Calibration,
     counts: pd.DataFrame,
     population: pd.DataFrame,
-    parameters: Sequence[tuple[pd.DataFrame, str]] | None,
+    parameters: Mapping[str, tuple[pd.DataFrame, str]] | None,
     money: Money,
     outside: float,
     currency: str | None = None,
@@ -53,7 +53,7 @@ def weigh(
     rows = [_total(calibration, what, currency) for what in calibration.totals["what"].unique()]
     rows += [_places(calibration), _alarms(counts), _newcomers(population)]
     if parameters is not None:
-        rows += [_parameters(table, reason) for table, reason in parameters]
+        rows += [_parameters(model, table, reason) for model, (table, reason) in parameters.items()]
         n = int(calibration.totals.loc[calibration.totals["group"] == "all", "customers"].iloc[0])
         rows.append(_money(money, [row["value"] for row in rows if row["check"].startswith("parameters")], n))
     rows.append(_range(outside))
@@ -139,11 +139,10 @@ def _newcomers(population: pd.DataFrame) -> dict[str, Any]:
     return _row(check, REFIT if worst["psi"] > limit else LOOK, worst["psi"], limit, said)
 
 
-def _parameters(table: pd.DataFrame, reason: str) -> dict[str, Any]:
-    limit = THRESHOLDS["chance"]
+def _parameters(model: str, table: pd.DataFrame, reason: str) -> dict[str, Any]:
+    check, limit = f"parameters of {model}", THRESHOLDS["chance"]
     if reason or table.empty:
-        return _row("parameters", UNKNOWN, np.nan, limit, reason or "No segment is in both fits.")
-    check = f"parameters of {table['model'].iloc[0]}"
+        return _row(check, UNKNOWN, np.nan, limit, reason or "No segment is in both fits.")
     # Of several segments the smallest chance counts, times how many there are.
     by_segment = table.drop_duplicates("segment")["p_all"]
     p = float(min(by_segment.min() * len(by_segment), 1.0))
