@@ -47,6 +47,20 @@ def test_run_writes_everything_and_shows_it(log, tmp_path):
     assert json.loads((out / "predclv.json").read_text())["files"] == WRITTEN
 
 
+def test_a_column_that_changes_is_settled_from_the_shell_too(log, tmp_path, capsys):
+    """A channel belongs to a purchase as often as to a customer: the message's remedy has to be at hand."""
+    rows = pd.read_csv(log)
+    rows["channel"] = rows["day"].str[-1].isin(list("02468")).map({True: "shop", False: "web"})
+    rows.to_csv(tmp_path / "log.csv", index=False)
+    ask = ["summarize", str(tmp_path / "log.csv"), *COLUMNS, *AS_OF, "--carry", "channel", "-q"]
+    assert main([*ask, "--out", str(tmp_path / "no.csv")]) == 2
+    assert "carry_conflict='first' or 'last'" in capsys.readouterr().err
+    first = rows.sort_values("day").drop_duplicates("customer").set_index("customer")["channel"]
+    assert main([*ask, "--carry-conflict", "first", "--out", str(tmp_path / "yes.csv")]) == 0
+    found = pd.read_csv(tmp_path / "yes.csv").set_index("customer_id")["channel"]
+    assert (found == first.loc[found.index]).all()
+
+
 def test_run_agrees_with_the_python_api(log, tmp_path):
     options = [
         "--horizon",

@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "period": ("day", "week", "month", "quarter", "year"),
     "returns": ("net", "ignore", "error"),
     "on_null": ("error", "drop"),
+    "carry_conflict": ("error", "first", "last"),
     "returning": ("separate", "join", "error"),
     "after_end": ("error", "cut"),
     "values": ("counts", "percent"),

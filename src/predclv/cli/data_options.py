@@ -24,6 +24,7 @@ _ABOUT_THE_DATA = (
     "date_format",
     "on_null",
     "carry",
+    "carry_conflict",
     "regularity",
     "minor_unit",
 )

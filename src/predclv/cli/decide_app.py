@@ -32,6 +32,7 @@ def decide_command(
     on_null: o.OnNull = None,
     minor_unit: o.MinorUnit = None,
     carry: o.Carry = None,
+    carry_conflict: o.CarryConflict = None,
     by: d.By = None,
     transactions: d.Transactions = None,
     method: d.Method = None,

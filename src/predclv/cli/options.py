@@ -79,6 +79,13 @@ Carry = Annotated[
     list[str] | None,
     typer.Option(help="Column about the customer to keep beside the results; may be repeated.", rich_help_panel=DATA),
 ]
+CarryConflict = Annotated[
+    str | None,
+    typer.Option(
+        help="Where such a column changes within a customer: first (the earliest value), last or error (default).",
+        rich_help_panel=DATA,
+    ),
+]
 
 MinorUnit = Annotated[
     str | None,
