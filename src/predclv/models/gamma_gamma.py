@@ -159,8 +159,8 @@ class GammaGamma(Model):
         try:
             return super().fit(rfm)
         except (FitError, np.linalg.LinAlgError) as error:
-            if self.method != "mle" and _spends_alike(rfm, self.segment):
-                raise _fixed_prices(rfm) from error
+            if self.method != "mle" and _alike(rfm, self.segment).any():
+                raise _fixed_prices(rfm, self.segment) from error
             raise
 
     def expected_spend(self, rfm: RFMSummary, *, estimate: Estimate | None = None) -> Any:
@@ -217,7 +217,7 @@ class GammaGamma(Model):
         sampled = self.method in ("auto", "mcmc") and self.priors is None
         if sampled and n >= _FIXED and _spends_alike(rfm, self.segment):
             # Before minutes of sampling, which never meets the end of the ridge.
-            raise _fixed_prices(rfm)
+            raise _fixed_prices(rfm, self.segment)
 
     def _start(self, rfm: RFMSummary) -> FloatArray:
         p, q = 6.0, 4.0
@@ -283,22 +283,36 @@ class GammaGamma(Model):
 
 def _spends_alike(rfm: RFMSummary, segment: str | None) -> bool:
     """Whether the mean spends of all repeat buyers, or of each segment's, are the same but for a thousandth."""
+    found = _alike(rfm, segment)
+    return bool(len(found) and found.all())
+
+
+def _alike(rfm: RFMSummary, segment: str | None) -> pd.Series:
+    """Whether so, by segment, for each of three repeat buyers or more: one or two are no sign of a price."""
     assert rfm.monetary_value is not None
     spent = (rfm.frequency > 0) & (rfm.monetary_value > 0)
     # Without a segment everyone is in the same.
     of = np.zeros(len(rfm)) if segment is None else rfm.carried[segment]
     spends = pd.Series(rfm.monetary_value[spent]).groupby(pd.Series(of[spent]))
-    return bool((spends.std(ddof=0) <= _ALIKE * spends.mean()).all())
+    return (spends.std(ddof=0) <= _ALIKE * spends.mean())[spends.size() > 2]
 
 
-def _fixed_prices(rfm: RFMSummary) -> FitError:
+def _fixed_prices(rfm: RFMSummary, segment: str | None) -> FitError:
+    found = _alike(rfm, segment)
     spend = rfm.repeat_spend().mean_spend
+    n = _customers(rfm.repeat_spend_weight, np.ones(len(spend), dtype=bool))
+    if segment is None:
+        who = f"All {n:,} repeat buyers spend the same amount each time ({spend[0]:g} for the first)"
+    elif found.all():
+        who = f"All {n:,} repeat buyers spend the same amount each time as the others of their segment"
+    else:
+        few = f"{int(found.sum())} of {len(found)} segments (first: {str(found.idxmax())!r})"
+        who = f"All repeat buyers in {few} spend the same amount each time"
     return FitError(
-        f"All {_customers(rfm.repeat_spend_weight, np.ones(len(spend), dtype=bool)):,} repeat buyers spend the same "
-        f"amount each time ({spend[0]:g} for the first), or those of a segment do: prices are fixed, and the "
-        "Gamma-Gamma model has no place for them. Its likelihood rises towards p = ∞ faster than the priors fall, so "
-        "that there is no posterior to find or to sample. Fit the spend model with method='mle', which holds it where "
-        "all spend alike; or forecast purchases alone, and multiply them by the price."
+        f"{who}: prices are fixed, and the Gamma-Gamma model has no place for them. Its likelihood rises towards p = ∞ "
+        "faster than the priors fall, so that there is no posterior to find or to sample. Fit the spend model with "
+        "method='mle', which holds it where all spend alike; or forecast purchases alone, and multiply them by the "
+        "price."
     )
 
 

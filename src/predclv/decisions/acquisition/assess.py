@@ -90,7 +90,8 @@ class Acquisition:
         DataFrame
             channel; per_customer, money for each customer won (`target_cac`); of_first_purchase, share of the first
             purchase's amount, which may be above 1 where a customer comes back; of_revenue, share of all that he spends
-            within the horizon: the margin over the target, whatever he spends. The first two hold with the
+            within the horizon: the margin over the target, whatever he spends. With `include_first=False`, that is of
+            what he spends after the first purchase, which is then in no value. The first two hold with the
             `confidence` that was asked for, the third surely.
         """
         rows = []

@@ -170,11 +170,14 @@ def customer_equity(
     rows.append((PRESENT, ALL, present[:, -1]))
     rate = continuous_rate(discount_rate, unit)
     plan = Plan(length, n_periods, width, rate, discount_rate, margin, include_first, level, n_draws)
-    tables, worth, costs = [], np.zeros(n_draws), np.zeros(n_draws)
+    tables, worth, costs, means = [], np.zeros(n_draws), np.zeros(n_draws), []
     for number, (name, forecast) in enumerate(coming.items()):
         about = None if name == ALL else name
-        found, spent = value_newcomers(clv, plan, forecast, about, profiles, _of(price, name), _of(cac, name), number)
-        tables.append(_arrival_table(name, forecast, found, level))
+        found, mean, spent = value_newcomers(
+            clv, plan, forecast, about, profiles, _of(price, name), _of(cac, name), number
+        )
+        tables.append(_arrival_table(name, forecast, found, mean, level))
+        means.append(float(mean.sum()))
         worth, costs = worth + found.sum(axis=1), costs + spent
         if len(coming) > 1:
             rows.append((TO_COME, name, found.sum(axis=1)))
@@ -194,7 +197,8 @@ def customer_equity(
         "currency": getattr(data, "currency", None),
     }
     table = pd.DataFrame([_row(part, name, draws, level) for part, name, draws in rows])
-    _expect(table, names, expected_totals(sums, level)["expected_clv"])
+    of_present = expected_totals(sums, level)["expected_clv"]
+    _expect(table, of_present if names else of_present[-1:], means)
     of_all = {part: draws for part, name, draws in rows if name == ALL}
     methods = {name: forecast.method for name, forecast in coming.items()}
     return CustomerEquity(
@@ -206,20 +210,23 @@ def customer_equity(
     )
 
 
-def _arrival_table(name: str, forecast: ArrivalForecast, found: FloatArray, level: float) -> pd.DataFrame:
+def _arrival_table(
+    name: str, forecast: ArrivalForecast, found: FloatArray, expected: FloatArray, level: float
+) -> pd.DataFrame:
     table = forecast.table(level)
     table.insert(0, "segment", name)
-    table["value"] = found.mean(axis=0)
+    table["value"] = expected
     table["value_low"], table["value_high"] = _least(np.quantile(found, _levels(level), axis=0, method="inverted_cdf"))
     return table
 
 
-def _expect(table: pd.DataFrame, names: list[Any], expected: FloatArray) -> None:
-    """Give present customers the expectation of `CLV.portfolio`, and the sum what follows, in place."""
-    present = table["part"] == PRESENT
-    simulated = float(table.loc[present, "expected"].iloc[-1])
-    table.loc[present, "expected"] = expected if names else expected[-1:]
-    table.loc[table["part"] == TOTAL, "expected"] += float(expected[-1]) - simulated
+def _expect(table: pd.DataFrame, present: FloatArray, coming: list[float]) -> None:
+    """Give both parts the expectations that forecasts have, without the noise of draws, and the sum what follows."""
+    of_all = table["segment"] == ALL
+    table.loc[table["part"] == PRESENT, "expected"] = present
+    table.loc[table["part"] == TO_COME, "expected"] = [*(coming if len(coming) > 1 else ()), sum(coming)]
+    cost = float(table.loc[(table["part"] == COST) & of_all, "expected"].sum())
+    table.loc[table["part"] == TOTAL, "expected"] = float(present[-1]) + sum(coming) - cost
 
 
 def _row(part: str, segment: str, draws: FloatArray, level: float) -> dict[str, Any]:

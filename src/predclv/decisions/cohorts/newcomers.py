@@ -32,8 +32,11 @@ def value_newcomers(
     price: float | None,
     cac: float | None,
     number: int,
-) -> tuple[FloatArray, FloatArray]:
-    """Value of those who come in each period, (n_draws, n_periods), and the cost of winning all, (n_draws,)."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Value of those who come in each period, (n_draws, n_periods), what is expected of it, and the cost of all.
+
+    The expectation, (n_periods,), is at the estimate, as that of `CLV.new_customer`; the cost is (n_draws,).
+    """
     of_covariates = None if profiles is None else profiles[str(segment)]
     path = clv.new_customer_path(
         plan.length,
@@ -47,9 +50,12 @@ def value_newcomers(
         n_draws=plan.n_draws,
     )
     times, periods, shares = plan.arrival_times()
-    grid, values = np.r_[0.0, path.times], np.column_stack((path.start_draws, path.draws))
+    # The last row is what is expected.
+    values = np.column_stack((np.r_[path.start_draws, path.start], np.vstack((path.draws, path.center))))
+    grid = np.r_[0.0, path.times]
     is_whole = isinstance(clv.transactions_, ContractModel) or clv.transactions_.bindings.counts_opportunities
     found, spent = np.zeros((plan.n_draws, plan.n_periods)), np.zeros(plan.n_draws)
+    expected = np.zeros(plan.n_periods)
     # Chance in what single customers do is that of who comes in the middle of the period.
     middle = np.array([times[periods == period].mean() for period in np.unique(periods)])
     who = Newcomers(clv, segment, of_covariates, price, plan.margin, plan.include_first, plan.rate, path)
@@ -58,12 +64,13 @@ def value_newcomers(
         left, now = plan.length - time, np.exp(-plan.rate * time)
         mean = values[:, np.searchsorted(grid, left + 1e-9, side="right") - 1] if is_whole else _at(grid, values, left)
         n = forecast.draws[:, period] * share
-        found[:, period] += now * n * mean
+        found[:, period] += now * n * mean[:-1]
+        expected[period] += now * n.mean() * mean[-1]
         spent += now * n * (cac or 0.0)
     for i, period in enumerate(np.unique(periods)):
         n = forecast.draws[:, period] * shares[periods == period].sum()
         found[:, period] += np.exp(-plan.rate * middle[i]) * np.sqrt(n) * luck[:, i]
-    return found, spent
+    return found, expected, spent
 
 
 def _at(grid: FloatArray, values: FloatArray, time: float) -> FloatArray:

@@ -96,6 +96,10 @@ def list_to_win_back(
 ) -> pd.DataFrame:
     """List the probably gone who were valuable, by what was lost with them.
 
+    What was lost is the value of a customer of the same history who is still there, times the probability of being
+    gone. Who is there after a long silence buys slowly: whoever is gone bought faster before, so that the figure is a
+    careful one for those who would come back to their old pace.
+
     Parameters
     ----------
     clv, rfm, horizon, discount_rate, margin, level, top
