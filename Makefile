@@ -8,6 +8,9 @@ OUT ?= demo-results
 # Two test processes suit two cores; a file is run by one of them, and conftest.py puts the costly first.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# Tests and notebooks start hundreds of processes: without bytecode each of them would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint format bench bench-quick notebooks docs constraints clean
 
