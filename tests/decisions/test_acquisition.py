@@ -9,14 +9,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import predclv as pc
 from predclv.decisions import assess_acquisition
 from predclv.decisions.acquisition.assess import _payback
+from predclv.decisions.acquisition.terms import BANDS
 from predclv.decisions.report.acquisition import _title
 from predclv.errors import DataError, DependenceWarning
 from predclv.forecast.value_path import _discounted_path, path_times
 from predclv.models.bg_family import BGFamily
+from predclv.plots.acquisition import plot_ratios
 from predclv.priors import LogNormal
 
 CAC = {"<i>mail": 4.0, "search": 13.0, "social": 60.0}
@@ -263,6 +266,19 @@ def test_plots_show_every_channel(found):
     assert "2 of 3 channels" in ax.get_title(loc="left")
     assert "<i>" not in found._repr_html_()
     plt.close("all")
+
+
+def test_names_of_narrow_bands_end_below_the_lowest_bar():
+    """As large as in a report, beside long names."""
+    ratios = {"ratio_low": [6.4, 3.4, 2.0], "ratio": [7.2, 3.8, 2.3], "ratio_high": [8.2, 4.3, 2.6]}
+    channels = ["shop", "a name of some length", "another such name"]
+    table = pd.DataFrame({"channel": channels, **ratios, "verdict": ["under-investing", "healthy", "insufficient"]})
+    canvas = Figure(figsize=(5.6, 2.78), dpi=72, layout="constrained")
+    ax = plot_ratios(table, BANDS, ax=canvas.subplots())
+    canvas.draw_without_rendering()
+    lowest = ax.transData.transform((0.0, 0.0))[1]
+    assert any(text.get_rotation() for text in ax.texts)
+    assert all(text.get_window_extent().y1 < lowest - 4 for text in ax.texts)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,21 +48,24 @@ def plot_ratios(table: pd.DataFrame, bands: Mapping[float, str], *, level: float
     known = rows.loc[np.isfinite(rows["ratio_high"]), "ratio_high"]
     end = 1.1 * max([*known, *rows.loc[np.isfinite(rows["ratio"]), "ratio"], *starts, 1.0])
     edges = [0.0, *starts, end]
-    for i, (low, high, name) in enumerate(zip(edges, edges[1:], bands.values(), strict=False)):
+    named = [
+        band for band in zip(edges, edges[1:], bands.values(), strict=False) if (band[1] - band[0]) / end >= _NARROW
+    ]
+    # Narrow bands write upwards, so that names do not run into each other, below the lowest bar.
+    is_narrow = [(high - low) / end < 0.02 * len(name) for low, high, name in named]
+    floor = -1.6 if any(is_narrow) else -0.85
+    for i, (low, high) in enumerate(pairwise(edges)):
         ax.axvspan(low, high, color=_SHADES[min(i, len(_SHADES) - 1)], lw=0, zorder=0)
-        if (high - low) / end < _NARROW:
-            continue
-        # Narrow bands write upwards, so that names do not run into each other.
-        is_narrow = (high - low) / end < 0.02 * len(name)
+    for (low, high, name), narrow in zip(named, is_narrow, strict=True):
         ax.text(
             (low + high) / 2,
-            -0.75,
+            floor + 0.1,
             style.escape(style.shorten(name)),
             ha="center",
             va="bottom",
             fontsize=8,
             color=style.QUIET,
-            rotation=30 if is_narrow else 0,
+            rotation=30 if narrow else 0,
         )
     place = np.arange(len(rows))
     low, middle, high = (rows[name].to_numpy(dtype=np.float64) for name in ("ratio_low", "ratio", "ratio_high"))
@@ -69,7 +73,7 @@ def plot_ratios(table: pd.DataFrame, bands: Mapping[float, str], *, level: float
     reach = np.array([(middle - low)[drawn], (np.minimum(high, end) - middle)[drawn]])
     ax.errorbar(middle[drawn], place[drawn], xerr=reach, fmt="o", ms=5.5, color=style.MODEL, capsize=3)
     ax.set_xlim(0, end)
-    ax.set_ylim(-0.85, len(rows) - 0.4)
+    ax.set_ylim(floor, len(rows) - 0.4)
     ax.set_yticks(place, [style.escape(style.shorten(name)) for name in rows["channel"]])
     sure = int((~rows["verdict"].str.startswith("uncertain")).sum())
     title = f"{sure} of {len(rows)} channels lie within one band with {level:.0%} probability"
