@@ -340,7 +340,7 @@ def test_a_series_knows_who_rings_again(base):
         watch_snapshots([(fit, pair.old)])
 
 
-def test_small_bases_widen_and_say_so():
+def test_small_bases_widen_and_say_so(tmp_path):
     pair = simulate(9, 40)
     fit = fitted(simulate(8, 500).old, (0.8, 6.0, 0.8, 2.5), SPEND)
     with pytest.warns(DataQualityWarning, match="Only 40 customers"):
@@ -349,6 +349,13 @@ def test_small_bases_widen_and_say_so():
     said = found.evidence.set_index("check")["result"]
     assert said["newcomers"] == said["customers' own forecasts"] == "not enough to say"
     assert said["total purchases"] == "not enough to say"
+    # Of eight customers 0.4 false alarms are expected, which is not none.
+    row = found.alarm_counts.set_index("kind").loc["silence"]
+    assert row["expected_if_unchanged"] == pytest.approx(0.4)
+    silence = found.evidence.set_index("check")["finding"]["customers fallen silent"]
+    assert f"where the forecast expected {row['expected_by_forecast']:.1f}:" in silence
+    write_monitor_report(tmp_path / "page.html", found)
+    assert "0.4 alarms would have rung by chance" in (tmp_path / "page.html").read_text(encoding="utf-8")
     # Nobody bought any more: that few do not all fall silent by chance can be said of forty, too.
     silent = pair.old.to_pandas()
     silent["T"] += 10.0

@@ -17,6 +17,7 @@ from predclv.cli.tables import write_table
 from predclv.data.checks import check_option
 from predclv.data.units import read_units
 from predclv.decisions.monitor import Monitoring, compare_snapshots
+from predclv.decisions.monitor.verdict import say_few
 from predclv.decisions.report.monitor import write_monitor_report
 from predclv.errors import DataError
 from predclv.files import replace_folder, write_text
@@ -148,8 +149,8 @@ def _screen(found: Monitoring) -> list[Any]:
             row["kind"],
             f"{row['tested']:,}",
             f"{row['rang']:,}",
-            f"{row['expected_if_unchanged']:,.0f}",
-            f"{expected:,.0f}" if expected == expected else "",
+            say_few(row["expected_if_unchanged"]),
+            say_few(expected) if expected == expected else "",
         )
     checks = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("check", "result", "finding"):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from predclv.decisions.monitor.calibration import Calibration
 
-__all__ = ["FINE", "LOOK", "OF_FORECAST", "REFIT", "THRESHOLDS", "UNKNOWN", "Money", "decide", "weigh"]
+__all__ = ["FINE", "LOOK", "OF_FORECAST", "REFIT", "THRESHOLDS", "UNKNOWN", "Money", "decide", "say_few", "weigh"]
 
 FINE, LOOK, REFIT, UNKNOWN = "fine", "look", "refit", "not enough to say"
 
@@ -68,6 +68,11 @@ def decide(evidence: pd.DataFrame) -> str:
     return UNKNOWN if total == UNKNOWN else "no"
 
 
+def say_few(number: float) -> str:
+    """An expected count, with a decimal where it is small."""
+    return f"{number:,.1f}" if number < 10 else f"{number:,.0f}"
+
+
 def _row(check: str, result: str, value: float, threshold: float, finding: str) -> dict[str, Any]:
     return {"check": check, "result": result, "value": value, "threshold": threshold, "finding": finding}
 
@@ -116,7 +121,7 @@ def _alarms(counts: pd.DataFrame) -> dict[str, Any]:
     row = counts[counts["kind"] == "silence"].iloc[0]
     rang, expected, deviation = row["rang"], row["expected_by_forecast"], row["deviation_by_forecast"]
     check, limit = "customers fallen silent", THRESHOLDS["alarms"]
-    said = f"{rang:,.0f} valuable customers bought unusually little, where the forecast expected {expected:,.0f}"
+    said = f"{rang:,.0f} valuable customers bought unusually little, where the forecast expected {say_few(expected)}"
     if not expected >= _FEWEST_ALARMS:
         return _row(check, UNKNOWN, np.nan, limit, f"{said}: too few to tell")
     ratio = rang / expected

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from predclv.decisions.monitor.result import Monitoring
-from predclv.decisions.monitor.verdict import FINE, OF_FORECAST, UNKNOWN
+from predclv.decisions.monitor.verdict import FINE, OF_FORECAST, UNKNOWN, say_few
 from predclv.decisions.report.monitor_base import amount_of, drift, trust
 from predclv.files import write_text
 from predclv.models import GammaGamma
@@ -162,8 +162,8 @@ def _heading(found: Monitoring) -> str:
 
 def _alarms(found: Monitoring) -> Section:
     counts = found.alarm_counts.set_index("kind")
-    silence, facts = counts.loc["silence"], found.facts
-    n: Any = silence["rang"]
+    silence: Any = counts.loc["silence"]
+    facts, n = found.facts, silence["rang"]
     whom = (
         f"Tested are customers worth {amount_of(found, facts['min_value'])} or more"
         if facts["min_value"] is not None
@@ -172,8 +172,8 @@ def _alarms(found: Monitoring) -> Section:
     lead = (
         f"{whom}, each against their own past. Of {silence['tested']:,.0f}, {n:,.0f} bought less since than "
         f"{percent(1 - facts['alarm_level'])} of customers like them would have, had they stayed as they were. Had "
-        f"nobody changed, {silence['expected_if_unchanged']:,.0f} alarms would have rung by chance; the old forecast, "
-        f"in which some leave, expected {silence['expected_by_forecast']:,.0f}."
+        f"nobody changed, {say_few(silence['expected_if_unchanged'])} alarms would have rung by chance; the old "
+        f"forecast, in which some leave, expected {say_few(silence['expected_by_forecast'])}."
     )
     told = ", ".join(f"{row['rang']:,} {_WORDS[row['kind']]}" for row in found.alarm_counts.to_dict("records"))
     figure = draw(
