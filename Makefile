@@ -69,7 +69,7 @@ constraints: $(VENV)/.all
 	 } > constraints.new && mv constraints.new constraints.txt && touch $(VENV)/.demo $(VENV)/.all
 
 clean:
-	rm -rf docs/_build docs/gallery docs/notebooks docs/api/*.rst docs/commands.rst
+	rm -rf docs/_build docs/gallery docs/notebooks/*.ipynb docs/api/*.rst docs/commands.rst
 	rm -rf $(VENV) $(OUT) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

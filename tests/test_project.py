@@ -52,6 +52,15 @@ def test_no_package_index_or_download_address_is_committed():
     assert where(r"(?i)(?:index-url|find-links|extra-index)\b.*|git\+https?://\S+") == []
 
 
+def test_make_clean_removes_nothing_committed(needs):
+    needs("make")
+    said = subprocess.run(["make", "-n", "clean"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    wiped = [word for line in said.splitlines() if line.startswith("rm -rf") for word in line.split()[2:]]
+    assert "docs/_build" in wiped
+    places = {place for pattern in wiped for place in ROOT.glob(pattern)}
+    assert [path for path in committed_files() if places & {path, *path.parents}] == []
+
+
 def test_no_pickle_is_committed_or_opened():
     assert [path.name for path in committed_files() if path.suffix in {".pkl", ".pickle", ".joblib", ".npy"}] == []
     # joblib may run processes, whose tasks it pickles itself; its files are pickles, so its reader is out of reach.
