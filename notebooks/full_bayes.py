@@ -112,7 +112,7 @@ with warnings.catch_warnings():
     logging.getLogger("pymc").setLevel(logging.ERROR)
     table = rfm.to_pandas()[["customer_id", "frequency", "recency", "T"]]
     peer = BetaGeoModel(data=table)
-    peer.fit(method="mcmc", random_seed=1, chains=2, progressbar=False)
+    peer.fit(method="mcmc", random_seed=1, chains=2, cores=1, progressbar=False)
 theirs = peer.idata.posterior
 
 fig, axes = plt.subplots(1, 4, figsize=(13, 3), layout="constrained")
