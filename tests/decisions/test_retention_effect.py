@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,8 @@ def test_it_is_put_in_a_sentence(effect):
     row = effect.table.iloc[0]
     for part in ("Retention over 26 weeks from", f"{row['gain']:,.0f}", "over 39 weeks"):
         assert part in str(effect)
+    assert repr(effect) == f"<RetentionEffect: {effect}>"
+    assert escape(str(effect)) in effect._repr_html_()
 
 
 @pytest.mark.filterwarnings("ignore::predclv.errors.PredCLVWarning")

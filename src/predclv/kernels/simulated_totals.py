@@ -16,6 +16,8 @@ Indices = npt.NDArray[np.int64]
 
 # An infinite horizon is cut where a purchase is worth this share of its price.
 _NEGLIGIBLE = 1e-5
+# Histories times draws whose chances to be there are worked out at a time.
+_ALIVE_CELLS = 65_536
 
 
 def end_of_horizon(horizon: float, delta: float) -> float:
@@ -68,10 +70,14 @@ def simulate_draws(
     distinct, of_row = np.ascontiguousarray(history[starts].T), np.cumsum(starts) - 1
     no_spend = np.zeros(3)
     about: tuple[Any, ...] = of_row, codes, n_segments, horizon, delta
+    # Of few histories the call costs more than its work: many draws share one.
+    at_once = max(1, _ALIVE_CELLS // max(distinct.shape[1], 1))
     for d in range(n_draws):
+        if d % at_once == 0:
+            alive_of = p_alive(*distinct, np.ascontiguousarray(theta[d : d + at_once], dtype=np.float64))
         point = np.ascontiguousarray(theta[d], dtype=np.float64)
         spend = np.ascontiguousarray(theta_spend[d], dtype=np.float64) if theta_spend.shape[1] else no_spend
         state = np.random.SeedSequence([seed, first_draw + d]).generate_state(4, np.uint64)
-        alive = p_alive(distinct[0], distinct[1], distinct[2], point)[0]
+        alive = np.ascontiguousarray(alive_of[d % at_once])
         purchases[d], value[d] = simulate_draw(ordered, alive, *about, point, spend, bool(first_purchase), state)
     return purchases, value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ _ROWS = 8_192  # customers at a time: with 256 draws 16 MiB an array
 _MOST_CELLS = 2e7  # histories times draws
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RetentionEffect:
     """What it is worth that fewer customers leave.
 
@@ -63,6 +64,13 @@ class RetentionEffect:
     within: str
     horizon: str
     level: float
+
+    def __repr__(self) -> str:
+        return f"<RetentionEffect: {self}>"
+
+    def _repr_html_(self) -> str:
+        # The private pandas method is what a notebook calls.
+        return f"<p>{escape(str(self))}</p>{self.table.round(3)._repr_html_()}"  # type: ignore[operator]
 
     def __str__(self) -> str:
         row = self.table.iloc[0]
