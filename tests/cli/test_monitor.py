@@ -100,6 +100,8 @@ def test_a_batch_job_learns_what_to_do_from_the_exit_code(snapshots, tmp_path, c
         (["OLD", "NEW", "--alarm-level", "5"], ["alarm_level", "did you mean 0.05?"]),
         (["OLD", "NEW", "--horizon", "2030-01-01"], ["span"]),
         (["OLD", "NEW", "--margin", "30"], ["did you mean 0.30"]),
+        (["OLD", "NEW", "--margin", "kep"], ["OLD/summary.parquet': column 'kep': the table has no such column"]),
+        (["OLD", "NEW", "--model", "NEW/model"], ["fitted as of 2024-12-31, after the old snapshot of 2024-09-30"]),
         (["OLD", "NEW", "--new-model", "m", "--no-compare-models"], ["--new-model"]),
     ],
 )
@@ -107,7 +109,7 @@ def test_what_means_nothing_is_refused_in_a_line(snapshots, arguments, said, tmp
     named = [part.replace("OLD", snapshots[0]).replace("NEW", snapshots[1]) for part in arguments]
     code = main(["monitor", *named, "--out", str(tmp_path / "out")])
     captured = capsys.readouterr()
-    check_refusal(code, (captured.out, captured.err), said)
+    check_refusal(code, (captured.out, captured.err), [part.replace("OLD", snapshots[0]) for part in said])
     assert not (tmp_path / "out").exists()
 
 

@@ -119,7 +119,9 @@ def show(
         with current.step("Reading the log"):
             regularity: dict[str, Any] = {"regularity": True} if transactions.needs_log_itt else {}
             limits: dict[str, Any] = {"memory_limit": place.memory_limit, "spill": work}
-            summary, options, carry = _summarize(log, work, {**data, **limits, **regularity}, columns, options)
+            summary, options, carry = _summarize(
+                log, work, {**data, **limits, **regularity}, columns, options, what["by"]
+            )
             data = steps.given(**{**data, "carry": carry})
             _refuse(clv if fitted else None, options, summary, what["by"], data)
         if not fitted:
@@ -151,7 +153,7 @@ def show(
 
 
 def _summarize(
-    log: str, work: Path, options: dict[str, Any], columns: list[str], asked: Asked
+    log: str, work: Path, options: dict[str, Any], columns: list[str], asked: Asked, by: str | None
 ) -> tuple[SummaryFile, Asked, list[str]]:
     """Summarise the log with its carried columns; an attribute that changes within a customer is left out and noted."""
     while True:
@@ -162,12 +164,22 @@ def _summarize(
         except DataError as error:
             name = error.column
             if name in columns or name not in asked.drivers:
-                raise
+                raise _as_asked(error, by, asked) from error
             asked = replace(
                 asked,
                 drivers=tuple(kept for kept in asked.drivers if kept != name),
                 unusable={**asked.unusable, str(name): _for_page(error)},
             )
+
+
+def _as_asked(error: DataError, by: str | None, asked: Asked) -> DataError:
+    """The error of a column that is not there, under the option that named it."""
+    options: dict[str | None, str] = {**dict.fromkeys(asked.drivers, "--drivers"), asked.arm: "--arm", by: "--by"}
+    for name, option in options.items():
+        start = f"carry={name!r}: "
+        if name is not None and str(error).startswith(start):
+            return DataError(f"{option} {name}: {str(error).removeprefix(start)}")
+    return error
 
 
 def _for_page(error: DataError) -> str:

@@ -142,8 +142,9 @@ def open_snapshot(source: RFMSummary | str | os.PathLike[str], carry: Sequence[s
     try:
         return RFMSummary.from_frame(path, carry=carry)
     except DataError as error:
-        # Which of the two it is.
-        raise error if str(path) in str(error) else DataError(f"'{path}': {error}") from error
+        # Which of the two it is; nobody asked for columns to be carried.
+        said = str(error).replace("carry=", "column ", 1)
+        raise error if str(path) in said else DataError(f"'{path}': {said}") from error
 
 
 def _open(path: Path, carry: list[str]) -> FileSnapshot | None:
