@@ -165,6 +165,15 @@ def test_payback_of_a_path(start, value, cac, expected):
     assert _payback(np.array([10.0, 20.0]), np.array(value), start, cac) == expected
 
 
+def test_payback_soon_after_the_first_purchase_is_no_matter_of_the_grid(clv):
+    options = {"horizon": "3 years", "margin": 0.3, "n_draws": 64}
+    one = clv.of_segment("search")
+    fine = one.new_customer_path(**options, n_times=2_000)
+    cac = 1.02 * fine.start
+    found = assess_acquisition(one, cac, **options).table["payback"].item()
+    assert found == pytest.approx(_payback(fine.times, fine.center, fine.start, cac), rel=0.01)
+
+
 def test_an_interval_over_bands_is_uncertain(clv, found):
     middle = found.table.set_index("channel").loc["search", "expected_clv"]
     near = assess_acquisition(clv, {**CAC, "search": middle / 3}, horizon="1 year", margin=0.3, n_draws=200)

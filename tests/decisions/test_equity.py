@@ -53,6 +53,14 @@ def test_the_parts_are_what_they_are_elsewhere(clv, rfm):
     assert "less" in repr(equity)
 
 
+@pytest.mark.parametrize(
+    ("horizon", "said"),
+    [("3 months", "within 3 months:"), ("1998-03-31", "until 1998-03-31:"), (26, "within 26 weeks:")],
+)
+def test_the_horizon_is_said_as_it_was_asked(clv, rfm, horizon, said):
+    assert f"customer equity {said}" in customer_equity(clv, rfm, horizon, arrivals=9, n_draws=64).say()
+
+
 def test_intervals_hold_the_chance_of_single_customers(clv, rfm):
     """Those to come, simulated whole at each draw, are spread as the interval says."""
     equity = customer_equity(clv, rfm, "3 months", arrivals=40, n_draws=512)

@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 
 UNCERTAIN = "uncertain"
 NOT_ENOUGH = "not enough to say"
+# Times of a payback curve, which is straight between them: of three years, every eleven days.
+_TIMES = 96
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,6 +204,7 @@ def assess_acquisition(
             price=prices[name],
             discount_rate=discount_rate,
             margin=margins[name],
+            n_times=_TIMES,
             n_draws=n_draws,
         )
         rate = continuous_rate(discount_rate, unit)

@@ -69,7 +69,7 @@ class BudgetPlan:
         A row a channel, and one of all: channel, spend, customers (won), cac (spend over customers), next_cac (what one
         more would cost; not known where the whole budget went there), expected_value (their lifetime value),
         expected_profit (less the spending) with profit_low and profit_high, and p_profit (probability that it is above
-        0). The interval is that of what will come, see `allocate_budget`.
+        0; NaN where nothing is won). The interval is that of what will come, see `allocate_budget`.
     unspent : float
         Money that no channel repays.
     profit : (n_draws,) array
@@ -239,5 +239,5 @@ def _row(
         "expected_profit": value - spend,
         "profit_low": low,
         "profit_high": high,
-        "p_profit": float((profit > 0).mean()),
+        "p_profit": float((profit > 0).mean()) if customers > 0 else np.nan,
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from predclv.data.checks import quote_list
-from predclv.data.periods import DAYS_PER_PERIOD, check_period
+from predclv.data.periods import DAYS_PER_PERIOD, check_period, parse_periods
 from predclv.data.rfm import RFMSummary
 from predclv.data.subscriptions import Subscriptions
 from predclv.decisions.cohorts.arrivals import ArrivalForecast
@@ -73,7 +73,9 @@ class CustomerEquity:
             row = rows.loc[part]
             return f"{row['expected']:,.0f} ({row['low']:,.0f} to {row['high']:,.0f})"
 
-        text = f"customer equity within {self.settings['horizon']}: {told(TOTAL)}, of which present customers "
+        horizon = self.settings["horizon"]
+        within = horizon if horizon.startswith("until") else f"within {horizon}"
+        text = f"customer equity {within}: {told(TOTAL)}, of which present customers "
         text += f"{told(PRESENT)} and customers to come {told(TO_COME)}"
         return text + (f" less {told(COST)} for winning them" if COST in rows.index else "")
 
@@ -186,7 +188,7 @@ def customer_equity(
         rows.append((COST, ALL, costs))
     rows.append((TOTAL, ALL, present[:, -1] + worth - costs))
     settings = {
-        "horizon": horizon if isinstance(horizon, str) else f"{length:g} {unit}s",
+        "horizon": _label(clv, data, horizon),
         "horizon_length": n_periods,
         "period": period,
         "discount_rate": discount_rate,
@@ -266,6 +268,13 @@ def _length(clv: CLV, data: Any, horizon: Any) -> float:
     if isinstance(clv.transactions_, ContractModel):
         return float(clv.transactions_.length(data, horizon))
     return float(clv.transactions_.parse_horizon(horizon, data.time_unit, data.observation_end).length)
+
+
+def _label(clv: CLV, data: Any, horizon: Any) -> str:
+    model = clv.transactions_
+    unit, end = model.fingerprint_.time_unit, data.observation_end
+    parse = parse_periods if isinstance(model, ContractModel) else model.parse_horizon
+    return str(parse(horizon, unit, end).label)
 
 
 def _steps(length: float, width: float) -> tuple[int, float]:
