@@ -165,6 +165,7 @@ def test_payback_of_a_path(start, value, cac, expected):
     assert _payback(np.array([10.0, 20.0]), np.array(value), start, cac) == expected
 
 
+@pytest.mark.filterwarnings("ignore::predclv.errors.HorizonWarning")
 def test_payback_soon_after_the_first_purchase_is_no_matter_of_the_grid(clv):
     options = {"horizon": "3 years", "margin": 0.3, "n_draws": 64}
     one = clv.of_segment("search")
