@@ -170,9 +170,10 @@ def test_payback_soon_after_the_first_purchase_is_no_matter_of_the_grid(clv):
     options = {"horizon": "3 years", "margin": 0.3, "n_draws": 64}
     one = clv.of_segment("search")
     fine = one.new_customer_path(**options, n_times=2_000)
-    cac = 1.02 * fine.start
+    cac = 1.05 * fine.start
     found = assess_acquisition(one, cac, **options).table["payback"].item()
-    assert found == pytest.approx(_payback(fine.times, fine.center, fine.start, cac), rel=0.01)
+    # Of a week: three hours.
+    assert found == pytest.approx(_payback(fine.times, fine.center, fine.start, cac), abs=0.02)
 
 
 def test_an_interval_over_bands_is_uncertain(clv, found):
