@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_said(reader: str, tmp_path: Path) -> None:
     for name, said in (
         ("log.parquet", "cannot be read"),
         ("nothing.csv", "is an empty file"),
-        ("log.xlsx", "is a .csv or .parquet file"),
+        ("log.xlsx", r"is a .csv or .parquet file, .* See docs/howto/files.md"),
         ("empty", "holds no .parquet files"),
         ("absent.csv", "There is no file"),
     ):

@@ -82,7 +82,9 @@ def open_path(path: str | os.PathLike[str], text_columns: tuple[str, ...] = ()) 
         raise DataError(f"The folder {str(place)!r} holds no .parquet files.")
     kind = "parquet" if place.is_dir() else place.suffix.lower().lstrip(".")
     if kind not in ("csv", "parquet"):
-        raise DataError(f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.")
+        raise DataError(
+            f"{str(place)!r}: a purchase log is a .csv or .parquet file, or a folder of .parquet files.{see('files')}"
+        )
     if place.is_file() and not place.stat().st_size:
         raise DataError(f"{str(place)!r} is an empty file. Was the export cut off?")
     with reading(path):
