@@ -53,6 +53,7 @@ MET = {
         "predclv.data.rfm.RepeatSpend",
         "predclv.decisions.experiments.arm_means.ArmMeans",
         "predclv.decisions.experiments.arm_means.Comparison",
+        "predclv.decisions.luck.Newcomers",
         "predclv.decisions.monitor.calibration.Calibration",
         "predclv.decisions.report.writer.Decisions",
         "predclv.decisions.segments.tiers.Snapshot",
