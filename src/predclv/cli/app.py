@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
+from predclv.cli import option_groups as g
 from predclv.cli import options as o
 from predclv.cli.completion import complete_options
 from predclv.cli.console import session
 from predclv.cli.contracts.app import contracts_app
-from predclv.cli.data_options import data_options
 from predclv.cli.decide_app import decide_command
 from predclv.cli.doctor import doctor_command
 from predclv.cli.failures import describe
+from predclv.cli.groups import spread_groups
 from predclv.cli.monitor_app import monitor_command
 from predclv.cli.stopping import Stopped, stopping_cleanly
 
@@ -59,217 +61,107 @@ def main(
 
 
 @app.command("demo")
+@spread_groups
 def demo_command(
     out: o.Out = Path("demo-results"),
     report: o.Report = True,
     force: o.Force = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    *,
+    common: g.Screen,
 ) -> None:
     """Show what comes out, on the CDNOW log: learn until 1997-09-30, forecast, check with what happened next."""
     from predclv.cli import demo
 
-    with session(quiet, json) as current:
+    with session(common.quiet, common.json) as current:
         demo.show(current, out, force=force, report=report)
 
 
 @app.command("run")
+@spread_groups
 def run_command(
-    context: typer.Context,
-    log: o.Log,
-    *,
-    customer_id: o.CustomerId,
-    date: o.Date,
-    amount: o.Amount,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    opportunities: o.Opportunities = None,
-    collapse: o.Collapse = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    minor_unit: o.MinorUnit = None,
-    carry: o.Carry = None,
-    carry_conflict: o.CarryConflict = None,
-    transactions: o.Transactions = "bg_nbd",
-    method: o.Method = "mle",
-    purchase_covariates: o.PurchaseCovariates = None,
-    dropout_covariates: o.DropoutCovariates = None,
-    penalty: o.Penalty = None,
-    horizon: o.Horizon = "1 year",
-    discount_rate: o.DiscountRate = 0.10,
-    margin: o.Margin = "1.0",
-    by: o.By = None,
-    level: o.Level = 0.9,
-    out: o.Out,
-    title: o.Title = None,
-    report: o.Report = True,
-    force: o.Force = False,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    log: o.Log, data: g.RunLog, models: g.Fit, forecast: g.Forecast, folder: g.Folder, common: g.Common
 ) -> None:
     """From a purchase log to customer values, a portfolio total, a saved model and a report."""
     from predclv.cli import run, steps
 
-    with session(quiet, json) as current:
-        what = run.Forecast(horizon, discount_rate, margin, level, by)
-        run.show(
-            current,
-            log,
-            data_options(context),
-            what,
-            out,
-            models=steps.Models(transactions, method, None, purchase_covariates, dropout_covariates, penalty),
-            force=force,
-            report=report,
-            title=title,
-        )
+    with session(common.quiet, common.json) as current:
+        what, unfitted = steps.Forecast(**asdict(forecast)), steps.Models(**asdict(models))
+        run.show(current, log, asdict(data), what, models=unfitted, **asdict(folder))
 
 
 @app.command("summarize")
+@spread_groups
 def summarize_command(
-    context: typer.Context,
     log: o.LogOfAnySize,
+    data: g.SummarizeLog,
     *,
-    customer_id: o.CustomerId,
-    date: o.Date,
-    amount: o.AmountIfAny = None,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    opportunities: o.Opportunities = None,
-    collapse: o.Collapse = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    carry: o.Carry = None,
-    carry_conflict: o.CarryConflict = None,
-    regularity: o.Regularity = False,
-    minor_unit: o.MinorUnit = None,
     engine: o.LogEngine = None,
     memory_limit: o.LogMemoryLimit = None,
     spill: o.LogSpill = None,
     out: o.SummaryOut,
     quality: o.Quality = None,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> None:
     """From a purchase log to one row a customer: frequency, recency, age, mean spend."""
     from predclv.cli import single_steps
 
-    with session(quiet, json) as current:
+    with session(common.quiet, common.json) as current:
         work = single_steps.Work(engine, memory_limit, spill)
-        single_steps.summarize(current, log, data_options(context), out, quality, work)
+        single_steps.summarize(current, log, asdict(data), out, quality, work)
 
 
 @app.command("fit")
+@spread_groups
 def fit_command(
-    context: typer.Context,
     table: o.Table,
+    data: g.FitTable,
+    models: g.SegmentedFit,
     *,
-    customer_id: o.CustomerIdIfAny = None,
-    date: o.DateIfAny = None,
-    amount: o.AmountIfAny = None,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    opportunities: o.Opportunities = None,
-    collapse: o.Collapse = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    minor_unit: o.MinorUnit = None,
-    transactions: o.Transactions = "bg_nbd",
-    method: o.Method = "mle",
-    segment: o.Segment = None,
-    purchase_covariates: o.PurchaseCovariates = None,
-    dropout_covariates: o.DropoutCovariates = None,
-    penalty: o.Penalty = None,
     engine: o.GroupingEngine = None,
     memory_limit: o.GroupingLimit = None,
     spill: o.Spill = None,
     max_rows: o.MaxRows = None,
     time_step: o.TimeStep = None,
     out: o.OutModel,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> None:
     """Fit a transaction model and, where there is spend, Gamma-Gamma; save the model."""
     from predclv.cli import single_steps, steps
     from predclv.cli.grouping import Grouping
 
-    with session(quiet, json) as current:
-        models = steps.Models(transactions, method, segment, purchase_covariates, dropout_covariates, penalty)
+    with session(common.quiet, common.json) as current:
         grouping = Grouping(engine, memory_limit, spill, max_rows, time_step)
-        single_steps.fit(current, table, data_options(context), out, models, grouping)
+        single_steps.fit(current, table, asdict(data), out, steps.Models(**asdict(models)), grouping)
 
 
 @app.command("predict")
+@spread_groups
 def predict_command(
-    context: typer.Context,
     table: o.Table,
     *,
     model: o.ModelFolder,
-    customer_id: o.CustomerIdIfAny = None,
-    date: o.DateIfAny = None,
-    amount: o.AmountIfAny = None,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    opportunities: o.Opportunities = None,
-    collapse: o.Collapse = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    minor_unit: o.MinorUnit = None,
-    carry: o.Carry = None,
-    carry_conflict: o.CarryConflict = None,
+    data: g.PredictTable,
     horizon: o.Horizon = "1 year",
-    discount_rate: o.DiscountRateIfAny = None,
-    margin: o.MarginIfAny = None,
+    valuing: g.Valuing,
     level: o.Level = 0.9,
     out: o.OutFile,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> None:
     """Forecast customers with a saved model."""
     from predclv.cli import single_steps
 
-    with session(quiet, json) as current:
-        value_options = {"discount_rate": discount_rate, "margin": margin}
-        single_steps.predict(current, model, table, data_options(context), horizon, level, value_options, out)
+    with session(common.quiet, common.json) as current:
+        single_steps.predict(current, model, table, asdict(data), horizon, level, asdict(valuing), out)
 
 
 @app.command("score")
+@spread_groups
 def score_command(
     table: o.Rows,
     *,
     model: o.ModelFolder,
     horizon: o.Horizon = "1 year",
-    discount_rate: o.DiscountRateIfAny = None,
-    margin: o.MarginIfAny = None,
+    valuing: g.Valuing,
     level: o.Level = 0.9,
     observation_end: o.RowsAsOf = None,
     engine: o.Engine = "duckdb",
@@ -279,47 +171,23 @@ def score_command(
     out: o.OutScores,
     quarantine: o.Quarantine = None,
     resume: o.Resume = False,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> int:
     """Score a table of customers of any size, unattended; exit code 3 where rows had to be set aside."""
     from predclv.cli import score
 
-    options = {
-        "horizon": horizon,
-        "discount_rate": discount_rate,
-        "margin": margin,
-        "level": level,
-        "observation_end": observation_end,
-    }
-    with session(quiet, json) as current:
+    options = {"horizon": horizon, **asdict(valuing), "level": level, "observation_end": observation_end}
+    with session(common.quiet, common.json) as current:
         what = score.Work(table, model, out, engine, memory_limit, partitions, columns, quarantine, resume)
         return score.show(current, what, options)
 
 
 @app.command("backtest")
+@spread_groups
 def backtest_command(
-    context: typer.Context,
     log: o.Log,
+    data: g.Log,
     *,
-    customer_id: o.CustomerId,
-    date: o.Date,
-    amount: o.AmountIfAny = None,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    collapse: o.Collapse = None,
-    opportunities: o.Opportunities = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    carry: o.Carry = None,
-    carry_conflict: o.CarryConflict = None,
     methods: o.Methods = "bg_nbd,naive,zero",
     reference: o.Reference = None,
     by: o.ScoreBy = None,
@@ -341,10 +209,7 @@ def backtest_command(
     title: o.Title = None,
     jobs: o.Jobs = 1,
     seed: o.Seed = 0,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> None:
     """Forecast from past dates by several methods, and score them against what customers then did."""
     from predclv.cli import backtest
@@ -367,9 +232,9 @@ def backtest_command(
         "n_jobs": jobs,
         "random_state": seed,
     }
-    with session(quiet, json) as current:
+    with session(common.quiet, common.json) as current:
         outputs = backtest.Outputs(report, scores, forecasts, out)
-        backtest.show(current, log, data_options(context), what, outputs, title=title)
+        backtest.show(current, log, asdict(data), what, outputs, title=title)
 
 
 # Listed after what comes before them in the work.

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import typer
+from dataclasses import asdict
 
 from predclv.cli import decide_options as d
+from predclv.cli import option_groups as g
 from predclv.cli import options as o
 from predclv.cli.console import session
-from predclv.cli.data_options import data_options
+from predclv.cli.groups import spread_groups
 
 __all__ = ["decide_command"]
 
 
+@spread_groups
 def decide_command(
-    context: typer.Context,
     log: o.LogOfAnySize,
+    data: g.DecideLog,
     *,
-    customer_id: o.CustomerId,
-    date: o.Date,
-    amount: d.Amount = None,
-    observation_end: o.ObservationEnd = None,
-    observation_start: o.ObservationStart = None,
-    acquired: o.Acquired = None,
-    time_unit: o.TimeUnit = None,
-    opportunities: o.Opportunities = None,
-    collapse: o.Collapse = None,
-    returns: o.Returns = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    on_null: o.OnNull = None,
-    minor_unit: o.MinorUnit = None,
-    carry: o.Carry = None,
-    carry_conflict: o.CarryConflict = None,
     by: d.By = None,
     transactions: d.Transactions = None,
     method: d.Method = None,
@@ -62,17 +47,14 @@ def decide_command(
     memory_limit: d.MemoryLimit = "1GB",
     spill: d.Spill = None,
     force: o.Force = False,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: g.Common,
 ) -> None:
     """From a purchase log of any size to decisions: what may be paid for a customer, whom to keep, and how sure."""
     from predclv.cli import decide
     from predclv.cli import decide_values as values
 
-    with session(quiet, json) as current:
-        values.require_amount(amount)
+    with session(common.quiet, common.json) as current:
+        values.require_amount(data.amount)
         asked = {
             "cac": values.read_amounts(cac),
             "target": target,
@@ -90,9 +72,9 @@ def decide_command(
             "arm_start": arm_start,
             "control": control,
             "detect": detect,
-            "carry": tuple(carry or ()),
+            "carry": tuple(data.carry or ()),
         }
         what = {"horizon": horizon, "discount_rate": discount_rate, "margin": margin, "level": level, "by": by}
         models = decide.Models(transactions, method, model)
         place = decide.Place(out, force, memory_limit, spill)
-        decide.show(current, log, data_options(context), what, asked, models, place, title=title)
+        decide.show(current, log, asdict(data), what, asked, models, place, title=title)

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from predclv.cli import doctor_checks
-from predclv.cli import options as o
+from predclv.cli import option_groups as g
 from predclv.cli.console import session
 from predclv.cli.doctor_checks import Finding
+from predclv.cli.groups import spread_groups
 
 __all__ = ["doctor_command"]
 
@@ -31,9 +32,10 @@ _GROUPS = {
 Test = Annotated[bool, typer.Option("--test/--no-test", help="Compile, fit simulated customers, compare figures.")]
 
 
-def doctor_command(test: Test = True, quiet: o.Quiet = False, json: o.Json = False, debug: o.Debug = False) -> int:
+@spread_groups
+def doctor_command(test: Test = True, *, common: g.Screen) -> int:
     """Check the installation: versions, extras, Java, what will work; exit code 1 where something needed does not."""
-    with session(quiet, json) as current:
+    with session(common.quiet, common.json) as current:
         with current.step("Looking (half a minute the first time, to compile)" if test else "Looking"):
             findings = list(doctor_checks.find_all(test=test))
         failed = [finding.name for finding in findings if finding.status == "fail"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from predclv.cli import monitor_options as m
+from predclv.cli import option_groups as g
 from predclv.cli import options as o
 from predclv.cli.console import session
+from predclv.cli.groups import spread_groups
 
 __all__ = ["monitor_command"]
 
 
+@spread_groups
 def monitor_command(
     old: m.Old,
     new: m.New,
@@ -26,14 +29,8 @@ def monitor_command(
     level: o.Level = 0.9,
     seed: m.Seed = 0,
     fail_on: m.FailOn = "never",
-    out: o.Out,
-    title: o.Title = None,
-    report: o.Report = True,
-    force: o.Force = False,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    folder: g.Folder,
+    common: g.Common,
 ) -> int:
     """Compare two snapshots: who has fallen silent, what has drifted, whether to fit again; see --fail-on for batch."""
     from predclv.cli import monitor
@@ -49,6 +46,8 @@ def monitor_command(
         "level": level,
         "random_state": seed,
     }
-    with session(quiet, json) as current:
-        what = monitor.Work(old, new, model, new_model, compare_models, out, force, report, fail_on)
-        return monitor.show(current, what, options, title=title)
+    with session(common.quiet, common.json) as current:
+        what = monitor.Work(
+            old, new, model, new_model, compare_models, folder.out, folder.force, folder.report, fail_on
+        )
+        return monitor.show(current, what, options, title=folder.title)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 import typer
 
+from predclv.cli import option_groups as shared
 from predclv.cli import options as o
 from predclv.cli.console import session
+from predclv.cli.contracts import option_groups as g
 from predclv.cli.contracts import options as c
+from predclv.cli.groups import spread_groups
 
 __all__ = ["contracts_app"]
 
@@ -18,214 +21,80 @@ contracts_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_ABOUT_THE_DATA = (
-    "customer_id",
-    "start",
-    "end",
-    "price",
-    "period",
-    "observation_end",
-    "returning",
-    "after_end",
-    "on_null",
-    "currency",
-    "time_zone",
-    "date_format",
-    "carry",
-    "cohorts",
-    "cohort",
-    "values",
-    "size",
-)
-_ABOUT_LOGS = tuple(name for name in _ABOUT_THE_DATA[:12] if name not in ("price", "after_end"))
-
-
-def _data_options(context: typer.Context) -> dict[str, Any]:
-    return {name: context.params[name] for name in _ABOUT_THE_DATA if name in context.params}
-
 
 @contracts_app.command("run")
+@spread_groups
 def run_command(
-    context: typer.Context,
     table: c.Source,
-    *,
-    customer_id: c.CustomerId = None,
-    start: c.Start = None,
-    end: c.End = None,
-    price: c.Price = None,
-    period: c.Period = None,
-    observation_end: c.ObservationEnd = None,
-    returning: c.Returning = None,
-    after_end: c.AfterEnd = None,
-    on_null: c.OnNull = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    carry: o.Carry = None,
-    cohorts: c.Cohorts = False,
-    cohort: c.Cohort = None,
-    values: c.Values = None,
-    size: c.Size = None,
-    renewals: c.Renewals = "sbg",
-    method: o.Method = "mle",
-    horizon: c.Horizon = "1 year",
-    discount_rate: o.DiscountRate = 0.10,
-    margin: o.Margin = "1.0",
-    by: o.By = None,
-    level: o.Level = 0.9,
-    out: o.Out,
-    title: o.Title = None,
-    report: o.Report = True,
-    force: o.Force = False,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    data: g.CarryingTable,
+    models: g.Fit,
+    forecast: g.Forecast,
+    folder: shared.Folder,
+    common: shared.Common,
 ) -> None:
     """From subscriptions to their value, retention, recurring revenue, a saved model and a report."""
     from predclv.cli.contracts import commands
     from predclv.cli.steps import Forecast
 
-    with session(quiet, json) as current:
-        what = Forecast(horizon, discount_rate, margin, level, by)
-        models = commands.Models(renewals, method)
-        data = _data_options(context)
-        commands.run(current, table, data, what, out, models=models, force=force, report=report, title=title)
+    with session(common.quiet, common.json) as current:
+        what, unfitted = Forecast(**asdict(forecast)), commands.Models(**asdict(models))
+        commands.run(current, table, asdict(data), what, models=unfitted, **asdict(folder))
 
 
 @contracts_app.command("summarize")
+@spread_groups
 def summarize_command(
-    context: typer.Context,
-    table: c.Source,
-    *,
-    customer_id: c.CustomerId = None,
-    start: c.Start = None,
-    end: c.End = None,
-    price: c.Price = None,
-    period: c.Period = None,
-    observation_end: c.ObservationEnd = None,
-    returning: c.Returning = None,
-    after_end: c.AfterEnd = None,
-    on_null: c.OnNull = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    carry: o.Carry = None,
-    cohorts: c.Cohorts = False,
-    cohort: c.Cohort = None,
-    values: c.Values = None,
-    size: c.Size = None,
-    out: o.OutFile,
-    quality: o.Quality = None,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    table: c.Source, data: g.CarryingTable, *, out: o.OutFile, quality: o.Quality = None, common: shared.Common
 ) -> None:
     """From subscriptions to one row a contract: renewals made, whether it runs, its next renewal, its price."""
     from predclv.cli.contracts import commands
 
-    with session(quiet, json) as current:
-        commands.summarize(current, table, _data_options(context), out, quality)
+    with session(common.quiet, common.json) as current:
+        commands.summarize(current, table, asdict(data), out, quality)
 
 
 @contracts_app.command("fit")
+@spread_groups
 def fit_command(
-    context: typer.Context,
-    table: c.Source,
-    *,
-    customer_id: c.CustomerId = None,
-    start: c.Start = None,
-    end: c.End = None,
-    price: c.Price = None,
-    period: c.Period = None,
-    observation_end: c.ObservationEnd = None,
-    returning: c.Returning = None,
-    after_end: c.AfterEnd = None,
-    on_null: c.OnNull = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    cohorts: c.Cohorts = False,
-    cohort: c.Cohort = None,
-    values: c.Values = None,
-    size: c.Size = None,
-    renewals: c.Renewals = "sbg",
-    method: o.Method = "mle",
-    segment: c.Segment = None,
-    out: o.OutModel,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    table: c.Source, data: g.Table, models: g.SegmentedFit, *, out: o.OutModel, common: shared.Common
 ) -> None:
     """Fit a model of renewals, with prices where there are any; save the model."""
     from predclv.cli.contracts import commands
 
-    with session(quiet, json) as current:
-        models = commands.Models(renewals, method, segment)
-        commands.fit(current, table, _data_options(context), out, models)
+    with session(common.quiet, common.json) as current:
+        commands.fit(current, table, asdict(data), out, commands.Models(**asdict(models)))
 
 
 @contracts_app.command("predict")
+@spread_groups
 def predict_command(
-    context: typer.Context,
     table: c.Source,
     *,
     model: o.ModelFolder,
-    customer_id: c.CustomerId = None,
-    start: c.Start = None,
-    end: c.End = None,
-    price: c.Price = None,
-    period: c.Period = None,
-    observation_end: c.ObservationEnd = None,
-    returning: c.Returning = None,
-    after_end: c.AfterEnd = None,
-    on_null: c.OnNull = None,
-    currency: o.Currency = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
-    carry: o.Carry = None,
-    cohorts: c.Cohorts = False,
-    cohort: c.Cohort = None,
-    values: c.Values = None,
-    size: c.Size = None,
+    data: g.CarryingTable,
     horizon: c.Horizon = "1 year",
-    discount_rate: o.DiscountRateIfAny = None,
-    margin: o.MarginIfAny = None,
+    valuing: shared.Valuing,
     level: o.Level = 0.9,
     out: o.OutFile,
     retention: c.Retention = None,
     tenure: c.Tenure = None,
     revenue: c.Revenue = None,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: shared.Common,
 ) -> None:
     """Forecast contracts with a saved model."""
     from predclv.cli.contracts import commands
 
-    with session(quiet, json) as current:
+    with session(common.quiet, common.json) as current:
         files = commands.Files(out, retention, tenure, revenue)
-        value_options = {"discount_rate": discount_rate, "margin": margin}
-        commands.predict(current, model, table, _data_options(context), horizon, level, value_options, files)
+        commands.predict(current, model, table, asdict(data), horizon, level, asdict(valuing), files)
 
 
 @contracts_app.command("backtest")
+@spread_groups
 def backtest_command(
-    context: typer.Context,
     log: c.Log,
+    data: g.Log,
     *,
-    customer_id: c.CustomerId = None,
-    start: c.Start = None,
-    end: c.End = None,
-    period: c.Period = None,
-    observation_end: c.ObservationEnd = None,
-    returning: c.Returning = None,
-    on_null: c.OnNull = None,
-    time_zone: o.TimeZone = None,
-    date_format: o.DateFormat = None,
     methods: c.Methods = "sbg,bdw,observed_rate,last_rate,average_rate",
     cutoff: c.Cutoff,
     horizon: o.Horizons = None,
@@ -233,15 +102,11 @@ def backtest_command(
     scores: o.ScoresFile = None,
     forecasts: o.ForecastsFile = None,
     seed: o.Seed = 0,
-    config: o.Config = None,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
-    debug: o.Debug = False,
+    common: shared.Common,
 ) -> None:
     """Forecast renewals from past dates by several methods, and score them against what then happened."""
     from predclv.cli.contracts import backtest
 
-    data = {name: context.params[name] for name in _ABOUT_LOGS if name in context.params}
     what = {"methods": methods, "cutoffs": cutoff, "horizons": horizon or ["12 months"], "level": level}
-    with session(quiet, json) as current:
-        backtest.show(current, log, data, {**what, "random_state": seed}, scores, forecasts)
+    with session(common.quiet, common.json) as current:
+        backtest.show(current, log, asdict(data), {**what, "random_state": seed}, scores, forecasts)
