@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,65 +80,86 @@ def covariances_of_difference(
         place = find_ids(old.customer_id, new.customer_id)
         origin = np.full(len(new), -1, dtype=np.int32)
         origin[place[place >= 0]] = np.flatnonzero(place >= 0)
-    sides = [{fit.posterior_: i for i, fit in enumerate(side)} for side in zip(*fits, strict=True)] if fits else []
-    width = [len(fit.posterior_.parameters) for fit, _ in fits]
-    second, rest = [_Scatter(k) for k in width], [_Scatter(k) for k in width]
-    seen = np.zeros(len(fits), dtype=bool)
+    if not fits:
+        return []
+    before, after = (
+        _Side(model, side) for model, side in zip((old_model, new_model), zip(*fits, strict=True), strict=True)
+    )
+    sums = [_Scatter(len(fit.posterior_.parameters)) for fit, _ in fits]
     for some in stretches(len(new), rows):
         partner = origin[some]
-        label, before = _weights_of_old(old_model, sides[0], old, partner, max(width, default=0))
-        seen[label[label >= 0]] = True
-        left = label.copy()
-        for i, at, weights in _weigh_parts(new_model, sides[1], new.pick(np.arange(some.start, some.stop))):
-            same = label[at] == i
-            weights[same] -= before[at][same]
-            left[at[same]] = -1
-            second[i].add(weights)
-        # Who is in another segment now weighs in the old one's fit alone.
-        for i in np.unique(left[left >= 0]):
-            rest[i].add(before[left == i])
+        both = np.flatnonzero(partner >= 0)
+        now = after.scores(new.pick(np.arange(some.start, some.stop)))
+        then = before.scores(old.pick(partner[both])) if len(both) else None
+        for i, total in enumerate(sums):
+            weights = after.weigh(i, *now)
+            if then is not None:
+                weights[both] -= before.weigh(i, *then)
+            total.add(weights)
     gone = np.ones(len(old), dtype=bool)
     gone[origin[origin >= 0]] = False
     alone = np.flatnonzero(gone)
     for some in stretches(len(alone), rows):
-        for i, _, weights in _weigh_parts(old_model, sides[0], old.pick(alone[some])):
-            seen[i] = True
-            rest[i].add(weights)
+        then = before.scores(old.pick(alone[some]))
+        for i, total in enumerate(sums):
+            total.add(-before.weigh(i, *then))
     # Scores add up to nothing at a maximum of the likelihood; a prior holds the balance elsewhere.
     return [
-        one.matrix + other.matrix if one.n and known else None
-        for one, other, known in zip(second, rest, seen, strict=True)
+        total.matrix if before.seen[member] and after.seen[other] else None
+        for total, member, other in zip(sums, before.targets, after.targets, strict=True)
     ]
 
 
-def _weights_of_old(
-    model: Model, fits: dict[Any, int], old: Snapshot, partner: Rows, width: int
-) -> tuple[IntArray, FloatArray]:
-    """Which old fit each customer was in, -1 for none, and what they weighed: (n,), (n, width)."""
-    label, weights = np.full(len(partner), -1, dtype=np.int64), np.zeros((len(partner), width))
-    both = np.flatnonzero(partner >= 0)
-    if len(both):
-        for i, at, own in _weigh_parts(model, fits, old.pick(partner[both])):
-            label[both[at]], weights[both[at]] = i, own
-    return label, weights
+class _Side:
+    """A model with its segments, or alone, and how much a score in each of them moves each estimate in question.
 
+    Segments share strength: a customer of one moves the estimates of the others too, as the posterior has them vary
+    together. Left out, the intervals of segments that are alike are far too narrow.
+    """
 
-def _weigh_parts(model: Model, fits: dict[Any, int], rfm: RFMSummary) -> Iterator[tuple[int, IntArray, FloatArray]]:
-    """Yield the place of a fit, the rows of its customers, and what they weigh."""
-    for own, part, at in model.parts(rfm):
-        if own.posterior_ in fits:
-            yield fits[own.posterior_], at, _weigh(own, part)
+    def __init__(self, model: Model, fits: Sequence[Model]) -> None:
+        self._model = model
+        self._members = list(model.segments_.values()) if model.segments_ else [model]
+        self._places = {one.posterior_: i for i, one in enumerate(self._members)}
+        self.targets = [self._places[fit.posterior_] for fit in fits]
+        self.seen = np.zeros(len(self._members), dtype=bool)
+        self._moves = [self._moved_by(target) for target in self.targets]
+
+    def _moved_by(self, target: int) -> FloatArray:
+        """Covariance of each member's parameters with the target's, (n_members, n_parameters, n_parameters)."""
+        if len(self._members) == 1:
+            return np.asarray(self._members[0].posterior_.covariance_unconstrained)[np.newaxis]
+        own = self._centred[target]
+        return np.asarray(np.einsum("knp,nq->kpq", self._centred, own) / (len(own) - 1))
+
+    @cached_property
+    def _centred(self) -> FloatArray:
+        """Draws of all members, which belong together row by row, less their means: (n_members, n_draws, n)."""
+        posteriors = [one.posterior_ for one in self._members]
+        draws = np.stack([to_unconstrained(one.parameters, one.draws_array()) for one in posteriors])
+        return np.asarray(draws - draws.mean(axis=1, keepdims=True))
+
+    def scores(self, rfm: RFMSummary) -> tuple[IntArray, FloatArray]:
+        """Return which member each customer is of, and their scores, (n_customers, n_parameters)."""
+        member = np.zeros(len(rfm), dtype=np.int64)
+        found = np.zeros((len(rfm), len(self._members[0].posterior_.parameters)))
+        for own, part, at in self._model.parts(rfm):
+            member[at], found[at] = self._places[own.posterior_], _scores(own, part)
+        self.seen[np.unique(member)] = True
+        return member, found
+
+    def weigh(self, i: int, member: IntArray, scores: FloatArray) -> FloatArray:
+        """By how much each customer moves the i-th estimate, (n_customers, n_parameters), unconstrained."""
+        weights = np.empty_like(scores)
+        for one in np.unique(member):
+            at = member == one
+            weights[at] = scores[at] @ self._moves[i][one]
+        return weights
 
 
 def unconstrained(model: Model) -> FloatArray:
     """The estimate, on the unconstrained scale."""
     return to_unconstrained(model.posterior_.parameters, model.posterior_.point_array)
-
-
-def _weigh(model: Model, rfm: RFMSummary) -> FloatArray:
-    """By how much each customer moves the estimate, (n_customers, n_parameters), unconstrained."""
-    covariance = np.asarray(model.posterior_.covariance_unconstrained)
-    return np.asarray(_scores(model, rfm) @ covariance)
 
 
 def _scores(model: Model, rfm: RFMSummary) -> FloatArray:

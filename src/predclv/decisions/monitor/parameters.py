@@ -39,7 +39,8 @@ def compare_parameters(
     An estimate moves by about its covariance times the score of the data, a sum over customers. So the difference of
     two estimates is a sum over customers too: of what each weighs in the new fit, less what the same customer weighed
     in the old one. Its variance is that of this sum, whatever the two have in common (White 1982, Econometrica 50(1),
-    for one fit).
+    for one fit). Segments share strength, so a customer of one moves the estimates of all, as their joint posterior has
+    them vary together.
 
     Parameters
     ----------
