@@ -45,8 +45,8 @@ def make_customers(n: int, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from predclv.kernels.bg_family_replicates import replicate_histories
-    from predclv.kernels.gamma_gamma_replicates import replicate_mean_spend
+    from predclv.kernels.bg_family.replicates import replicate_histories
+    from predclv.kernels.gamma_gamma.replicates import replicate_mean_spend
 
     writer = None
     for start in range(0, n, PIECE):

@@ -13,7 +13,7 @@ import pytest
 
 import predclv as pc
 from predclv.errors import DataError, HorizonWarning, ModelFileError, UnitError
-from predclv.kernels.contracts_simulation import annuity
+from predclv.kernels.contracts.simulation import annuity
 
 COLUMNS = [
     "customer_id",

@@ -18,12 +18,12 @@ from predclv.forecast.value_path import ValuePath
 from predclv.inference.posterior import check_number
 from predclv.models import BGNBD, MODELS, GammaGamma
 from predclv.models.base import POPULATION, Model
-from predclv.models.contract_inputs import require_price, require_subscriptions
-from predclv.models.contract_value import ContractValue
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.explain import explain_contract
+from predclv.models.contracts.inputs import require_price, require_subscriptions
+from predclv.models.contracts.model import ContractModel
+from predclv.models.contracts.value import ContractValue
 from predclv.models.display import FittedDisplay
 from predclv.models.estimates import Estimate
-from predclv.models.explain_contracts import explain_contract
 from predclv.models.explain_purchases import explain_buyer
 from predclv.models.explanation import Explanation, Told
 from predclv.models.pair import Pair

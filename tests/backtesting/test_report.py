@@ -21,8 +21,8 @@ from backtest_tables import METHODS, stand_in
 from predclv.backtesting.bootstrap import Draws
 from predclv.backtesting.distributions import Counts
 from predclv.backtesting.predictions import Forecast
-from predclv.backtesting.report import write_backtest_report
-from predclv.backtesting.report_contest import NEGLIGIBLE, draw_customers, hold_contest, pair
+from predclv.backtesting.report.contest import NEGLIGIBLE, draw_customers, hold_contest, pair
+from predclv.backtesting.report.page import write_backtest_report
 
 TODAY = dt.date(2024, 5, 6)
 HOSTILE = "<script>alert(1)</script>"
@@ -310,7 +310,7 @@ def test_nothing_is_scored_even_if_it_was_not_run(small_page, small_result):
     ("ratio", "words"), [(1.05, "zero even wins"), (1.0, "looks like a draw"), (0.5, "gap is wide")]
 )
 def test_words_on_the_error_of_nothing_follow_the_figures(ratio, words):
-    from predclv.backtesting.report_answer import _closeness
+    from predclv.backtesting.report.answer import _closeness
 
     assert words in _closeness(ratio)
 

@@ -11,8 +11,8 @@ from scipy import stats
 
 import predclv as pc
 from predclv.forecast.contracts import renewals_due
-from predclv.kernels.contracts_forecast import discounted_renewals
-from predclv.kernels.contracts_simulation import annuity
+from predclv.kernels.contracts.forecast import discounted_renewals
+from predclv.kernels.contracts.simulation import annuity
 
 KEYS = [key for key, model in pc.MODELS.items() if model.KIND == "contract"]
 N_POPULATIONS, N_CUSTOMERS = 60, 4_000

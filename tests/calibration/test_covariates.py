@@ -16,7 +16,7 @@ import predclv as pc
 from predclv.errors import DependenceWarning, HorizonWarning
 from predclv.forecast.pattern_values import row_value_quantiles
 from predclv.kernels.scoring_rules import pit_below
-from predclv.models.covariate_use import row_thetas
+from predclv.models.covariates.use import row_thetas
 from scoring import ENDS, LEVEL, X_GROUPS, deciles, largest_t
 
 # Given four draws the coverage lacks less than 0.001, where a standard error is 0.003 and more.

@@ -13,7 +13,7 @@ from scipy import stats
 import predclv as pc
 from predclv.data.columns import histories, mean_spend
 from predclv.errors import ConvergenceWarning, DependenceWarning, FitError, HeavyTailWarning
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.models.pair import Pair
 
 N_REPETITIONS = 12

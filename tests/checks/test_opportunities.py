@@ -16,7 +16,7 @@ import predclv as pc
 from predclv import checks, plots
 from predclv.cli import main
 from predclv.errors import DataError
-from predclv.kernels.bg_bb_forecast import p_alive
+from predclv.kernels.bg_bb.forecast import p_alive
 
 START = "2004-01-01"
 

@@ -130,7 +130,7 @@ def test_java_that_is_absent_or_broken(monkeypatch, installed, tmp_path):
 
 
 def test_wrong_numbers_and_what_cannot_be_compiled_fail(monkeypatch, capsys):
-    from predclv.kernels import bg_family_pointwise
+    from predclv.kernels.bg_family import pointwise as bg_family_pointwise
 
     right = bg_family_pointwise.pointwise_log_likelihood
     monkeypatch.setattr(bg_family_pointwise, "pointwise_log_likelihood", lambda *a: right(*a) * (1 + 1e-6))

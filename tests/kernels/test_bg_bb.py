@@ -10,19 +10,18 @@ import pytest
 
 from predclv.datasets.populations import OpportunityPopulation
 from predclv.kernels import bg_bb
-from predclv.kernels import bg_bb_forecast as forecast
-from predclv.kernels import bg_bb_sums as sums
-from predclv.kernels.bg_bb_discounts import discount_moments
-from predclv.kernels.bg_bb_likelihood import (
+from predclv.kernels.bg_bb import forecast, sums
+from predclv.kernels.bg_bb.discounts import discount_moments
+from predclv.kernels.bg_bb.likelihood import (
     log_likelihood_derivatives,
     log_likelihood_gradient,
     log_likelihood_values,
     pointwise_log_likelihood,
 )
-from predclv.kernels.bg_bb_lives import simulate_histories
-from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
-from predclv.kernels.bg_bb_rows import arrange
-from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.bg_bb.lives import simulate_histories
+from predclv.kernels.bg_bb.paths import replicate_histories, simulate_counts
+from predclv.kernels.bg_bb.rows import arrange
+from predclv.kernels.bg_bb.simulation import simulate_totals
 
 # Both ends of every range, and gamma at 1, where closed forms of the expectation have a limit.
 THETAS = (

@@ -4,8 +4,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from predclv.kernels.bg_family_compiled import discounted_expected_purchases, p_alive_by_stage, stage_purchase_pmf
-from predclv.kernels.bg_family_discounts import stage_discount_moments
+from predclv.kernels.bg_family.compiled import discounted_expected_purchases, p_alive_by_stage, stage_purchase_pmf
+from predclv.kernels.bg_family.discounts import stage_discount_moments
 from predclv.kernels.discounting import continuous_rate, discount_moments
 from predclv.kernels.value_distribution import components, count_blocks
 

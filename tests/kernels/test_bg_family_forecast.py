@@ -9,7 +9,7 @@ import pytest
 import published
 from kernels import bg_family_truth as truth
 from predclv.kernels import bg_family
-from predclv.kernels import bg_family_compiled as kernel
+from predclv.kernels.bg_family import compiled as kernel
 
 MEMBERS = {"BG/NBD": (1, False), "MBG/NBD": (1, True), "BG/CNBD-3": (3, False), "MBG/CNBD-2": (2, True)}
 members = pytest.mark.parametrize(("k", "first"), MEMBERS.values(), ids=MEMBERS)

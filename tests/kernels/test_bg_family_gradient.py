@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kernels import bg_family_truth as truth
-from predclv.kernels.bg_family_gradient import bind_gradient, log_likelihood_gradient
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
-from predclv.kernels.bg_family_values import tabulate
+from predclv.kernels.bg_family.gradient import bind_gradient, log_likelihood_gradient
+from predclv.kernels.bg_family.likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family.values import tabulate
 
 # Corners: no time at all, silence for ten years, purchases to the last day, thousands of them.
 HISTORIES = [(0, 0, 0), (0, 0, 3650), (1, 30, 30), (1, 0.5, 3650), (30, 700, 730), (3000, 1200, 3650)]

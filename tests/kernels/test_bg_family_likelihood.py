@@ -12,7 +12,7 @@ from scipy.special import betaln, gammaln
 import published
 from kernels import bg_family_truth as truth
 from predclv.kernels import bg_family
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family.likelihood import log_likelihood_derivatives
 from predclv.kernels.collapse import collapse
 
 MEMBERS = {"BG/NBD": (1, False), "MBG/NBD": (1, True), "BG/CNBD-3": (3, False), "MBG/CNBD-2": (2, True)}

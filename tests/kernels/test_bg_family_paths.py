@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from predclv.kernels.bg_family_compiled import expected_purchases
-from predclv.kernels.bg_family_paths import simulate_counts
+from predclv.kernels.bg_family.compiled import expected_purchases
+from predclv.kernels.bg_family.paths import simulate_counts
 
 THETA = np.array([[0.6, 5.0, 0.9, 2.5]])
 EDGES = np.array([0.0, 3.0, 10.0, 40.0])

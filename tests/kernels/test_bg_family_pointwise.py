@@ -7,8 +7,8 @@ import pytest
 from scipy.special import gammaln
 
 from predclv.kernels import bg_family
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
-from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
+from predclv.kernels.bg_family.likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family.pointwise import pointwise_log_likelihood
 
 MEMBERS = {"BG/NBD": (1, False), "MBG/NBD": (1, True), "BG/CNBD-3": (3, False), "MBG/CNBD-2": (2, True)}
 members = pytest.mark.parametrize(("k", "first"), MEMBERS.values(), ids=MEMBERS)

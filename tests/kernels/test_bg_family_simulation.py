@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import betainc, betaincinv
 
-from predclv.kernels.bg_family_compiled import discounted_expected_purchases, expected_purchases
-from predclv.kernels.bg_family_next import next_purchase
-from predclv.kernels.bg_family_simulation import simulate_totals
+from predclv.kernels.bg_family.compiled import discounted_expected_purchases, expected_purchases
+from predclv.kernels.bg_family.next import next_purchase
+from predclv.kernels.bg_family.simulation import simulate_totals
 from predclv.kernels.discounting import continuous_rate
 from predclv.kernels.lives import simulate_histories
 

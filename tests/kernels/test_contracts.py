@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from predclv.kernels import contracts_forecast as forecast
-from predclv.kernels.contracts import log_likelihood, log_survival
-from predclv.kernels.contracts_likelihood import (
+from predclv.kernels.contracts import forecast, log_likelihood, log_survival
+from predclv.kernels.contracts.likelihood import (
     count_by_renewal,
     log_drop,
     log_likelihood_derivatives,
     log_likelihood_values,
     pointwise_log_likelihood,
 )
-from predclv.kernels.contracts_simulation import annuity, simulate_totals
+from predclv.kernels.contracts.simulation import annuity, simulate_totals
 from predclv.kernels.gamma_differences import log_gamma_cross, psi_difference, trigamma, trigamma_difference
 
 THETA = [(1e-3, 1e-3), (1e-3, 1e4), (0.7, 1.2), (5.0, 0.01), (200.0, 30.0), (1e3, 1e6)]

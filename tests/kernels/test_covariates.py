@@ -9,9 +9,9 @@ from scipy.special import gammaln
 
 from predclv.kernels import bg_family, pareto_nbd
 from predclv.kernels.covariates import BETA_LINK, GAMMA_LINK
+from predclv.models.covariates.patterns import BGPatterns, ParetoPatterns, PatternRows, shift
 from predclv.models.mbg_nbd import MBGNBD
 from predclv.models.pareto_nbd import ParetoNBD
-from predclv.models.patterns import BGPatterns, ParetoPatterns, PatternRows, shift
 
 KERNELS = {
     "bg_nbd": BGPatterns(),

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predclv.kernels import gamma_gamma, gamma_gamma_compiled
+from predclv.kernels import gamma_gamma
+from predclv.kernels.gamma_gamma import compiled as gamma_gamma_compiled
 
 # CDNOW sample, 946 repeat buyers: Fader & Hardie (2013) print 6.25, 3.74, 15.44; polished by Newton to more digits.
 CDNOW = np.array([6.249572288, 3.744224667, 15.443520918])

@@ -6,8 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from predclv.kernels.gamma_gamma_compiled import log_likelihood_derivatives
-from predclv.kernels.gamma_gamma_gradient import bind_gradient
+from predclv.kernels.gamma_gamma.compiled import log_likelihood_derivatives
+from predclv.kernels.gamma_gamma.gradient import bind_gradient
 
 THETAS = [(6.25, 3.74, 15.44), (0.05, 1.001, 1e-3), (0.7, 0.3, 40.0), (150.0, 2.0, 1e4), (2.0, 60.0, 900.0)]
 

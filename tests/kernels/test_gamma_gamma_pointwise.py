@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from predclv.kernels import gamma_gamma
-from predclv.kernels.gamma_gamma_compiled import log_likelihood_derivatives
-from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
+from predclv.kernels.gamma_gamma.compiled import log_likelihood_derivatives
+from predclv.kernels.gamma_gamma.pointwise import pointwise_log_likelihood
 
 
 def test_it_is_the_literal_equation():

@@ -7,11 +7,11 @@ import pytest
 from scipy.special import gammaln
 
 from predclv.kernels import bg_family, gamma_gamma
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
-from predclv.kernels.bg_family_stage_values import log_likelihood_stage_values, tabulate_stages
-from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
-from predclv.kernels.gamma_gamma_compiled import log_likelihood_derivatives as spend_derivatives
-from predclv.kernels.gamma_gamma_compiled import log_likelihood_values as spend_values
+from predclv.kernels.bg_family.likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family.stage_values import log_likelihood_stage_values, tabulate_stages
+from predclv.kernels.bg_family.values import log_likelihood_values, tabulate
+from predclv.kernels.gamma_gamma.compiled import log_likelihood_derivatives as spend_derivatives
+from predclv.kernels.gamma_gamma.compiled import log_likelihood_values as spend_values
 
 
 @pytest.mark.parametrize("first", [False, True])

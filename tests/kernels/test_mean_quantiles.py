@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from predclv.forecast.customers import _rank
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.kernels.mean_quantiles import expected_value_quantiles
 
 

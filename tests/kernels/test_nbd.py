@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from predclv.kernels import bg_family, nbd, pareto_nbd_forecast
-from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
-from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels import bg_family, nbd
+from predclv.kernels.pareto_nbd import forecast as pareto_nbd_forecast
+from predclv.kernels.pareto_nbd.paths import replicate_histories, simulate_counts
+from predclv.kernels.pareto_nbd.simulation import simulate_totals
 
 # No time at all, silence for ten years, thousands of purchases.
 HISTORIES = [(0, 0), (0, 39), (0, 3650), (1, 0.5), (5, 730), (300, 3650), (3000, 3650), (3000, 39)]

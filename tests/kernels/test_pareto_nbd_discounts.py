@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from predclv.kernels.discounting import continuous_rate
-from predclv.kernels.pareto_nbd_discounts import discount_moments
-from predclv.kernels.pareto_nbd_forecast import alive_purchase_pmf, discounted_expected_purchases
+from predclv.kernels.pareto_nbd.discounts import discount_moments
+from predclv.kernels.pareto_nbd.forecast import alive_purchase_pmf, discounted_expected_purchases
 
 CDNOW = np.array([0.5533, 10.5777, 0.6062, 11.6687])
 WEEKLY = continuous_rate(0.10, "week")

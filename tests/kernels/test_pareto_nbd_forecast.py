@@ -6,8 +6,8 @@ import pytest
 
 from kernels import pareto_nbd_truth as truth
 from predclv.kernels import pareto_nbd
-from predclv.kernels import pareto_nbd_forecast as kernel
-from predclv.kernels.pareto_nbd_integrals import discounted_time, expected_time, left_before, left_ever
+from predclv.kernels.pareto_nbd import forecast as kernel
+from predclv.kernels.pareto_nbd.integrals import discounted_time, expected_time, left_before, left_ever
 
 THETA = (0.5532770870, 10.5776836914, 0.6062393676, 11.6687155634)
 # Below it, P(alive) and the like count as zero.

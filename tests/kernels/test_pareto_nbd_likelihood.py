@@ -10,9 +10,9 @@ from kernels import pareto_nbd_truth as truth
 from kernels.test_bg_family_likelihood import cdnow, grocery
 from predclv.kernels import pareto_nbd
 from predclv.kernels.collapse import collapse
-from predclv.kernels.pareto_nbd_gradient import log_likelihood_gradient
-from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
-from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
+from predclv.kernels.pareto_nbd.gradient import log_likelihood_gradient
+from predclv.kernels.pareto_nbd.likelihood import arrange, log_likelihood_derivatives
+from predclv.kernels.pareto_nbd.values import log_likelihood_values, pointwise_log_likelihood
 
 # Corners: no time at all, silence for ten years, purchases to the last day, thousands of them.
 HISTORIES = [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import published
-from predclv.kernels import gamma_gamma_compiled
-from predclv.kernels import pareto_nbd_forecast as kernel
+from predclv.kernels.gamma_gamma import compiled as gamma_gamma_compiled
+from predclv.kernels.pareto_nbd import forecast as kernel
 
 THETA = published.FITS["cdnow", "pareto_nbd"].estimates
 CUSTOMERS, SUMS = published.CDNOW_PARETO_NBD_CUSTOMERS, published.CDNOW_PARETO_NBD_TOTALS

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from predclv.kernels.discounting import continuous_rate
-from predclv.kernels.pareto_nbd_forecast import discounted_expected_purchases, expected_purchases, purchase_pmf
-from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
-from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.pareto_nbd.forecast import discounted_expected_purchases, expected_purchases, purchase_pmf
+from predclv.kernels.pareto_nbd.paths import replicate_histories, simulate_counts
+from predclv.kernels.pareto_nbd.simulation import simulate_totals
 
 THETA = np.array([[0.5533, 10.5777, 0.6062, 11.6687]])
 SPEND = np.array([[6.25, 3.74, 15.44]])

@@ -7,10 +7,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from predclv.kernels.bg_family_compiled import purchase_pmf
-from predclv.kernels.bg_family_replicates import replicate_histories
+from predclv.kernels.bg_family.compiled import purchase_pmf
+from predclv.kernels.bg_family.replicates import replicate_histories
 from predclv.kernels.gamma_gamma import log_likelihood
-from predclv.kernels.gamma_gamma_replicates import cumulative_probability, replicate_mean_spend
+from predclv.kernels.gamma_gamma.replicates import cumulative_probability, replicate_mean_spend
 
 THETA = np.array([0.6, 5.0, 0.9, 2.5])
 SPEND = np.array([6.25, 3.74, 15.44])

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import betainc
 from scipy.stats import nbinom
 
-from predclv.kernels.bg_family_compiled import discounted_expected_purchases, stage_purchase_pmf
+from predclv.kernels.bg_family.compiled import discounted_expected_purchases, stage_purchase_pmf
 from predclv.kernels.discounting import continuous_rate, discount_moments
 from predclv.kernels.value_distribution import components, count_blocks, fill_tables
 from predclv.kernels.value_quantiles import solve_quantiles

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, HorizonWarning, UnitError
-from predclv.kernels.bg_family_likelihood import log_likelihood_derivatives
+from predclv.kernels.bg_family.likelihood import log_likelihood_derivatives
 
 # Fader, Hardie & Lee (2005), optimum polished to 10 digits with independent software.
 ESTIMATES = {"r": 0.2425945221, "alpha": 4.4136019995, "a": 0.7929220004, "b": 2.4259066847}

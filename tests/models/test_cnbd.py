@@ -15,7 +15,7 @@ import predclv as pc
 import published
 from predclv.errors import DataError, HorizonWarning, ModelFileError
 from predclv.kernels import bg_family
-from predclv.kernels.bg_family_paths import simulate_counts
+from predclv.kernels.bg_family.paths import simulate_counts
 from predclv.models.bg_family import BGFamily
 from predclv.models.cnbd import BGCNBD, MBGCNBD, MOST_EVENTS
 from predclv.models.storage import read_model

@@ -15,7 +15,7 @@ from scipy import stats
 import predclv as pc
 from predclv.data.periods import renewal_date
 from predclv.errors import ConvergenceWarning, DataError, DataQualityWarning, HorizonWarning, UnitError
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from published import CONTRACT_FITS
 
 MODELS = [pc.SBG, pc.BDW]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import predclv as pc
 from predclv.errors import ConvergenceWarning, DataError, ModelFileError
-from predclv.models.covariate_use import row_thetas
+from predclv.models.covariates.use import row_thetas
 from predclv.priors import LogNormal, Normal
 from predclv.report import write_report
 

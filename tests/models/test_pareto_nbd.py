@@ -13,7 +13,7 @@ import published
 from predclv.errors import ConvergenceWarning, DependenceWarning, HorizonWarning
 from predclv.forecast.lifetime_value import value_cdf, value_quantiles
 from predclv.kernels.discounting import continuous_rate
-from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.pareto_nbd.simulation import simulate_totals
 from predclv.models.pareto_nbd import ParetoNBD, ParetoNBDBindings
 
 PUBLISHED = published.FITS["cdnow", "pareto_nbd"]

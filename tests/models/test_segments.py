@@ -21,7 +21,7 @@ from predclv.errors import ConvergenceWarning, DataError, DependenceWarning, Mod
 from predclv.forecast import portfolio
 from predclv.inference.log_density import unconstrained_derivatives
 from predclv.inference.posterior import paired_draws
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.parameters import to_unconstrained
 from predclv.priors import Gamma, LogNormal
 

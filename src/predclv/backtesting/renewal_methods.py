@@ -16,9 +16,9 @@ from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError
 from predclv.forecast import contracts as forecast
 from predclv.forecast.contracts import Contracts
-from predclv.kernels.contracts_forecast import mean_survival_table
+from predclv.kernels.contracts.forecast import mean_survival_table
 from predclv.models.bdw import BDW
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.sbg import SBG
 
 __all__ = ["RENEWAL_METHODS", "RenewalMethod", "Running", "Stay", "settle_methods"]

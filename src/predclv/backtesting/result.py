@@ -156,7 +156,7 @@ class Backtest:
         ImportError
             jinja2 is absent.
         """
-        from predclv.backtesting.report import write_backtest_report
+        from predclv.backtesting.report.page import write_backtest_report
 
         write_backtest_report(path, self, title=title, made_on=made_on)
 

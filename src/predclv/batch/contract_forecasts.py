@@ -11,8 +11,8 @@ from predclv.batch.contract_rows import ContractRows
 from predclv.data.subscriptions import Subscriptions
 from predclv.forecast.contracts import count_columns, value_columns
 from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS, Thetas
-from predclv.models.contract_inputs import contracts_of
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.inputs import contracts_of
+from predclv.models.contracts.model import ContractModel
 from predclv.models.customer_table import Request
 from predclv.models.estimates import center_draws
 from predclv.value import CLV

@@ -32,7 +32,7 @@ from predclv.batch.spark_session import session
 from predclv.batch.table_units import require_time_unit, settle_as_of, table_units
 from predclv.errors import DataError, ModelFileError
 from predclv.files import file_sha256
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 

@@ -27,8 +27,8 @@ from predclv.batch.scorer import Scorer
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
 from predclv.models.base import Model
-from predclv.models.contracts import ContractModel
-from predclv.models.encoding import Number
+from predclv.models.contracts.model import ContractModel
+from predclv.models.covariates.encoding import Number
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from predclv.batch.rows import Rows
 from predclv.data.rfm import RFMSummary
 from predclv.forecast.customers import Customers
-from predclv.models.covariates import Covariates
+from predclv.models.covariates.columns import Covariates
+from predclv.models.covariates.patterns import distinct_patterns
 from predclv.models.customer_table import Kept, Request, count_columns_of, value_parts
 from predclv.models.pair import Pair
-from predclv.models.patterns import distinct_patterns
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from predclv.data.checks import quote_list, suggest
 from predclv.errors import DataError
-from predclv.models.encoding import Levels, Number
+from predclv.models.covariates.encoding import Levels, Number
 from predclv.models.fingerprint import Fingerprint
 
 __all__ = [

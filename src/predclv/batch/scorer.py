@@ -29,8 +29,8 @@ from predclv.errors import DataError, FitError, ObservationEndWarning, warn
 from predclv.forecast.customers import COUNT_COLUMNS, VALUE_COLUMNS
 from predclv.forecast.value_tables import MOST_BYTES
 from predclv.inference.posterior import check_level
-from predclv.models.contract_inputs import horizon_rate
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.inputs import horizon_rate
+from predclv.models.contracts.model import ContractModel
 from predclv.models.customer_table import Request
 from predclv.models.estimates import Estimate, choose_theta
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon

@@ -12,7 +12,7 @@ from typing import Any
 
 from predclv.batch.scorer import Scorer
 from predclv.errors import HorizonWarning, ModelFileError, ObservationEndWarning
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load
 

@@ -17,7 +17,7 @@ from predclv.batch.scorer import Scorer, in_blocks
 from predclv.batch.shipping import Cargo, pack, unpack
 from predclv.batch.spark_session import require_spark, workers_python
 from predclv.errors import DataError, ExtrapolationWarning, warn
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.estimates import Estimate
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV, load

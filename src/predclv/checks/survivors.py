@@ -23,8 +23,8 @@ from predclv.forecast.contract_checks import (
 )
 from predclv.forecast.fit_checks import interval
 from predclv.forecast.predictive_checks import Quantity, chi_squared
-from predclv.models.contract_inputs import require_subscriptions, whole_weights
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.inputs import require_subscriptions, whole_weights
+from predclv.models.contracts.model import ContractModel
 
 __all__ = ["check_survivors"]
 

@@ -217,7 +217,9 @@ def _self_test() -> Iterator[Finding]:
 def _published() -> Finding:
     import numpy as np
 
-    from predclv.kernels import bg_family, bg_family_forecast, bg_family_pointwise
+    from predclv.kernels import bg_family
+    from predclv.kernels.bg_family import forecast as bg_family_forecast
+    from predclv.kernels.bg_family import pointwise as bg_family_pointwise
 
     x, t_x, T = (np.array([number]) for number in _CUSTOMER)
     theta = np.array([_THETA])
@@ -232,7 +234,7 @@ def _published() -> Finding:
 
 def _cache() -> Finding:
     """Whether compiled kernels are kept, so that the next program need not compile them."""
-    from predclv.kernels.bg_family_counts import counts_of_rows
+    from predclv.kernels.bg_family.counts import counts_of_rows
 
     folder = str(counts_of_rows.stats.cache_path)
     try:

@@ -357,7 +357,7 @@ class Subscriptions:
             period (from 0 to the last renewal that anyone came to), at_risk, renewed (NaN at 0, as is retention),
             retention, survival: the product of the shares so far, by Kaplan and Meier.
         """
-        from predclv.kernels.contracts_likelihood import count_by_renewal
+        from predclv.kernels.contracts.likelihood import count_by_renewal
 
         stayed, left = count_by_renewal(self.tenure.astype(np.float64), self.lost.astype(np.float64), self.weight)
         came = stayed + left

@@ -46,7 +46,7 @@ def simulate_opportunity_log(
         raise ValueError(f"births={births!r} must not outlast observed={observed!r}.")
     first = pd.Period(pd.Timestamp(start), freq=_PERIODS[opportunities])
     born = np.sort(generator.integers(0, max(lengths[0], 1), len(customers.buying)))
-    from predclv.kernels.bg_bb_lives import simulate_log
+    from predclv.kernels.bg_bb.lives import simulate_log
 
     ahead = lengths[1] + lengths[2] - 1 - born
     customer, number, amount, left = simulate_log(
@@ -94,7 +94,7 @@ def simulate_opportunities(
     purchases, spend, value : (n_horizons, n_customers) arrays
     delta : float
     """
-    from predclv.kernels.bg_bb_lives import simulate_histories
+    from predclv.kernels.bg_bb.lives import simulate_histories
 
     check_opportunities(opportunities)
     lengths = np.array([parse_opportunities(horizon, opportunities).length for horizon in horizons])

@@ -13,7 +13,7 @@ from predclv.forecast import contracts as forecast_contracts
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.lifetime_value import finite_horizon
 from predclv.forecast.value_path import ValuePath
-from predclv.models.contract_value import ContractValue
+from predclv.models.contracts.value import ContractValue
 from predclv.models.purchase_value import PurchaseValue
 from predclv.value import CLV
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.kernels import contracts_forecast as kernel
+from predclv.kernels.contracts import forecast as kernel
 
 __all__ = ["Groups", "Losses", "expected_losses", "observed_losses", "pool", "replicate_losses"]
 

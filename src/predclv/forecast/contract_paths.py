@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from predclv.data.periods import renewal_date
 from predclv.forecast.customers import Thetas
 from predclv.inference.evidence import Replicated
-from predclv.kernels import contracts_forecast as kernel
-from predclv.kernels.contracts_simulation import simulate_revenue
+from predclv.kernels.contracts import forecast as kernel
+from predclv.kernels.contracts.simulation import simulate_revenue
 
 __all__ = ["Path", "replicate_losses", "residual_lifetimes", "retention_curve", "revenue_path", "with_dates"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from predclv.forecast.customers import Thetas, times_margin
 from predclv.forecast.portfolio import Sums, Totals
-from predclv.kernels import contracts_forecast as kernel
-from predclv.kernels.contracts_simulation import annuity, simulate_totals
+from predclv.kernels.contracts import forecast as kernel
+from predclv.kernels.contracts.simulation import annuity, simulate_totals
 
 __all__ = [
     "Contracts",

@@ -12,7 +12,7 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas
 from predclv.forecast.portfolio import simulate_totals
 from predclv.forecast.replicates import distinct_ages, frequency_labels, simulate_frequencies, with_rest
-from predclv.kernels.gamma_gamma_replicates import cumulative_probability
+from predclv.kernels.gamma_gamma.replicates import cumulative_probability
 
 __all__ = [
     "Drift",

@@ -18,7 +18,7 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.customers import Customers, Thetas, times_margin
 from predclv.forecast.purchases import p_purchase
 from predclv.forecast.spend import mean_expected_spend
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 
 __all__ = [
     "COLUMNS",

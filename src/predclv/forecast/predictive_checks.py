@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.fit_checks import interval
 from predclv.forecast.replicates import distinct_ages, with_rest
-from predclv.kernels.gamma_gamma_replicates import replicate_mean_spend
+from predclv.kernels.gamma_gamma.replicates import replicate_mean_spend
 
 __all__ = [
     "Quantity",

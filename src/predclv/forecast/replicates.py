@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from predclv.forecast.bindings import TransactionBindings
 from predclv.inference.evidence import Replicated
-from predclv.kernels.gamma_gamma_replicates import cumulative_probability
+from predclv.kernels.gamma_gamma.replicates import cumulative_probability
 
 __all__ = [
     "distinct_ages",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 
 __all__ = ["mean_expected_spend"]
 

@@ -11,8 +11,8 @@ from predclv.forecast.bindings import TransactionBindings
 from predclv.forecast.contracts import Contracts
 from predclv.forecast.customers import Thetas
 from predclv.forecast.spend import mean_expected_spend
-from predclv.kernels import contracts_forecast as kernel
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.contracts import forecast as kernel
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 
 __all__ = ["ValuePath", "contract_path", "path_times", "purchase_path"]
 

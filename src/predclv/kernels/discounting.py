@@ -1,7 +1,7 @@
 """Discounting: rates, and how far k future purchases are discounted, given that there are k.
 
 Continuous time throughout: a purchase s after the as-of date is worth exp(-delta s). For the BG models with
-every event a purchase (`bg_family_discounts` is of the others): given alive at T, lambda ~ Gamma(r + x, alpha + T),
+every event a purchase (`bg_family.discounts` is of the others): given alive at T, lambda ~ Gamma(r + x, alpha + T),
 p ~ Beta(a, b + n), and X = k purchases in (T, T + t] come about in one of two ways,
 
 - stayed: exactly k events and no dropout; given lambda the k times are uniform on (0, t);

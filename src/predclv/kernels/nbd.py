@@ -23,7 +23,7 @@ import numpy.typing as npt
 from numba import njit
 
 from predclv.kernels.bg_family import NUMPY
-from predclv.kernels.bg_family_counts import counts_of_rows
+from predclv.kernels.bg_family.counts import counts_of_rows
 from predclv.kernels.collapse import as_rows
 from predclv.kernels.discounting import DiscountMoments, mean_discount
 

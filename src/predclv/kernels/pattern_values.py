@@ -13,13 +13,13 @@ import numpy.typing as npt
 from numba import njit
 
 from predclv.kernels import bg_family
-from predclv.kernels.bg_family_counts import counts_if_alive as bg_counts_if_alive
-from predclv.kernels.bg_family_discounts import stage_discount_moments
+from predclv.kernels.bg_family.counts import counts_if_alive as bg_counts_if_alive
+from predclv.kernels.bg_family.discounts import stage_discount_moments
 from predclv.kernels.discounting import NODES, WEIGHTS, fill_row, leaving_edges
-from predclv.kernels.pareto_nbd_counts import counts_if_alive as pareto_counts_if_alive
-from predclv.kernels.pareto_nbd_discounts import fill_row as fill_pareto_row
-from predclv.kernels.pareto_nbd_discounts import lifetime_edges
-from predclv.kernels.pareto_nbd_integrals import left_before
+from predclv.kernels.pareto_nbd.counts import counts_if_alive as pareto_counts_if_alive
+from predclv.kernels.pareto_nbd.discounts import fill_row as fill_pareto_row
+from predclv.kernels.pareto_nbd.discounts import lifetime_edges
+from predclv.kernels.pareto_nbd.integrals import left_before
 
 __all__ = [
     "bg_alive_counts",

@@ -18,19 +18,19 @@ from predclv.data.opportunities import OPPORTUNITIES, parse_opportunities
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
 from predclv.forecast.bindings import ArrangedLikelihood, OneState, PeriodCustomers, TransactionBindings
-from predclv.kernels import bg_bb_forecast as kernel
 from predclv.kernels import leaving
+from predclv.kernels.bg_bb import forecast as kernel
 from predclv.kernels.bg_bb import log_likelihood
-from predclv.kernels.bg_bb_discounts import discount_moments
-from predclv.kernels.bg_bb_likelihood import (
+from predclv.kernels.bg_bb.discounts import discount_moments
+from predclv.kernels.bg_bb.likelihood import (
     log_likelihood_derivatives,
     log_likelihood_gradient,
     log_likelihood_values,
     pointwise_log_likelihood,
 )
-from predclv.kernels.bg_bb_paths import replicate_histories, simulate_counts
-from predclv.kernels.bg_bb_rows import arrange
-from predclv.kernels.bg_bb_simulation import simulate_totals
+from predclv.kernels.bg_bb.paths import replicate_histories, simulate_counts
+from predclv.kernels.bg_bb.rows import arrange
+from predclv.kernels.bg_bb.simulation import simulate_totals
 from predclv.kernels.period_paths import bg_bb_draw, simulate_periods
 from predclv.kernels.silence import opportunities_at_most, simulate_opportunities
 from predclv.kernels.staying import discounted_opportunities

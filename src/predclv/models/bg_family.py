@@ -15,18 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import PeriodCustomers
-from predclv.kernels import bg_family_compiled as kernel
-from predclv.kernels import bg_family_discounts as discounts
-from predclv.kernels import bg_family_paths as paths
-from predclv.kernels import bg_family_simulation as simulation
 from predclv.kernels import discounting, leaving, period_paths, silence, staying
-from predclv.kernels.bg_family import NUMPY, log_likelihood
-from predclv.kernels.bg_family_gradient import bind_gradient
-from predclv.kernels.bg_family_likelihood import arrange, arranged_derivatives
-from predclv.kernels.bg_family_pointwise import pointwise_log_likelihood
-from predclv.kernels.bg_family_replicates import replicate_histories
-from predclv.kernels.bg_family_stage_values import log_likelihood_stage_values, tabulate_stages
-from predclv.kernels.bg_family_values import log_likelihood_values, tabulate
+from predclv.kernels.bg_family import NUMPY, discounts, log_likelihood, paths, simulation
+from predclv.kernels.bg_family import compiled as kernel
+from predclv.kernels.bg_family.gradient import bind_gradient
+from predclv.kernels.bg_family.likelihood import arrange, arranged_derivatives
+from predclv.kernels.bg_family.pointwise import pointwise_log_likelihood
+from predclv.kernels.bg_family.replicates import replicate_histories
+from predclv.kernels.bg_family.stage_values import log_likelihood_stage_values, tabulate_stages
+from predclv.kernels.bg_family.values import log_likelihood_values, tabulate
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 

@@ -25,10 +25,10 @@ from predclv.inference.posterior import Posterior
 from predclv.models import bg_family
 from predclv.models.base import require_summary
 from predclv.models.bg_family import BGFamily
-from predclv.models.covariate_model import CovariateModel
+from predclv.models.covariates.model import CovariateModel
+from predclv.models.covariates.patterns import BGPatterns, PatternKernels
 from predclv.models.gaps import complete
 from predclv.models.likelihood import Likelihood
-from predclv.models.patterns import BGPatterns, PatternKernels
 from predclv.parameters import Parameter
 from predclv.priors.distributions import Prior
 

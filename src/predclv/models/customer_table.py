@@ -25,7 +25,7 @@ from predclv.forecast.customers import (
 from predclv.forecast.pattern_values import row_value_quantiles
 from predclv.forecast.value_tables import MOST_BYTES, ValueTables
 from predclv.models.base import Model
-from predclv.models.covariate_use import row_thetas
+from predclv.models.covariates.use import row_thetas
 from predclv.models.estimates import CUSTOMER_DRAWS, Estimate, center_draws
 from predclv.models.pair import Pair, PairPart
 

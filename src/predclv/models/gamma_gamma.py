@@ -24,11 +24,11 @@ from predclv.forecast.replicates import replicate_spend_bins
 from predclv.forecast.spend import mean_expected_spend
 from predclv.inference.evidence import Replicate
 from predclv.inference.posterior import Posterior
-from predclv.kernels import gamma_gamma_compiled as kernel
+from predclv.kernels.gamma_gamma import compiled as kernel
 from predclv.kernels.gamma_gamma import log_likelihood
-from predclv.kernels.gamma_gamma_gradient import bind_gradient
-from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
-from predclv.kernels.gamma_gamma_replicates import cumulative_probability
+from predclv.kernels.gamma_gamma.gradient import bind_gradient
+from predclv.kernels.gamma_gamma.pointwise import pointwise_log_likelihood
+from predclv.kernels.gamma_gamma.replicates import cumulative_probability
 from predclv.kernels.weighted import rank_correlation, rank_p_value
 from predclv.models.base import Model, require_summary
 from predclv.models.estimates import Estimate, choose_theta

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from predclv.models import bg_family
-from predclv.models.covariate_model import CovariateModel
-from predclv.models.patterns import BGPatterns, PatternKernels
+from predclv.models.covariates.model import CovariateModel
+from predclv.models.covariates.patterns import BGPatterns, PatternKernels
 
 __all__ = ["MBGNBD"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from predclv.forecast.bindings import OneState, PeriodCustomers, TransactionBindings
 from predclv.kernels import nbd as kernel
 from predclv.kernels.discounting import DiscountMoments
-from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
-from predclv.kernels.pareto_nbd_simulation import simulate_totals
+from predclv.kernels.pareto_nbd.paths import replicate_histories, simulate_counts
+from predclv.kernels.pareto_nbd.simulation import simulate_totals
 from predclv.kernels.period_paths import pareto_nbd_draw, simulate_periods
 from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases

@@ -12,7 +12,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.forecast.customers import Thetas
 from predclv.inference.posterior import paired_draws
 from predclv.models.base import Model
-from predclv.models.covariate_use import mostly_alone, require_values
+from predclv.models.covariates.use import mostly_alone, require_values
 from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, choose_theta
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel

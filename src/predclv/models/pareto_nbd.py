@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.bindings import ArrangedLikelihood, OneState, PeriodCustomers, TransactionBindings
-from predclv.kernels import pareto_nbd_forecast as kernel
+from predclv.kernels.pareto_nbd import forecast as kernel
 from predclv.kernels.pareto_nbd import log_likelihood
-from predclv.kernels.pareto_nbd_discounts import discount_moments
-from predclv.kernels.pareto_nbd_gradient import log_likelihood_gradient
-from predclv.kernels.pareto_nbd_likelihood import arrange, log_likelihood_derivatives
-from predclv.kernels.pareto_nbd_paths import replicate_histories, simulate_counts
-from predclv.kernels.pareto_nbd_simulation import simulate_totals
-from predclv.kernels.pareto_nbd_values import log_likelihood_values, pointwise_log_likelihood
+from predclv.kernels.pareto_nbd.discounts import discount_moments
+from predclv.kernels.pareto_nbd.gradient import log_likelihood_gradient
+from predclv.kernels.pareto_nbd.likelihood import arrange, log_likelihood_derivatives
+from predclv.kernels.pareto_nbd.paths import replicate_histories, simulate_counts
+from predclv.kernels.pareto_nbd.simulation import simulate_totals
+from predclv.kernels.pareto_nbd.values import log_likelihood_values, pointwise_log_likelihood
 from predclv.kernels.period_paths import pareto_nbd_draw, simulate_periods
 from predclv.kernels.silence import purchases_at_most, simulate_purchases
 from predclv.kernels.staying import discounted_purchases
-from predclv.models.covariate_model import CovariateModel
-from predclv.models.patterns import ParetoPatterns, PatternKernels
+from predclv.models.covariates.model import CovariateModel
+from predclv.models.covariates.patterns import ParetoPatterns, PatternKernels
 from predclv.parameters import Parameter
 from predclv.priors.distributions import LogNormal
 

@@ -19,7 +19,7 @@ from predclv.forecast.pattern_values import row_value_exceedances
 from predclv.forecast.portfolio import Sums, Totals
 from predclv.forecast.value_tables import ValueTables
 from predclv.kernels.mean_quantiles import expected_value_reaches
-from predclv.models.covariate_use import row_thetas
+from predclv.models.covariates.use import row_thetas
 from predclv.models.customer_table import Request, value_parts
 from predclv.models.estimates import CUSTOMER_DRAWS, MEAN_DRAWS, Estimate, center_draws
 from predclv.models.outlook import Odds, draws_at_a_time

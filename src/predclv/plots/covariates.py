@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
-from predclv.models.covariate_model import CovariateModel
-from predclv.models.encoding import Coefficient
+from predclv.models.covariates.encoding import Coefficient
+from predclv.models.covariates.model import CovariateModel
 from predclv.plots import style
 
 if TYPE_CHECKING:

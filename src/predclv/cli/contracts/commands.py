@@ -18,7 +18,7 @@ from predclv.data.checks import check_option
 from predclv.errors import DataError
 from predclv.files import check_replaceable
 from predclv.inference.posterior import check_level
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.storage import MANIFEST
 
 __all__ = ["Files", "Models", "fit", "predict", "run", "summarize"]

@@ -20,11 +20,11 @@ from predclv.data.periods import parse_periods
 from predclv.data.units import read_units
 from predclv.errors import DataError, HorizonWarning, UnitError
 from predclv.files import replace_folder, write_text
-from predclv.models.contract_inputs import revenue_periods
+from predclv.models.contracts.inputs import revenue_periods
 
 if TYPE_CHECKING:
     from predclv.data.subscriptions import Subscriptions
-    from predclv.models.contracts import ContractModel
+    from predclv.models.contracts.model import ContractModel
     from predclv.value import CLV
 
 __all__ = [

@@ -18,7 +18,7 @@ from predclv.decisions.luck import Newcomers
 from predclv.forecast.value_path import ValuePath
 from predclv.inference.posterior import check_level, check_number
 from predclv.kernels.discounting import continuous_rate
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.value import CLV
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from predclv.errors import DataError
 from predclv.forecast.portfolio import add, expected_totals
 from predclv.inference.posterior import check_level, check_number
 from predclv.kernels.discounting import continuous_rate
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.valuation import portfolio_segments
 from predclv.value import CLV
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from predclv.decisions.cohorts.arrivals import ArrivalForecast
 from predclv.decisions.cohorts.plan import Plan
 from predclv.decisions.luck import Newcomers, luck_of_newcomers
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.value import CLV
 
 __all__ = ["value_newcomers"]

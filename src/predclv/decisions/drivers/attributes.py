@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predclv.data.checks import count_of, quote_list
 from predclv.data.rfm import RFMSummary
 from predclv.errors import DataError
-from predclv.models.encoding import present
+from predclv.models.covariates.encoding import present
 
 __all__ = ["RARE", "Contrast", "Prepared", "Rare", "prepare_attributes"]
 

@@ -35,7 +35,7 @@ from predclv.errors import DataError
 from predclv.inference.posterior import check_level, check_number
 from predclv.models import BGNBD
 from predclv.models.base import require_summary
-from predclv.models.covariate_model import CovariateModel
+from predclv.models.covariates.model import CovariateModel
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predclv.forecast.customers import runs
-from predclv.models.covariate_model import CovariateModel
-from predclv.models.patterns import shift
+from predclv.models.covariates.model import CovariateModel
+from predclv.models.covariates.patterns import shift
 
 __all__ = ["Profiles", "SpendRegression", "Standardiser", "regress_spend", "take_profiles"]
 

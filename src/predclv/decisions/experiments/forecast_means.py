@@ -23,8 +23,8 @@ from predclv.errors import DataError, FitError
 from predclv.forecast import purchases
 from predclv.forecast.customers import times_margin
 from predclv.inference.posterior import Posterior
-from predclv.kernels.gamma_gamma_compiled import expected_spend
-from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
+from predclv.kernels.gamma_gamma.compiled import expected_spend
+from predclv.kernels.gamma_gamma.pointwise import pointwise_log_likelihood
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel
 from predclv.parameters import from_unconstrained, to_unconstrained

@@ -17,7 +17,7 @@ from predclv.decisions.monitor.snapshots import Pairing, ids_of
 from predclv.decisions.monitor.sources import ROWS, FileSnapshot, Snapshot, stretches
 from predclv.errors import DataError, DataQualityWarning, UnitError, warn
 from predclv.models.base import require_summary
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.horizons import parse_discount_rate, warn_long_horizon
 from predclv.models.transactions import TransactionModel
 from predclv.value import CLV

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from predclv.data.columns import histories
 from predclv.data.rfm import RFMSummary
 from predclv.decisions.monitor.sources import ROWS, Rows, Snapshot, find_ids, stretches
-from predclv.kernels.gamma_gamma_pointwise import pointwise_log_likelihood
+from predclv.kernels.gamma_gamma.pointwise import pointwise_log_likelihood
 from predclv.models.base import Model
 from predclv.models.gamma_gamma import GammaGamma
 from predclv.models.transactions import TransactionModel

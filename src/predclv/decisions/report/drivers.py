@@ -16,7 +16,7 @@ from predclv.decisions.report.customers import FileBase
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.report.parts import LeftOut, Part
 from predclv.errors import DataError, FitError
-from predclv.models.covariate_model import CovariateModel
+from predclv.models.covariates.model import CovariateModel
 from predclv.plots.drivers import plot_drivers
 from predclv.plots.style import percent, points, printable, shorten
 from predclv.report.blocks import Block, Figures, Paragraph, Section, Table

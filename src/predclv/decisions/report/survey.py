@@ -13,7 +13,7 @@ from predclv.data.rfm import RFMSummary
 from predclv.decisions.report.inputs import DecisionInputs
 from predclv.decisions.retention.lists import Some, forecast_of, stakes_by_draw, walk
 from predclv.forecast.customers import times_margin
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue, ValueTask

@@ -19,7 +19,7 @@ from predclv.errors import DataError
 from predclv.forecast.customers import Customers, times_margin
 from predclv.forecast.purchases import mean_discounted_purchases
 from predclv.forecast.spend import mean_expected_spend
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, center_draws, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue, ValueTask

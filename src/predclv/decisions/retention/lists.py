@@ -15,7 +15,7 @@ from predclv.decisions.retention.inputs import check_share, require_purchases
 from predclv.forecast.customers import times_margin
 from predclv.forecast.purchases import mean_discounted_purchases
 from predclv.forecast.spend import mean_expected_spend
-from predclv.kernels.gamma_gamma_compiled import expected_spend
+from predclv.kernels.gamma_gamma.compiled import expected_spend
 from predclv.models.estimates import MEAN_DRAWS, center_draws, choose_theta
 from predclv.models.pair import Pair
 from predclv.models.purchase_value import PurchaseValue

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predclv.data.periods import parse_periods
 from predclv.errors import DataError
 from predclv.inference.posterior import check_level
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.estimates import Estimate
 from predclv.models.outlook import Outlook
 from predclv.models.valuation import portfolio_table

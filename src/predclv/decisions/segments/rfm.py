@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predclv.decisions.segments.groups import FEW, Question, group_table, require_finite
 from predclv.errors import DataError
 from predclv.models.base import require_summary
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.model import ContractModel
 from predclv.models.estimates import Estimate
 from predclv.models.outlook import Outlook
 from predclv.value import CLV

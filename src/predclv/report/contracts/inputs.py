@@ -14,8 +14,8 @@ from predclv.checks import PredictiveCheck, check_survivors
 from predclv.data.frames import PANDAS
 from predclv.data.subscriptions import Subscriptions
 from predclv.errors import DataError, HorizonWarning
-from predclv.models.contract_inputs import revenue_periods
-from predclv.models.contracts import ContractModel
+from predclv.models.contracts.inputs import revenue_periods
+from predclv.models.contracts.model import ContractModel
 from predclv.report.words import ReportWords, same_customers
 from predclv.value import CLV
 

@@ -1,0 +1,1 @@
+"""The report of a backtest: `page` puts together what the other files have to say."""
