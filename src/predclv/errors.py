@@ -133,7 +133,7 @@ class CoarseningWarning(PredCLVWarning):
 class ObservationEndWarning(DataQualityWarning):
     """No as-of date was given: a log's last date was taken, which inflates `p_alive`, or for rows that of the fit.
 
-    Or one that is still to come was.
+    Or one that is still to come was, or one long after the last row of a log.
     """
 
     topic = "as-of date"

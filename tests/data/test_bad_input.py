@@ -317,6 +317,20 @@ def test_an_as_of_date_that_is_still_to_come_warns() -> None:
             RFMSummary.from_transactions(log, observation_end=end)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_log_that_ends_long_before_the_as_of_date_warns() -> None:
+    """Two purchases a day for 100 days, and then none: a log that was cut, unless it is shorter than a month."""
+    days = pd.date_range("2024-01-01", periods=100).repeat(2)
+    log = pd.DataFrame({"customer_id": np.arange(200) % 70, "date": days})
+    last = days[-1].date()
+    for engine in ENGINES.values():
+        with pytest.warns(ObservationEndWarning, match=f"in the last 60 days .* the log ends on {last}"):
+            RFMSummary.from_transactions(engine(log), observation_end=last + dt.timedelta(days=60))
+    RFMSummary.from_transactions(log, observation_end=last + dt.timedelta(days=31))
+    RFMSummary.from_transactions(log[::2], observation_end=last + dt.timedelta(days=60))
+    RFMSummary.from_transactions(log, observation_end="2024-12-31", opportunities="quarter")
+
+
 def test_warnings_point_to_the_callers_line() -> None:
     for log, options, said in (
         (GOOD, {"observation_end": None}, "observation_end was not given"),

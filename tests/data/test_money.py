@@ -14,7 +14,7 @@ from predclv.data.money import parse_minor_unit
 from predclv.errors import DataError
 
 START = {"observation_start": "2022-01-01"}
-AS_OF = {"observation_end": "2023-06-30", **START}
+AS_OF = {"observation_end": "2022-11-15", **START}
 
 
 def make_log(n: int = 4_000) -> pd.DataFrame:

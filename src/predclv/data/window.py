@@ -20,6 +20,8 @@ from predclv.errors import DataError, ObservationEndWarning, warn
 
 __all__ = ["Window", "end_with_opportunity", "local_moment", "observe"]
 
+_QUIET_DAYS, _QUIET_ROWS = 31, 100
+
 
 @dataclass(frozen=True)
 class Window:
@@ -75,7 +77,7 @@ def observe(
     Warns
     -----
     ObservationEndWarning
-        No end was given, so the last date was taken; or the end is still to come.
+        No end was given, so the last date was taken; or the end is still to come, or long after the last row.
     """
     end = local_moment("observation_end", options.observation_end, log)
     sub_day = TICKS_PER_DAY[options.collapse] > 1
@@ -103,6 +105,8 @@ def observe(
             _warn_of_no_end(end)
     if after is None:
         _check_end(counts, dated.filter(late), end, options)
+        if end_matters and options.opportunities is None:
+            _warn_of_silence(counts, end)
         notes.add(
             "window", "rows after observation_end, set aside", counts["late"], counts["rows"], "rows", f"as of {end}"
         )
@@ -217,6 +221,23 @@ def _if_to_come(end: dt.date) -> str:
     if day <= dt.date.today() + dt.timedelta(days=1):
         return ""
     return f" And {day} is still to come: of the days until then nothing is known, and customers look gone who are not."
+
+
+def _warn_of_silence(counts: dict[str, int], end: dt.date) -> None:
+    """Warn where a log that was never so quiet has nothing before its as-of date: it was cut, or the date is wrong.
+
+    Nothing for longer than a month, though at the pace of a log of a hundred rows and more another hundred would have
+    come. Even at a tenth of it chance does not do so once in 20,000 times; and logs dated by the month do not look so.
+    """
+    silent = end.toordinal() - counts["last_day"]
+    pace = counts["rows"] / (counts["last_day"] - counts["first_day"] + 1)
+    if silent > _QUIET_DAYS and min(counts["rows"], silent * pace) >= _QUIET_ROWS and not _if_to_come(end):
+        warn(
+            f"Nobody bought in the last {silent:,} days before observation_end={str(end)!r}: the log ends on "
+            f"{dt.date.fromordinal(counts['last_day'])}. If it was cut there, customers look gone who are not, and "
+            "forecasts are far too low: give that day as observation_end.",
+            ObservationEndWarning,
+        )
 
 
 def _check_end(counts: dict[str, int], late: nw.LazyFrame[Any], end: dt.date, options: LogOptions) -> None:
