@@ -309,7 +309,7 @@ def test_a_disk_that_is_full(logs: dict[str, str], tmp_path: Path, monkeypatch: 
 def test_too_little_memory_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with duckdb.connect() as connection:
         connection.execute(
-            "COPY (SELECT hash(i // 2) AS customer_id, DATE '2022-01-01' + (i % 401)::INT AS date, "
+            "COPY (SELECT hash(i // 2) AS customer_id, DATE '2022-01-01' + (i % 440)::INT AS date, "
             f"repeat('x', 500) AS kind FROM range(400_000) AS n(i)) TO '{tmp_path / 'log.parquet'}'"
         )
     memory = parse_memory("700MiB")

@@ -328,6 +328,8 @@ def test_a_log_that_ends_long_before_the_as_of_date_warns() -> None:
             RFMSummary.from_transactions(engine(log), observation_end=last + dt.timedelta(days=60))
     RFMSummary.from_transactions(log, observation_end=last + dt.timedelta(days=31))
     RFMSummary.from_transactions(log[::2], observation_end=last + dt.timedelta(days=60))
+    by_month = log.assign(date=days.to_period("M").start_time)
+    RFMSummary.from_transactions(by_month, observation_start=days[0], observation_end=last + dt.timedelta(days=60))
     RFMSummary.from_transactions(log, observation_end="2024-12-31", opportunities="quarter")
 
 

@@ -151,7 +151,7 @@ def test_what_fewer_departures_are_worth_is_on_the_page(clv, rfm):
 def test_a_large_log_is_that_of_a_sample(kind, clv, tmp_path, monkeypatch):
     monkeypatch.setattr("predclv.decisions.report.logs.SAMPLE", 50)
     n = 300
-    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 290, unit="D")
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 350, unit="D")
     log = pd.DataFrame({"who": np.arange(3 * n) % n, "day": days, "paid": 1.0 + np.arange(3 * n) % 7})
     path = tmp_path / f"log.{kind}"
     if kind == "csv":
@@ -220,7 +220,7 @@ def test_contracts_are_refused(rfm, tmp_path):
 
 def test_customers_of_a_file_are_those_in_memory(tmp_path):
     n = 1_000
-    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 300, unit="D")
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3 * n) % 350, unit="D")
     log = pd.DataFrame({"who": np.arange(3 * n) % n, "day": days, "paid": 1.0 + np.arange(3 * n) % 7})
     log["channel"] = np.array(["a", "b"], dtype=object)[log["who"] % 2]
     log.to_parquet(tmp_path / "log.parquet")

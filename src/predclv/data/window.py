@@ -20,7 +20,7 @@ from predclv.errors import DataError, ObservationEndWarning, warn
 
 __all__ = ["Window", "end_with_opportunity", "local_moment", "observe"]
 
-_QUIET_DAYS, _QUIET_ROWS = 31, 100
+_QUIET_DAYS, _BUSY_ROWS, _BUSY_DAYS = 31, 100, 5
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def observe(
     if after is None:
         _check_end(counts, dated.filter(late), end, options)
         if end_matters and options.opportunities is None:
-            _warn_of_silence(counts, end)
+            _warn_of_silence(counts, dated, end)
         notes.add(
             "window", "rows after observation_end, set aside", counts["late"], counts["rows"], "rows", f"as of {end}"
         )
@@ -223,15 +223,18 @@ def _if_to_come(end: dt.date) -> str:
     return f" And {day} is still to come: of the days until then nothing is known, and customers look gone who are not."
 
 
-def _warn_of_silence(counts: dict[str, int], end: dt.date) -> None:
+def _warn_of_silence(counts: dict[str, int], dated: nw.LazyFrame[Any], end: dt.date) -> None:
     """Warn where a log that was never so quiet has nothing before its as-of date: it was cut, or the date is wrong.
 
-    Nothing for longer than a month, though at the pace of a log of a hundred rows and more another hundred would have
-    come. Even at a tenth of it chance does not do so once in 20,000 times; and logs dated by the month do not look so.
+    Nothing for longer than a month, though as many days before the last row held a hundred rows and more, on several
+    days: logs dated by the month or year do not look so, nor those of customers who leave one after the other.
     """
     silent = end.toordinal() - counts["last_day"]
-    pace = counts["rows"] / (counts["last_day"] - counts["first_day"] + 1)
-    if silent > _QUIET_DAYS and min(counts["rows"], silent * pace) >= _QUIET_ROWS and not _if_to_come(end):
+    if silent <= _QUIET_DAYS or counts["rows"] < _BUSY_ROWS or _if_to_come(end):
+        return
+    before = dated.filter(nw.col("day") > counts["last_day"] - silent)
+    busy = before.select(rows=nw.len(), days=nw.col("day").n_unique()).collect()
+    if busy["rows"].item() >= _BUSY_ROWS and busy["days"].item() >= _BUSY_DAYS:
         warn(
             f"Nobody bought in the last {silent:,} days before observation_end={str(end)!r}: the log ends on "
             f"{dt.date.fromordinal(counts['last_day'])}. If it was cut there, customers look gone who are not, and "

@@ -10,7 +10,7 @@ import pytest
 
 import predclv as pc
 from predclv.backtesting.methods.vintage_outcomes import earlier_vintage, earlier_vintages
-from predclv.errors import FitError
+from predclv.errors import FitError, ObservationEndWarning
 
 
 def purchases_between(log, customers, after, until):
@@ -193,8 +193,10 @@ def test_too_few_customers_to_learn_from(summary_of):
 
 def test_nobody_buys_in_the_window(summary_of):
     log = simulated(end="2020-03-01", days=60)
+    with pytest.warns(ObservationEndWarning, match="in the last 40 days"):
+        rfm = summary_of(log)
     with pytest.raises(FitError, match=r"None of 60 customers bought between the earlier cut-off 2020-03-13 and"):
-        earlier_vintage(summary_of(log), log, 4)
+        earlier_vintage(rfm, log, 4)
 
 
 def test_a_log_of_a_single_day():
