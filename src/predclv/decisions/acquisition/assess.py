@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ class Acquisition:
     draws: Mapping[str, FloatArray]
     paths: Mapping[str, ValuePath]
     settings: Mapping[str, Any]
-    newcomers: Mapping[str, Newcomers] = field(default_factory=dict)
+    newcomers: Mapping[str, Newcomers]
 
     def __repr__(self) -> str:
         return f"<Acquisition: {self.say()}>"

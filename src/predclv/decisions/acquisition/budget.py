@@ -176,7 +176,7 @@ def allocate_budget(
 
 def _luck(acquisition: Acquisition, name: str, customers: float, number: int) -> FloatArray:
     """What so many customers bring beside their expected value, (n_draws,)."""
-    if customers <= 0 or name not in acquisition.newcomers:
+    if customers <= 0:
         return np.zeros(len(acquisition.draws[name]))
     who = acquisition.newcomers[name]
     n = int(np.clip(np.rint(customers), 1, _LIVES))
